@@ -1,0 +1,90 @@
+"""Show numbers from result files: the role `result` and the directive `result-table`.
+
+{result}`04-results:accuracy.fused|.3f` is the value found along the keys `accuracy`, `fused` in
+`04-results.json`, formatted by `.3f`. A missing file or key shows an en dash, so that the book builds
+before anything has run. A file holds nested values and a `provenance` as `sierlib.runs` writes it; its
+`recorded` is true when the numbers come from an earlier run than this build's.
+"""
+
+import json
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+LOG = logging.getLogger(__name__)
+COLUMNS = {"notebook": "Result", "profile": "Profile", "data": "Data", "seed": "Seed", "date": "Date",
+           "seconds": "Duration", "peak_memory_mb": "Peak memory", "source": "Code", "recorded": "Origin"}  # fmt: skip
+
+
+def load(env, path):
+    """Read a result file; none yet is an empty dict, a broken one a warning."""
+    env.note_dependency(str(path))
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        LOG.warning("%s is not valid JSON (%s): run its notebook again", path, error)
+        return {}
+
+
+def find(value, keys):
+    for key in keys.split("."):
+        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, dict) and key in value:
+            value = value[key]
+        else:
+            return None
+    return value
+
+
+def show(name, value):
+    """Write one field of a provenance the way the table shows it."""
+    if name == "recorded":
+        return "recorded" if value else "this build"
+    if value is None:
+        return "–"
+    if name == "seconds":
+        return f"{value / 60:.1f} min" if value >= 60 else f"{value:.1f} s"
+    return f"{value:,.0f} MB" if name == "peak_memory_mb" else str(value)
+
+
+class Result(SphinxRole):
+    def run(self):
+        path, _, spec = self.text.partition("|")
+        notebook, _, keys = path.strip().partition(":")
+        results = load(self.env, Path(self.env.srcdir, self.config.sier_results_dir, f"{notebook}.json"))
+        value, origin = find(results, keys), results.get("provenance", {})
+        if value is None:
+            return [nodes.abbreviation("", "–", explanation="not yet computed", classes=["result"])], []
+        try:
+            text = format(value, spec.strip())
+        except (TypeError, ValueError) as error:
+            LOG.warning("result %r: %s", self.text, error, location=self.get_location())
+            text = str(value)
+        if not origin.get("recorded"):
+            return [nodes.inline("", text, classes=["result"])], []
+        title = "recorded: " + ", ".join(str(origin.get(name, "–")) for name in ("profile", "data", "date"))
+        return [nodes.abbreviation("", text, explanation=title, classes=["result", "recorded"])], []
+
+
+class ResultTable(SphinxDirective):
+    def run(self):
+        folder = Path(self.env.srcdir, self.config.sier_results_dir)
+        files = [load(self.env, path) for path in sorted(folder.glob("*.json"))]
+        cells = [{"notebook": file.get("notebook"), **file["provenance"]} for file in files if "provenance" in file]
+        if not cells:
+            return [nodes.paragraph("", "No results yet: they appear here once the notebooks have run.")]
+        rows = [list(COLUMNS.values())] + [[show(name, row.get(name)) for name in COLUMNS] for row in cells]
+        make = lambda row: nodes.row("", *(nodes.entry("", nodes.paragraph("", cell)) for cell in row))
+        head, body = nodes.thead("", make(rows[0])), nodes.tbody("", *map(make, rows[1:]))
+        group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in COLUMNS), head, body, cols=len(COLUMNS))
+        return [nodes.table("", group, classes=["result-table"])]
+
+
+def setup(app):
+    app.add_config_value("sier_results_dir", "book/results", "env")
+    app.add_role("result", Result())
+    app.add_directive("result-table", ResultTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

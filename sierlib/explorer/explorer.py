@@ -1,0 +1,340 @@
+"""The explorer of explained predictions: its data, the Jupyter widget, and the same widget for a page without a kernel.
+
+One sample is one JSON object, made by `sample_payload`:
+
+    id           text that names the sample
+    text         the sentence as it was posted (shown as text, never as markup)
+    window       seconds that the log-mel and the speech maps span
+    duration     seconds of sound inside that window
+    words        [{text, start, end}] in seconds; `importance` may hold {method: {class: value}} for the finest level,
+                 otherwise a word's value is the sum of the steps of time it covers
+    image        {src: data URI, alt}
+    mel          {rows, cols, data}: base64 of uint8, row 0 is the lowest frequency
+    audio        {rate, encoding: "mulaw", data}: base64 of G.711 mu-law bytes, mono
+    classes      names, in the order of every vector below
+    scores       the model's probabilities
+    predicted    name; `label` the true one, or null
+    teachers     {speech: probabilities or null, image: the same, winner: "speech" or "image" or null}
+    explanations {method: {class: explanation}}
+
+and an explanation, made by `explanation_payload`:
+
+    base, value              the score of the baseline and of the sample
+    speech, image            the modalities' values;  interaction: what only both bring
+    n_evals                  coalitions that were scored
+    levels                   [{speech: grid, image: grid}] from the undivided modality to the finest division, where
+                             grid is {rows, cols, values}, row by row, a value being its region's whole value
+
+Mu-law takes a byte per sample of sound, sounds like 14 bits, and is decoded in 5 lines of JavaScript.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import numpy as np
+import traitlets
+from PIL import Image
+
+from sierlib.settings import CLASSES, SAMPLE_RATE, SILENCE_PERCENTILE, WINDOW_SECONDS
+
+HERE = Path(__file__).parent
+CSS = (HERE / "explorer.css").read_text(encoding="utf-8")
+Payload = dict[str, Any]
+
+MU = 255
+DIGITS = 4  # significant digits of every value of a map
+DEEPEST = 8  # levels beyond this one have more regions than can be told apart
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _rounded(values: Iterable[float]) -> list[float]:
+    numbers = np.asarray(list(values), dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        raise ValueError("an explanation or a score holds values that are not finite")
+    return [float(f"{x:.{DIGITS}g}") for x in numbers]
+
+
+def encode_sound(sound: np.ndarray, rate: int = SAMPLE_RATE) -> Payload:
+    """Encode sound as mu-law, a byte per sample.
+
+    Parameters
+    ----------
+    sound
+        (samples,), float in [-1, 1] or int16, mono.
+    rate
+        Samples per second.
+
+    Raises
+    ------
+    ValueError
+        When it is empty or not mono.
+
+    Examples
+    --------
+    >>> encode_sound(np.zeros(3, np.float32))
+    {'rate': 16000, 'encoding': 'mulaw', 'data': '////'}
+    """
+    sound = np.asarray(sound)
+    if sound.ndim != 1 or not sound.size:
+        raise ValueError(f"sound of shape {sound.shape}, expected (samples,)")
+    if sound.dtype.kind != "i":
+        sound = np.clip(np.nan_to_num(sound), -1, 1) * 32767
+    size = np.minimum(np.abs(sound.astype(np.int32)), 32635) + 132
+    exponent = np.floor(np.log2(size)).astype(np.int32) - 7
+    code = (sound < 0) * 128 | exponent << 4 | size >> (exponent + 3) & 15
+    return {"rate": int(rate), "encoding": "mulaw", "data": _base64((~code & MU).astype(np.uint8).tobytes())}
+
+
+def encode_image(image: np.ndarray | Image.Image, size: int = 256, quality: int = 82) -> str:
+    """Encode a photograph as a square WebP data URI; (H, W, 3) arrays are uint8 or float in [0, 1]."""
+    if not isinstance(image, Image.Image):
+        array = np.asarray(image)
+        array = array if array.dtype == np.uint8 else np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+        image = Image.fromarray(array)
+    side = min(size, max(image.size))
+    out = io.BytesIO()
+    image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS).save(out, "WEBP", quality=quality, method=6)
+    return f"data:image/webp;base64,{_base64(out.getvalue())}"
+
+
+def encode_mel(log_mel: np.ndarray) -> Payload:
+    """Quantise a log-mel (rows, cols) or (rows, cols, 1) in [0, 1] to a byte per value."""
+    mel = np.asarray(log_mel, np.float64)
+    mel = mel[..., 0] if mel.ndim == 3 else mel
+    data = np.rint(np.clip(mel, 0, 1) * 255).astype(np.uint8)
+    return {"rows": mel.shape[0], "cols": mel.shape[1], "data": _base64(data.tobytes())}
+
+
+def _grid(regions: Sequence[Any]) -> Payload:
+    """Lay the regions of one level of one modality out as a grid; their boxes tile it regularly."""
+    rows, cols = (sorted({region.box[corner] for region in regions}) for corner in (0, 2))
+    sizes = {(r1 - r0, c1 - c0) for r0, r1, c0, c1 in (region.box for region in regions)}
+    if len(rows) * len(cols) != len(regions) or len(sizes) != 1:
+        raise ValueError(f"{len(regions)} regions of sizes {sorted(sizes)} are no grid of {len(rows)} by {len(cols)}")
+    ordered = sorted(regions, key=lambda region: (region.box[0], region.box[2]))
+    return {"rows": len(rows), "cols": len(cols), "values": _rounded(region.value for region in ordered)}
+
+
+def _sums(values: np.ndarray, level: int, time_only: bool) -> Payload:
+    """Sum a map over the 2**level regions that halving gives, rows first."""
+    rows = 1 if time_only else 2 ** ((level + 1) // 2)
+    cols = 2**level // rows
+    blocks = [part.sum() for band in np.array_split(values, rows) for part in np.array_split(band, cols, axis=1)]
+    return {"rows": rows, "cols": cols, "values": _rounded(blocks)}
+
+
+def explanation_payload(explanation: Any, depth: int = 6) -> Payload:
+    """Turn a `sierlib.shapley.Explanation` into what the explorer reads.
+
+    Parameters
+    ----------
+    explanation
+        With the attributes of `Explanation`. Without `levels` the maps are summed over halves here, to `depth`; a
+        speech map that does not vary with frequency is halved in time only.
+    depth
+        Finest level that is kept.
+
+    Raises
+    ------
+    ValueError
+        When a level is no regular grid, or a value is not finite.
+    """
+    depth = min(depth, DEEPEST)
+    known = getattr(explanation, "levels", None)
+    if known:
+        modalities = ("speech", "image")
+        levels = [
+            {m: _grid([region for region in level if region.modality == m]) for m in modalities}
+            for level in known[: depth + 1]
+        ]
+    else:
+        speech, image = np.asarray(explanation.speech_map), np.asarray(explanation.image_map)
+        flat = bool(np.allclose(speech, speech[:1]))
+        levels = [{"speech": _sums(speech, n, flat), "image": _sums(image, n, False)} for n in range(depth + 1)]
+    names = {"base": "base_value", "value": "value", "speech": "speech_value", "image": "image_value"}
+    numbers = {name: _rounded([getattr(explanation, attribute)])[0] for name, attribute in names.items()}
+    interaction = _rounded([explanation.interaction])[0]
+    return {**numbers, "interaction": interaction, "n_evals": int(explanation.n_evals), "levels": levels}
+
+
+def _word(word: Any) -> Payload:
+    fields = dict(word) if isinstance(word, Mapping) else vars(word)
+    start, end = round(float(fields["start"]), 3), round(float(fields["end"]), 3)
+    given = {"importance": fields["importance"]} if fields.get("importance") else {}
+    return {"text": str(fields["text"]), "start": start, "end": end, **given}
+
+
+def sample_payload(
+    name: str,
+    *,
+    image: np.ndarray | Image.Image,
+    sound: np.ndarray,
+    log_mel: np.ndarray,
+    words: Sequence[Any],
+    scores: Sequence[float],
+    explanations: Mapping[str, Mapping[str, Any]],
+    label: str | None = None,
+    teachers: Mapping[str, Any] | None = None,
+    text: str = "",
+    alt: str = "",
+    classes: Sequence[str] = CLASSES,
+    rate: int = SAMPLE_RATE,
+    window: float = WINDOW_SECONDS,
+    depth: int = 6,
+) -> Payload:
+    """Gather everything the explorer shows of one sample.
+
+    Parameters
+    ----------
+    name
+        The sample's id.
+    image
+        (H, W, 3), or a PIL image.
+    sound
+        (samples,) at `rate`; what lies beyond `window` seconds is cut, as the log-mel is.
+    log_mel
+        (128, 128) or (128, 128, 1) in [0, 1], low frequencies first.
+    words
+        Dicts or objects with text, start and end.
+    scores
+        The model's probabilities, in the order of `classes`.
+    explanations
+        By method, then by class.
+    label
+        The true class.
+    teachers
+        {"speech": probabilities, "image": probabilities, "winner": "speech" or "image"}.
+
+    Raises
+    ------
+    ValueError
+        When `scores` or a teacher's vector does not have one value per class, or no explanation is given.
+    """
+    teachers = {"speech": None, "image": None, "winner": None, **(teachers or {})}
+    vectors = {"scores": scores, "teachers['speech']": teachers["speech"], "teachers['image']": teachers["image"]}
+    for key, vector in vectors.items():
+        if vector is not None and len(vector) != len(classes):
+            raise ValueError(f"sample {name}: {key} has {len(vector)} values for {len(classes)} classes")
+    if not any(explanations.values()):
+        raise ValueError(f"sample {name}: no explanation to show")
+    sound = np.asarray(sound)[: int(window * rate)]
+    opinions = {m: None if teachers[m] is None else _rounded(teachers[m]) for m in ("speech", "image")}
+    return {
+        "id": str(name),
+        "text": str(text),
+        "window": float(window),
+        "duration": round(len(sound) / rate, 3),
+        "words": [_word(word) for word in words],
+        "image": {"src": encode_image(image), "alt": str(alt)},
+        "mel": encode_mel(log_mel),
+        "audio": encode_sound(sound, rate),
+        "classes": list(classes),
+        "scores": _rounded(scores),
+        "predicted": classes[int(np.argmax(scores))],
+        "label": label,
+        "teachers": {**opinions, "winner": teachers["winner"]},
+        "explanations": {
+            method: {target: explanation_payload(one, depth) for target, one in by_class.items()}
+            for method, by_class in explanations.items()
+        },
+    }
+
+
+def _json_block(value: Any, dom_id: str, sample: str | None = None) -> str:
+    """Write a JSON block; `<` is escaped, so that no text in it can end the script."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    name = "" if sample is None else f' data-sample="{html.escape(sample)}"'
+    return f'<script type="application/json" data-explorer="{dom_id}"{name}>{text}</script>\n'
+
+
+def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
+    """Write the explorer as HTML that needs neither kernel nor server nor network.
+
+    A page opened from disk may not import a module from a file, so the module is written into the page.
+
+    Parameters
+    ----------
+    samples
+        From `sample_payload`.
+    dom_id
+        Letters, digits, `-` and `_`; must be unique in the page.
+    state
+        Any of the traits of `Explorer`, such as `threshold=50`.
+
+    Raises
+    ------
+    ValueError
+        When `dom_id` has other characters or a name in `state` is none of the explorer's.
+    """
+    if not dom_id.replace("-", "").replace("_", "").isalnum():
+        raise ValueError(f"dom_id {dom_id!r}: use letters, digits, '-' and '_'")
+    unknown = set(state) - set(Explorer.STATE)
+    if unknown:
+        raise ValueError(f"unknown state {sorted(unknown)}: choose from {', '.join(Explorer.STATE)}")
+    blocks = "".join(_json_block(sample, dom_id, str(sample.get("id", n))) for n, sample in enumerate(samples))
+    module = (HERE / "explorer.js").read_text(encoding="utf-8")
+    css = json.dumps(CSS).replace("<", "\\u003c")
+    # The book's theme puts a light ground behind HTML outputs in dark mode, and a scroll box, where nothing sticks.
+    output = f"html[data-theme] .bd-content div.cell_output .text_html:has(> #{dom_id})"
+    return (
+        f"<style>{output} {{ background: none; padding: 0; overflow: visible; }}</style>\n"
+        f'<div id="{dom_id}"><noscript>The explorer needs JavaScript.</noscript></div>\n'
+        f"{_json_block(state, dom_id)}{blocks}"
+        f'<script type="module">\n{module}\nmountBlocks(document.getElementById("{dom_id}"), {css});\n</script>\n'
+    )
+
+
+class Explorer(anywidget.AnyWidget):
+    """Show explained samples in Jupyter; every control is a trait, so that ipywidgets can be linked to it.
+
+    Parameters
+    ----------
+    samples
+        From `sample_payload`; assign a new list to show others.
+    message, progress
+        A line under the controls, and a bar when between 0 and 1: what a running computation has to say.
+
+    The other traits are the state of the controls: `sample`, `sample2` (ids), `target` ("predicted" or a class),
+    `method`, `method2`, `level` (-1 is the finest), `threshold` and `opacity` (0 to 100), `smooth`, `keep` ("all",
+    "keep" or "remove"), `compare` ("none", "sample" or "method"), and the gallery's filters `only_class`,
+    `only_right`, `only_teachers`, `only_modality` ("" lets everything pass).
+    """
+
+    _esm = HERE / "explorer.js"
+    css = traitlets.Unicode(CSS).tag(sync=True)
+    samples = traitlets.List(traitlets.Dict()).tag(sync=True)
+    message = traitlets.Unicode("").tag(sync=True)
+    progress = traitlets.Float(0.0).tag(sync=True)
+
+    sample = traitlets.Unicode("").tag(sync=True)
+    target = traitlets.Unicode("predicted").tag(sync=True)
+    method = traitlets.Unicode("").tag(sync=True)
+    level = traitlets.Int(-1, min=-1).tag(sync=True)
+    threshold = traitlets.Int(int(SILENCE_PERCENTILE), min=0, max=100).tag(sync=True)
+    keep = traitlets.Enum(("all", "keep", "remove"), "all").tag(sync=True)
+    opacity = traitlets.Int(70, min=0, max=100).tag(sync=True)
+    smooth = traitlets.Bool(False).tag(sync=True)
+    compare = traitlets.Enum(("none", "sample", "method"), "none").tag(sync=True)
+    sample2 = traitlets.Unicode("").tag(sync=True)
+    method2 = traitlets.Unicode("").tag(sync=True)
+    only_class = traitlets.Unicode("").tag(sync=True)
+    only_right = traitlets.Enum(("", "right", "wrong"), "").tag(sync=True)
+    only_teachers = traitlets.Enum(("", "agree", "conflict"), "").tag(sync=True)
+    only_modality = traitlets.Enum(("", "speech", "image"), "").tag(sync=True)
+
+    #: The names of the traits that a reader can change.
+    STATE = (
+        *("sample", "target", "method", "level", "threshold", "keep", "opacity", "smooth", "compare", "sample2"),
+        *("method2", "only_class", "only_right", "only_teachers", "only_modality"),
+    )

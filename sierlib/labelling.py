@@ -1,0 +1,247 @@
+"""Labels by the more confident of two teachers (Section 3.1), and the manifest that holds them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from sierlib import dataset, metrics, networks, runs, settings, training
+from sierlib.runs import Run
+
+#: Modules on which labels depend, besides those of the arrays and of training.
+LABELLING_MODULES = ("labelling", "dataset")
+
+ROLES = {"ser": "speech", "ier": "image"}
+
+
+# -------------------------------------------------------------------------------------------- rules
+def max_rule(ser: np.ndarray, ier: np.ndarray, threshold: float = settings.LABEL_THRESHOLD) -> dict[str, np.ndarray]:
+    """Label each pair as its more confident teacher does.
+
+    Parameters
+    ----------
+    ser, ier
+        Probabilities (n, classes) of the speech and the image teacher.
+    threshold
+        Pairs whose greatest probability lies below it are discarded.
+
+    Returns
+    -------
+    dict
+        ``label`` (n,) class index; ``winner`` (n,) "ser" or "ier" (speech where both are equally sure);
+        ``confidence`` (n,); ``kept`` (n,) bool.
+
+    Examples
+    --------
+    The example of Section 3.1: the image teacher is the more confident one, and names the second class.
+
+    >>> rule = max_rule(np.array([[.1, .1, .7, .1]]), np.array([[.1, .8, .05, .05]]))
+    >>> int(rule["label"][0]), str(rule["winner"][0])
+    (1, 'ier')
+    """
+    max_1, max_2 = ser.max(axis=1), ier.max(axis=1)
+    speech_wins = max_1 >= max_2
+    confidence = np.maximum(max_1, max_2)
+    return {
+        "label": np.where(speech_wins, ser.argmax(axis=1), ier.argmax(axis=1)),
+        "winner": np.where(speech_wins, "ser", "ier"),
+        "confidence": confidence,
+        "kept": confidence >= threshold,
+    }
+
+
+def agreement_rule(ser: np.ndarray, ier: np.ndarray) -> dict[str, np.ndarray]:
+    """Keep only pairs to which both teachers give one label: the alternative that Section 5.4 rejects.
+
+    Returns
+    -------
+    dict
+        ``label`` (n,) and ``kept`` (n,) bool, as `max_rule`.
+    """
+    return {"label": ser.argmax(axis=1), "kept": ser.argmax(axis=1) == ier.argmax(axis=1)}
+
+
+# ----------------------------------------------------------------------------------------- teachers
+def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
+    """Train the speech or the image teacher on its own corpus, or read it where it is up to date.
+
+    Parameters
+    ----------
+    role
+        "ser" or "ier".
+
+    Returns
+    -------
+    model
+        Its softmax has one unit for each class its corpus holds.
+    report
+        ``classes`` it knows, ``missing`` ones, ``notes`` of the corpus, ``rows``, ``held_out`` scores on items
+        of its corpus that it was not trained on, ``history``.
+
+    Raises
+    ------
+    ValueError
+        When its corpus is too small to be split, or holds fewer than two classes.
+    """
+    corpus, rows, folder = dataset.encoded(run, role)
+    artefact = f"models/teacher-{role}"
+    key = runs.digest(
+        role, run.profile.as_dict(), run.seed, run.key_of(f"teachers/{role}"),
+        runs.source_key((*training.TRAINING_MODULES, "labelling", "dataset")),
+    )  # fmt: skip
+    path = run.folder / f"{artefact}.keras"
+    if run.current(artefact, key) and path.is_file():
+        return keras.saving.load_model(path), runs.read_json(path.with_suffix(".json"))
+
+    quarantined = [(item, reason) for item, _, reason in corpus.quarantined]
+    quarantined += rows.loc[rows["reason"].notna(), ["id", "reason"]].itertuples(index=False, name=None)
+    usable = rows[rows["reason"].isna()]
+    usable, repeated = dataset.without_duplicates(usable)
+    classes = [name for name in settings.CLASSES if (usable["label"] == name).any()]
+    if len(classes) < 2:
+        raise ValueError(f"{role}={corpus.spec}: items of at least two of {', '.join(settings.CLASSES)} are needed")
+    usable = usable.reset_index(drop=True)
+    by = usable["text"] if role == "ser" else usable["id"]
+    usable["split"], usable["fold"] = dataset.split(usable["label"].to_numpy(), dataset.groups_of(by), run.seed)
+    learning = usable["split"] == "train"
+
+    def targets(some: pd.DataFrame) -> np.ndarray:
+        return np.eye(len(classes), dtype=np.float32)[[classes.index(label) for label in some["label"]]]
+
+    model, history = training.fit(
+        lambda: networks.teacher(ROLES[role], run.profile, len(classes)),
+        usable[learning & (usable["fold"] != 0)],
+        usable[learning & (usable["fold"] == 0)],
+        folder,
+        run.profile,
+        epochs=run.profile.teacher_epochs,
+        learning_rate=run.profile.teacher_learning_rate,
+        loss=keras.losses.CategoricalCrossentropy(),
+        targets=targets,
+        seed=run.seed,
+        title=f"{ROLES[role]} teacher",
+    )
+    held = usable[~learning]
+    guesses = opinions(model, held, folder, classes).argmax(axis=1)
+    report = {
+        "corpus": corpus.spec,
+        "classes": classes,
+        "missing": [name for name in settings.CLASSES if name not in classes],
+        "notes": corpus.notes,
+        "quarantined": len(quarantined),
+        "duplicates": len(repeated),
+        "rows": {"train": int(learning.sum()), "held_out": len(held)},
+        "held_out": metrics.scores(metrics.codes(held["label"]), guesses),
+        "history": history,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model.save(path)
+    runs.write_json(path.with_suffix(".json"), report)
+    run.done(artefact, key)
+    return model, report
+
+
+def opinions(model: keras.Model, rows: pd.DataFrame, folder: Path, classes: list[str]) -> np.ndarray:
+    """Return a teacher's probabilities (n, 4); classes its corpus lacks get 0."""
+    out = np.zeros((len(rows), len(settings.CLASSES)))
+    out[:, [settings.CLASSES.index(name) for name in classes]] = training.predict(model, rows, folder)
+    return out
+
+
+# ----------------------------------------------------------------------------------------- manifest
+def build(run: Run) -> dict[str, Any]:
+    """Build the run's data set as Section 3.1 does, or read it where it is up to date.
+
+    Corrupt and duplicate rows are set aside, both teachers give their opinion on the rest, the label is that
+    of the more confident one, pairs below the threshold are discarded, and the others split 70-30. Where a
+    corpus brings labels (`pairs:FILE.csv` with a label column) the teachers are not asked.
+
+    Returns
+    -------
+    dict
+        The summary; files are described in the README under "A run".
+
+    Raises
+    ------
+    ValueError
+        When too few pairs remain to be split.
+    """
+    corpus, rows, folder = dataset.encoded(run, "data")
+    labelled = bool(corpus.items) and all(item.label for item in corpus.items)
+    teachers = {} if labelled else {role: train_teacher(run, role) for role in ROLES}
+    key = runs.digest(
+        run.key_of("arrays"), labelled, [run.key_of(f"models/teacher-{role}") for role in teachers], run.seed,
+        settings.LABEL_THRESHOLD, runs.source_key(LABELLING_MODULES),
+    )  # fmt: skip
+    if run.current("manifest", key):
+        return runs.read_json(folder / "summary.json")
+
+    usable = rows[rows["reason"].isna()].reset_index(drop=True)
+    # A pair is a text (or recording) and an image; a row that lacks one cannot be used.
+    usable, repeated = dataset.without_duplicates(usable)
+    early = pd.DataFrame(corpus.quarantined, columns=["id", "path", "reason"])
+    quarantine = pd.concat([early, rows.loc[rows["reason"].notna(), ["id", "path", "reason"]], repeated])
+    quarantine = quarantine[["id", "path", "reason"]].fillna("")
+
+    if usable.empty:
+        raise ValueError(f"no usable pair in {run.data}: see the reasons in {folder / 'quarantine.csv'}")
+    usable["group"] = dataset.groups_of(usable["text"])
+    given = {item.id: item for item in corpus.items}
+    usable["sentiment"] = [given[name].sentiment for name in usable["id"]]
+    usable["own_split"] = [given[name].split for name in usable["id"]]
+    for role in ROLES:
+        values = (
+            opinions(teachers[role][0], usable, folder, teachers[role][1]["classes"])
+            if teachers
+            else np.full((len(usable), len(settings.CLASSES)), np.nan)
+        )
+        usable[[f"{role}_{name}" for name in settings.CLASSES]] = np.round(values, 6)
+    if teachers:
+        rule = max_rule(teacher_opinions(usable, "ser"), teacher_opinions(usable, "ier"))
+        usable["label"] = [settings.CLASSES[index] for index in rule["label"]]
+        usable["winner"], kept = rule["winner"], rule["kept"]
+    else:
+        usable["winner"], kept = "given", np.ones(len(usable), bool)
+    discarded = usable[~kept].assign(split="", fold=-1)
+    usable = usable[kept].reset_index(drop=True)
+    usable["split"], usable["fold"] = dataset.split(usable["label"].to_numpy(), usable["group"].to_numpy(), run.seed)
+
+    counts = dataset.summary(len(rows) + len(corpus.quarantined), usable, quarantine, len(discarded))
+    counts["absent"] = [name for name in settings.CLASSES if not counts["per_class"][name]]
+    counts["cut"] = int((usable["seconds"] > settings.WINDOW_SECONDS).sum())
+    counts["spoken_seconds"] = float(usable["seconds"].sum())
+    counts["labelled_by"] = "teachers" if teachers else "the corpus"
+    counts["notes"] = corpus.notes
+    dataset.write_csv(quarantine, folder / "quarantine.csv")
+    dataset.write_csv(discarded[dataset.COLUMNS], folder / "discarded.csv")
+    dataset.write_csv(usable[dataset.COLUMNS], folder / "manifest.csv")
+    _write_truth(run, given, rows, folder)
+    runs.write_json(folder / "summary.json", counts)
+    run.done("manifest", key)
+    return counts
+
+
+def teacher_opinions(rows: pd.DataFrame, role: str) -> np.ndarray:
+    """Return a teacher's probabilities (n, 4) from manifest rows."""
+    return rows[[f"{role}_{name}" for name in settings.CLASSES]].to_numpy(float)
+
+
+def _write_truth(run: Run, given: dict[str, Any], rows: pd.DataFrame, folder: Path) -> None:
+    """Write the planted truth, with the times at which the words that carry the emotion are spoken."""
+    truths = []
+    for row in rows.to_dict("records"):
+        truth = given[row["id"]].truth
+        if truth is None or not isinstance(row["words"], list):
+            continue
+        planted = {**truth["speech"], "words": row["words"]}
+        for kind in ("emotion", "confuser"):
+            planted[f"{kind}_times"] = [row["words"][index][1:] for index in planted[f"{kind}_words"]]
+        truths.append({"id": row["id"], **truth, "speech": planted})
+    if truths:
+        import json
+
+        (folder / "truth.jsonl").write_text("".join(json.dumps(truth) + "\n" for truth in truths), encoding="utf-8")

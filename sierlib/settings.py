@@ -1,0 +1,196 @@
+"""Classes, the paper's constants and the named profiles.
+
+Every constant that comes from the paper lives here once, with the section it was read in
+(Kumar, Malik and Raman, "Interpretable Multimodal Emotion Recognition using Hybrid Fusion of
+Speech and Image Data").
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+#: The four emotions, in the order of every probability vector (Section 3.1).
+CLASSES: tuple[str, ...] = ("anger", "happy", "hate", "sad")
+
+#: Class shares of the IIT-R SIER data set, 80,893 samples (Section 3.1).
+PAPER_COUNTS: dict[str, int] = {"anger": 19_913, "happy": 42_958, "hate": 4_401, "sad": 13_621}
+
+#: A pair whose more confident teacher stays below this is discarded (Section 3.1).
+LABEL_THRESHOLD = 0.5
+
+#: Emotions that Plutchik's wheel puts next to two of the four classes (Section 3.1).
+RELABEL: dict[str, str] = {"excitement": "happy", "disgust": "hate"}
+
+# Other words that the corpora use for the four classes.
+_SYNONYMS = {"sadness": "sad", "joy": "happy", "optimism": "happy", "happiness": "happy"}
+
+
+def relabel(name: str) -> str | None:
+    """Return the class an emotion belongs to, or None where it belongs to none of the four.
+
+    Examples
+    --------
+    >>> relabel("disgust"), relabel("sadness"), relabel("fear")
+    ('hate', 'sad', None)
+    """
+    name = name.strip().lower()
+    name = RELABEL.get(name, _SYNONYMS.get(name, name))
+    return name if name in CLASSES else None
+
+#: Share of the samples that are never trained on (Section 4.2).
+TEST_SHARE = 0.30
+
+#: Cross-validation folds inside the training part (Section 4.2).
+FOLDS = 5
+
+#: Weights of categorical focal loss and of categorical cross-entropy (Section 4.2).
+FOCAL_WEIGHT, CROSS_ENTROPY_WEIGHT = 1.0, 0.5
+
+#: Speech below this percentile of importance is silenced before it is listened to (Section 3.3).
+SILENCE_PERCENTILE = 30.0
+
+#: Published accuracies, Table 1.
+PAPER_TABLE_1: dict[str, float] = {
+    "SER only": 0.6017,
+    "IER only": 0.6693,
+    "Baseline 1": 0.6393,
+    "Baseline 2": 0.6181,
+    "Baseline 3": 0.6770,
+    "ParallelNet": 0.8329,
+}
+
+#: Width and height of both inputs (Section 3.2.1).
+SIZE = 128
+
+SAMPLE_RATE = 16_000  # Hz, mono
+HOP = 800  # samples; 128 frames of 50 ms are a window of 6.4 s
+WINDOW_SECONDS = SIZE * HOP / SAMPLE_RATE
+N_FFT = 2048
+FLOOR_DB = -80.0  # decibels against the fixed reference 1.0; the value 0 of a log-mel
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much is computed; never what.
+
+    The topology of the networks and the order of the steps are the same in every profile.
+
+    Parameters
+    ----------
+    name
+        What `PROFILE=` and the papermill parameter `profile` take.
+    pairs, speech_items, image_items
+        Sizes of the embedded corpus: pairs, and items of each teacher's corpus. Real corpora are
+        used whole.
+    width
+        Factor on the number of filters of VGG16 and VGG19; 1 is the paper's.
+    n1_filters
+        Filters of N1's convolutions.
+    batch, epochs, learning_rate
+        Of ParallelNet and of the unimodal models.
+    teacher_epochs, teacher_learning_rate
+        Of the two teachers.
+    warmup
+        Epochs during which the learning rate rises; then it falls along a cosine. 0 keeps the rate
+        constant, as in the paper.
+    augment
+        Whether training items are shifted in time and mirrored.
+    patience_stop, patience_plateau
+        Early stopping and learning-rate reduction (Section 4.2: 5 and 2).
+    folds
+        How many of the five cross-validation folds are trained.
+    weights
+        "imagenet-required" stops when ImageNet weights cannot be had, "none" starts from random weights.
+    depth
+        Halvings inside a modality when a prediction is explained.
+    explained
+        How many samples notebook 05 explains.
+    aligned
+        How many utterances check the forced alignment.
+    """
+
+    name: str
+    pairs: int = 3_000
+    speech_items: int = 2_800
+    image_items: int = 2_000
+    width: float = 0.125
+    n1_filters: tuple[int, ...] = (16, 32, 64, 64, 128)
+    batch: int = 32
+    epochs: int = 12
+    learning_rate: float = 1e-3
+    teacher_epochs: int = 14
+    teacher_learning_rate: float = 1e-3
+    warmup: int = 2
+    augment: bool = True
+    patience_stop: int = 5
+    patience_plateau: int = 2
+    folds: int = 1
+    weights: str = "none"
+    depth: int = 6
+    explained: int = 4
+    aligned: int = 100
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings as a plain dict, for keys and result files."""
+        return asdict(self)
+
+
+QUICK = Profile("quick")
+
+PROFILES: dict[str, Profile] = {
+    "smoke": replace(
+        QUICK,
+        name="smoke",
+        pairs=120,
+        speech_items=120,
+        image_items=120,
+        width=0.0625,
+        n1_filters=(4, 8, 8, 8, 8),
+        epochs=2,
+        teacher_epochs=3,
+        warmup=0,
+        depth=3,
+        explained=2,
+        aligned=6,
+    ),
+    "quick": QUICK,
+    "full": replace(QUICK, name="full", pairs=10_000, speech_items=8_000, image_items=5_000, epochs=20, folds=5),
+    # Section 4.2, to the letter: what needs a GPU and the ImageNet weights.
+    "paper": replace(
+        QUICK,
+        name="paper",
+        pairs=80_893,
+        speech_items=10_000,
+        image_items=10_000,
+        width=1.0,
+        n1_filters=(32, 64, 128, 128, 256),
+        batch=64,
+        epochs=30,
+        learning_rate=8e-6,
+        warmup=0,
+        augment=False,
+        folds=FOLDS,
+        weights="imagenet-required",
+    ),
+}
+
+
+def profile(name: str | Profile) -> Profile:
+    """Return the profile of that name.
+
+    Raises
+    ------
+    ValueError
+        When there is none; the message lists those that exist.
+
+    Examples
+    --------
+    >>> profile("smoke").pairs
+    120
+    """
+    if isinstance(name, Profile):
+        return name
+    if name not in PROFILES:
+        raise ValueError(f"unknown profile {name!r}: choose one of {', '.join(PROFILES)}")
+    return PROFILES[name]
