@@ -354,7 +354,9 @@ def _parts(branch_model: Any, model: Any) -> Parts:
 
         spec = [tf.TensorSpec([None, None], tf.bool), tf.TensorSpec(shape[:2], tf.int32)]
         # Batches of any length run without tracing again, and without padding.
-        return tf.function(branch, input_signature=[*spec, tf.TensorSpec(shape), tf.TensorSpec(shape)])
+        signature = [*spec, tf.TensorSpec(shape), tf.TensorSpec(shape)]
+        compiled: Callable[..., Any] = tf.function(branch, input_signature=signature)
+        return compiled
 
     run_heads = keras.Function([*cut["speech"], *cut["image"]], model.outputs)
 

@@ -195,7 +195,8 @@ def explain(
         if given not in expected:
             raise ValueError(f"{name}={given!r}; expected one of {', '.join(map(repr, expected))}")
     for name, number, least in (("depth", depth, 0), ("max_evals", max_evals, 4), ("batch_size", batch_size, 1)):
-        if number is not None and (not isinstance(number, int | np.integer) or number < least):
+        unset = number is None and name != "depth"
+        if not unset and (not isinstance(number, int | np.integer) or number < least):
             raise ValueError(f"{name}={number!r}; expected an integer of at least {least}")
     inputs = {"speech": _checked("speech", speech, 1), "image": _checked("image", image, 3)}
     _check_model(model, inputs)

@@ -320,7 +320,7 @@ def test_several_explorers_live_on_one_page(reader: Reader) -> None:
         ("Level", "ArrowLeft", ".photo canvas"),
         ("Level", "Home", ".sound canvas >> nth=0"),
         ("Threshold", "End", ".photo canvas"),
-        ("Opacity of the maps", "Home", ".sound canvas >> nth=0"),
+        ("Map opacity", "Home", ".sound canvas >> nth=0"),
         ("Smooth maps", "Space", ".photo canvas"),
         ("Method", "ArrowDown", ".photo canvas"),
         ("Class to explain", "ArrowDown", ".sound canvas >> nth=1"),

@@ -611,6 +611,7 @@ def with_nan() -> np.ndarray:
         ({"depth": 7, "speech_split": "longest"}, "depth=7 is deeper than a single pixel: 8 x 8 can be halved 6 times"),
         ({"depth": -1}, "depth=-1; expected an integer of at least 0"),
         ({"depth": 2.0}, "depth=2.0; expected an integer"),
+        ({"depth": None}, "depth=None; expected an integer"),
         ({"max_evals": 3}, "max_evals=3; expected an integer of at least 4"),
         ({"max_evals": 20, "method": "sampled"}, "max_evals=20; expected 60 at least for method='sampled', depth=3"),
         ({"max_evals": 20, "method": "published"}, "max_evals=20; expected 32 at least"),

@@ -29,7 +29,7 @@ GROUNDS = ("plain", "gradient", "horizon", "stripes", "tiles", "noise")
 PEOPLE_SHARE = 0.4  # of the emotion-bearing elements are faces or figures, the others things
 
 #: Longer side in pixels of what is drawn, smallest and largest.
-STRONG_ONE, STRONG_SEVERAL, WEAK, DISTRACTOR, MINOR = (54, 80), (45, 54), (28, 42), (15, 20), (14, 30)
+STRONG_ONE, STRONG_SEVERAL, WEAK, DISTRACTOR, MINOR = (54, 80), (45, 54), (26, 42), (15, 20), (14, 30)
 
 # Ranges of saturation and value, so that what carries no emotion stays in the background.
 LIGHT = {"ground": ((0.05, 0.6), (0.35, 0.7)), "clutter": ((0.05, 0.6), (0.35, 0.9))}
@@ -338,7 +338,7 @@ def compose(rng: Generator, emotion: str | None, strength: int, distractor: str 
         element = _place(rng, role, name, sizes, [e["box"] for e in placed], ground)
         placed += [element] if element else []
     taken = [e["box"] for e in placed]
-    clutter = [_place(rng, "clutter", None, MINOR, taken, ground) for _ in range(int(rng.integers(0, 5)))]
+    clutter = [_place(rng, "clutter", None, MINOR, taken, ground) for _ in range(int(rng.integers(1, 5)))]
     return {"background": background, "elements": [e for e in clutter if e] + placed}
 
 

@@ -17,7 +17,7 @@ from sierlib.corpora import Corpus, Item, grammar, scenes
 #: How the two modalities of a pair relate, and how often.
 RELATIONS: dict[str, float] = {"agree": 0.62, "conflict": 0.22, "neutral": 0.16}
 
-CONFUSER_SHARE = 0.3  # of emotional sentences and weak pictures also hold a minor sign of another class
+CONFUSER_SHARE = 0.15  # of emotional sentences and weak pictures also hold a minor sign of another class
 
 # The labels the teachers' corpora would carry, before the paper's relabelling.
 _IEMOCAP_LIKE = {"anger": ("anger",), "happy": ("happy", "excitement"), "hate": ("disgust",), "sad": ("sad",)}

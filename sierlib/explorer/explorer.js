@@ -89,7 +89,8 @@ function teachersOf({ teachers: t }) {
 
 function modalityOf(sample, method) {
   const one = (sample.explanations[method] ?? Object.values(sample.explanations)[0])?.[predictedOf(sample)];
-  return one ? (one.speech >= one.image ? "speech" : "image") : "";
+  if (!one) return "";
+  return one.speech >= one.image ? "speech" : "image";
 }
 
 function checkGrid(grid) {
@@ -104,7 +105,7 @@ function percentile(values, percent) {
   return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
 
-/** Average over frequency: one value per step of time (Section 3.3 of the paper). */
+/** Sum over frequency, one value per step of time; the paper (Section 3.3) averages, which only scales it. */
 function columnsOf({ cols, values }) {
   const columns = new Array(cols).fill(0);
   values.forEach((value, i) => (columns[i % cols] += value));
@@ -513,7 +514,8 @@ class Panel {
     const best = argmax(image.values), row = Math.floor(best / image.cols) + 1, column = best % image.cols + 1;
     const fate = { all: "the others are hatched", keep: "the others are black", remove: "these are black" }[keep];
     this.imageNote.textContent = `Level ${level}: ${count(imageMatter)} of ${imageMatter.length} regions matter; `
-      + `${fate}. Strongest: row ${row}, column ${column} of ${image.rows} × ${image.cols}, ${signed(image.values[best])}.`;
+      + `${fate}. Strongest: row ${row}, column ${column} of ${image.rows} × ${image.cols}, `
+      + `${signed(image.values[best])}.`;
     this.imageMap.setAttribute("aria-label", `Map over the photograph. ${this.imageNote.textContent}`);
     const top = argmax(this.view.spoken), when = (top * step).toFixed(1), heard = this.audible();
     const steps = `${columns.length} steps of ${step.toFixed(step < 1 ? 2 : 1)} s`;
@@ -696,7 +698,7 @@ function controls(model) {
     compare: choice(model, "compare", "Side by side with"), sample2: choice(model, "sample2", "Second sample"),
     method2: choice(model, "method2", "Second method"), level: slider(model, "level", "Level", 0, 6, ""),
     threshold: slider(model, "threshold", "Threshold", 0, 100, ""),
-    opacity: slider(model, "opacity", "Opacity of the maps", 0, 100, " %"),
+    opacity: slider(model, "opacity", "Map opacity", 0, 100, " %"),
     smooth: check(model, "smooth", "Smooth maps"), keep: radios(model, "keep", "Photograph and sound", KEEP),
   };
   const group = (name, ...names) => h("div", { class: name }, ...names.map((n) => all[n].node));
