@@ -157,7 +157,7 @@ def without_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]
     first = frame.groupby(same, dropna=False)["id"].transform("first")
     repeated = frame["id"] != first
     duplicates = frame[repeated].copy()
-    duplicates["reason"] = "duplicate of " + first[repeated].astype(str)
+    duplicates["reason"] = "duplicate: of " + first[repeated].astype(str)
     return frame[~repeated].copy(), duplicates
 
 
@@ -422,7 +422,8 @@ def summary(rows: int, usable: pd.DataFrame, quarantine: pd.DataFrame, discarded
     dict
         ``rows``, ``usable``, ``quarantined``, ``quarantined_by_reason``, ``discarded``, ``per_class``.
     """
-    kinds = Counter("duplicate" if reason.startswith("duplicate of") else reason for reason in quarantine["reason"])
+    # Reasons read "<kind>: <where or which>".
+    kinds = Counter(reason.partition(":")[0] for reason in quarantine["reason"])
     counts = {
         "rows": rows,
         "usable": len(usable),

@@ -109,7 +109,7 @@ class Parts:
     branches
         By modality: (members, leaf, x, baseline) -> list of features, (n, ...) each.
     heads
-        (speech features, image features) -> (n, classes); features of a single input are repeated.
+        (speech features of n inputs, image features of k inputs) -> (n, k, classes), every combination.
     """
 
     branches: dict[str, Callable[..., Any]]
@@ -133,11 +133,10 @@ class Branches:
         for present in (False, True):
             for row in np.flatnonzero((members == present).all(axis=1)):
                 self.kept[modality, present] = [t[row : row + 1] for t in features[modality]]
-        scores = []
-        for present in contexts:
-            features[OTHER[modality]] = self._whole_or_absent(OTHER[modality], present)
-            scores.append(np.asarray(self.parts.heads(features["speech"], features["image"])))
-        return np.stack(scores, axis=1)
+        states = [self._whole_or_absent(OTHER[modality], present) for present in contexts]
+        features[OTHER[modality]] = [np.concatenate(tensors) for tensors in zip(*states, strict=True)]
+        scores = np.asarray(self.parts.heads(features["speech"], features["image"]))
+        return scores if modality == "speech" else scores.swapaxes(0, 1)
 
     def _features(self, modality: str, members: NDArray[np.bool_]) -> Any:
         side = self.sides[modality]
@@ -361,8 +360,10 @@ def _parts(branch_model: Any, model: Any) -> Parts:
     run_heads = keras.Function([*cut["speech"], *cut["image"]], model.outputs)
 
     def heads(speech: Any, image: Any) -> Any:
-        n = tf.maximum(tf.shape(speech[0])[0], tf.shape(image[0])[0])
-        return run_heads([tf.repeat(t, n // tf.shape(t)[0], axis=0) for t in (*speech, *image)])[0]
+        n, k = tf.shape(speech[0])[0], tf.shape(image[0])[0]
+        rows = [tf.repeat(t, k, axis=0) for t in speech] + [tf.tile(t, [n, *[1] * (t.ndim - 1)]) for t in image]
+        scores = run_heads(rows)[0]
+        return tf.reshape(scores, [n, k, scores.shape[-1]])
 
     specs = [[tf.TensorSpec([None, *t.shape[1:]]) for t in cut[modality]] for modality in MODALITIES]
     return Parts({m: compile_branch(m) for m in MODALITIES}, tf.function(heads, input_signature=specs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -272,3 +273,98 @@ def represent(rows: pd.DataFrame, probabilities: np.ndarray, count: int) -> pd.D
             # Not the very surest, which look alike: the first quarter's last.
             chosen.append(queue.pop(len(queue) // 4))
     return rows.loc[chosen]
+
+
+def teachers_of(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Return both teachers' opinions on a manifest row as the explorer takes them; None where none was asked."""
+    if row["winner"] == "given":
+        return None
+    opinion = {
+        modality: [float(row[f"{role}_{name}"]) for name in settings.CLASSES]
+        for role, modality in (("ser", "speech"), ("ier", "image"))
+    }
+    return {**opinion, "winner": {"ser": "speech", "ier": "image"}[row["winner"]]}
+
+
+def localisation(cases: Sequence[Explained], truth: dict[str, Any], method: str = "owen") -> pd.DataFrame:
+    """Compare where the positive value lies with where the emotion was planted.
+
+    A modality counts only where its planted emotion is the explained (predicted) class.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each sample and modality: `id`, `modality`, `share of positive value` inside the planted boxes or
+        the time of the planted words, `chance` (their share of the picture's area or of the spoken time).
+    """
+    rows = []
+    for case in cases:
+        planted, found = truth[case.row["id"]], case.of(method=method)
+        marks = {"image": np.zeros(found.image_map.shape, bool), "speech": np.zeros(found.speech_map.shape, bool)}
+        for left, top, right, bottom in planted["image"]["boxes"]:
+            marks["image"][top:bottom, left:right] = True
+        for start, end in planted["speech"]["emotion_times"]:
+            marks["speech"][:, int(start / FRAME_SECONDS) : int(np.ceil(end / FRAME_SECONDS))] = True
+        spoken = np.zeros(found.speech_map.shape, bool)
+        spoken[:, : spoken_frames(case.audio)] = True
+        possible = {"image": np.ones_like(marks["image"]), "speech": spoken}
+        for name in ("speech", "image"):
+            positive = np.clip(getattr(found, f"{name}_map"), 0, None)
+            if planted[name]["emotion"] == case.predicted and marks[name].any() and positive.sum() > 0:
+                rows.append(
+                    {
+                        "id": case.row["id"],
+                        "modality": name,
+                        "share of positive value": float(positive[marks[name]].sum() / positive.sum()),
+                        "chance": float((marks[name] & possible[name]).sum() / possible[name].sum()),
+                    }
+                )
+    return pd.DataFrame(rows, columns=["id", "modality", "share of positive value", "chance"])
+
+
+def explain_own(
+    model: Any, image: Path | Item, text: str, *, depth: int = 6, method: str = "owen", seed: int = 0
+) -> dict[str, Any]:
+    """Speak a sentence, read a photograph, predict and explain, for the explorer.
+
+    Parameters
+    ----------
+    model
+        A trained network.
+    image
+        A picture file, or an item of a corpus that has a picture.
+    text
+        The sentence, as one would post it.
+
+    Returns
+    -------
+    dict
+        A sample for `sierlib.explorer.Explorer`.
+
+    Raises
+    ------
+    Unusable
+        When the picture cannot be read or the sentence holds no word.
+    """
+    from sierlib.explorer import sample_payload
+
+    spoken = speech.clean_text(text)
+    audio = speech.speak(spoken, seed=seed)
+    item = image if isinstance(image, Item) else Item("own", image=Path(image))
+    given = {
+        "speech": speech.log_mel(audio),
+        "image": dataset.seen(item).astype(np.float32) / 255,
+    }
+    scores = np.asarray(model.predict({name: value[np.newaxis] for name, value in given.items()}, verbose=0))[0]
+    found = shapley.explain(model, given["speech"], given["image"], target="all", depth=depth, method=method)
+    return sample_payload(
+        item.id,
+        image=dataset.seen(item, 256),
+        sound=audio,
+        log_mel=given["speech"],
+        words=speech.align(audio, spoken),
+        scores=scores,
+        text=spoken,
+        alt="Your picture" if item.id == "own" else f"Picture of sample {item.id}",
+        explanations={method: {str(name): value for name, value in found.items()}},
+    )

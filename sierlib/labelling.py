@@ -208,6 +208,11 @@ def build(run: Run) -> dict[str, Any]:
         usable["winner"], kept = "given", np.ones(len(usable), bool)
     discarded = usable[~kept].assign(split="", fold=-1)
     usable = usable[kept].reset_index(drop=True)
+    if usable.empty:
+        raise ValueError(
+            f"no pair of {run.data} has a teacher that is sure by {settings.LABEL_THRESHOLD}: all {len(discarded)} are discarded; "
+            "the teachers need more data or more epochs"
+        )
     usable["split"], usable["fold"] = dataset.split(usable["label"].to_numpy(), usable["group"].to_numpy(), run.seed)
 
     counts = dataset.summary(len(rows) + len(corpus.quarantined), usable, quarantine, len(discarded))

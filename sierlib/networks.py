@@ -73,7 +73,8 @@ def n1(channels: int, filters: tuple[int, ...], name: str, units: int = BRANCH_U
     channels
         1 for speech, 3 for images.
     filters
-        Of each 3x3 convolution; each is followed by 2x2 max-pooling.
+        Of each convolution: the first is 5x5 with stride 2, the others 3x3; each is followed by 2x2 max-pooling
+        and batch normalisation. The paper gives the kinds of layers, not their number.
 
     Returns
     -------
@@ -82,9 +83,10 @@ def n1(channels: int, filters: tuple[int, ...], name: str, units: int = BRANCH_U
     """
     given = keras.Input((settings.SIZE, settings.SIZE, channels))
     x = given
-    for count in filters:
-        x = layers.Conv2D(count, 3, padding="same", activation="relu")(x)
-        x = _norm()(layers.MaxPooling2D()(x))
+    for index, count in enumerate(filters):
+        size, stride = (5, 2) if index == 0 else (3, 1)
+        x = layers.Conv2D(count, size, strides=stride, padding="same", activation="relu")(x)
+        x = _norm()(layers.MaxPooling2D()(x))  # (n, 32, 32, filters), then half of it
     x = _norm()(layers.Flatten()(x))
     return keras.Model(given, layers.Dense(units, activation="relu")(x), name=name)
 
@@ -245,7 +247,7 @@ def teacher(modality: str, profile: str | Profile, classes: int) -> keras.Model:
     """
     chosen = settings.profile(profile)
     given = _inputs((modality,))
-    x = n1(given[modality].shape[-1], chosen.n1_filters, "N1", units=128)(given[modality])
+    x = n1(given[modality].shape[-1], chosen.n1_filters, "N1")(given[modality])
     x = layers.Dropout(0.3)(_norm()(x))
     y = layers.Dense(classes, activation="softmax", name="y", dtype="float32")(x)
     return keras.Model(given, y, name=f"{modality}_teacher")

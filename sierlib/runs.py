@@ -54,6 +54,12 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(partial, path)
 
 
+def ensure(folder: Path) -> Path:
+    """Make a folder where there is none, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()

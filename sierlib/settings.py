@@ -111,15 +111,15 @@ class Profile:
     """
 
     name: str
-    pairs: int = 3_000
-    speech_items: int = 2_800
-    image_items: int = 2_000
+    pairs: int = 4_000
+    speech_items: int = 5_000
+    image_items: int = 3_000
     width: float = 0.125
-    n1_filters: tuple[int, ...] = (16, 32, 64, 64, 128)
+    n1_filters: tuple[int, ...] = (32, 64, 64)
     batch: int = 32
     epochs: int = 12
     learning_rate: float = 1e-3
-    teacher_epochs: int = 14
+    teacher_epochs: int = 16
     teacher_learning_rate: float = 1e-3
     warmup: int = 2
     augment: bool = True
@@ -146,10 +146,13 @@ PROFILES: dict[str, Profile] = {
         speech_items=120,
         image_items=120,
         width=0.0625,
-        n1_filters=(4, 8, 8, 8, 8),
+        n1_filters=(8, 8, 8),
+        batch=16,
         epochs=2,
-        teacher_epochs=3,
-        warmup=0,
+        teacher_epochs=12,
+        teacher_learning_rate=2e-3,
+        warmup=6,  # by then batch normalisation's averages mean something, even with so few steps
+        augment=False,
         depth=3,
         explained=2,
         aligned=6,
@@ -164,7 +167,7 @@ PROFILES: dict[str, Profile] = {
         speech_items=10_000,
         image_items=10_000,
         width=1.0,
-        n1_filters=(32, 64, 128, 128, 256),
+        n1_filters=(64, 128, 256),
         batch=64,
         epochs=30,
         learning_rate=8e-6,

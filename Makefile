@@ -1,0 +1,55 @@
+# `make book` and `make test` do all the set-up by themselves; Python 3.11 or newer and make are needed.
+PYTHON ?= python3
+PROFILE ?= quick
+DATA ?= synthetic
+SER ?= synthetic
+IER ?= synthetic
+SEED ?= 0
+GPU ?=
+LOCK := requirements$(if $(GPU),-gpu).lock
+STAMP := .venv/.installed-$(if $(GPU),gpu,cpu)
+BIN := .venv/bin
+RUN := --profile "$(PROFILE)" --data "$(DATA)" --ser "$(SER)" --ier "$(IER)" --seed $(SEED)
+
+.PHONY: book test check bench lock clean help
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make book    execute the notebooks and build _build/html   (PROFILE= DATA= SER= IER= SEED= GPU=1)"
+	@echo "make test    run the tests                                 (ARGS=\"-k speech\")"
+	@echo "make check   format, lint, types, notebooks without outputs"
+	@echo "make bench   time the explanations against the alternatives"
+	@echo "make lock    resolve the exact versions again"
+	@echo "make clean   remove runs, the built book and .venv"
+
+book: $(STAMP)
+	@$(BIN)/sier book $(RUN)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench_shapley.py $(ARGS)
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing from $(LOCK) into .venv (a few minutes, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: $(STAMP)
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --extra dev --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --extra dev --extra gpu --output-file requirements-gpu.lock pyproject.toml
+
+clean:
+	rm -rf .venv runs _build .mypy_cache .ruff_cache .pytest_cache .hypothesis

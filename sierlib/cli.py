@@ -1,0 +1,60 @@
+"""The command line, `sier`: results on stdout, progress and warnings on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from sierlib import __version__, settings
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sier", description="Run and build the ParallelNet book.")
+    parser.add_argument("--version", action="version", version=f"sier {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--profile", default="quick", help=f"one of {', '.join(settings.PROFILES)} (default: quick)")
+    common.add_argument("--data", default="synthetic", help="pairs: synthetic, bt4sa:PATH or pairs:FILE.csv")
+    common.add_argument("--ser", default="synthetic", help="speech teacher: synthetic, tweets:FILE.tsv or iemocap:PATH")
+    common.add_argument("--ier", default="synthetic", help="image teacher: synthetic or fi:PATH[?positive=all]")
+    common.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
+    common.add_argument("--run-dir", default=None, help="the run's folder (default: one below runs/, named by the settings)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("book", parents=[common], help="execute the notebooks that are out of date and build the book")
+    run = commands.add_parser("run", parents=[common], help="execute one notebook, and those it needs")
+    run.add_argument("notebook", help="its name or number, such as 04")
+    commands.add_parser("dataset", parents=[common], help="build the data set and print its summary as JSON")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0 only when all was done."""
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from sierlib import pipeline
+    from sierlib.runs import Run
+
+    try:
+        name = pipeline.resolve_notebook(options.notebook) if options.command == "run" else None
+        run = Run.open(options.profile, options.data, options.ser, options.ier, options.seed, options.run_dir)
+        if name:
+            print(pipeline.execute_with_needs(run, name))
+        elif options.command == "book":
+            print(pipeline.book(run))
+        else:
+            from sierlib import labelling
+
+            print(json.dumps(labelling.build(run), indent=1))
+    except (ValueError, FileNotFoundError, RuntimeError) as problem:
+        print(f"sier: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("sier: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

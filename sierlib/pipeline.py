@@ -1,0 +1,224 @@
+"""From notebooks to a book: execute what is out of date, stage, build."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sierlib import runs
+from sierlib.runs import Run
+
+ROOT = runs.PACKAGE.parent
+
+#: What each notebook needs to have run before it.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "01-dataset": (),
+    "02-training": ("01-dataset",),
+    "03-ablation": ("02-training",),
+    "04-results": ("02-training",),
+    "05-interpretability": ("02-training",),
+    "06-explorer": ("05-interpretability",),
+}
+
+_PAGES = ("_config.yml", "_toc.yml", "book")
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook stopped with an error; the message names it, the cell and where its copy lies."""
+
+
+class BuildFailed(RuntimeError):
+    """Jupyter Book did not build, or what it was given is out of date."""
+
+
+def resolve_notebook(name: str) -> str:
+    """Return the full name of a notebook given by name, number or path, such as "04".
+
+    Raises
+    ------
+    ValueError
+        Listing the notebooks that exist.
+    """
+    wanted = Path(name).stem
+    found = [known for known in NEEDS if known == wanted or known.split("-")[0] == wanted.zfill(2)]
+    if not found:
+        raise ValueError(f"unknown notebook {name!r}: choose one of {', '.join(NEEDS)}")
+    return found[0]
+
+
+def executed(run: Run, name: str) -> Path:
+    """Return where a run keeps a notebook's executed copy."""
+    return run.folder / "notebooks" / f"{name}.ipynb"
+
+
+def notebook_key(run: Run, name: str) -> str:
+    """Return a hash of all that an executed notebook depends on: itself, the package, and what came before."""
+    source = (ROOT / "notebooks" / f"{name}.ipynb").read_bytes()
+    before = [notebook_key(run, needed) for needed in NEEDS[name]]
+    return runs.digest(source.decode(), runs.source_key([""]), before, _parameters(run), _inputs_key(run))
+
+
+def _inputs_key(run: Run) -> list[str]:
+    """Return the state of the files behind the data specs, so that a changed corpus is read again."""
+    from sierlib.corpora import fingerprint
+
+    keys = []
+    for spec in (run.data, run.ser, run.ier):
+        path = Path(spec.partition(":")[2].partition("?")[0])
+        if spec == "synthetic":
+            keys.append("")
+        elif path.is_file():
+            keys.append(fingerprint([path]))
+        else:
+            keys.append(fingerprint(sorted(entry for entry in path.rglob("*") if entry.is_file())))
+    return keys
+
+
+def _parameters(run: Run) -> dict[str, Any]:
+    return {
+        "profile": run.profile.name,
+        "data": run.data,
+        "ser": run.ser,
+        "ier": run.ier,
+        "seed": run.seed,
+        "run_dir": str(run.folder),
+    }
+
+
+def up_to_date(run: Run, name: str) -> bool:
+    """Tell whether a notebook's executed copy and results are what executing it now would give."""
+    results = run.folder / "results" / f"{name}.json"
+    return executed(run, name).is_file() and results.is_file() and run.current(f"notebooks/{name}", notebook_key(run, name))
+
+
+def execute(run: Run, name: str) -> Path:
+    """Execute a notebook by papermill, unless its copy is up to date.
+
+    Returns
+    -------
+    pathlib.Path
+        The executed copy.
+
+    Raises
+    ------
+    NotebookFailed
+        When a cell fails.
+    """
+    import papermill
+
+    target = executed(run, name)
+    if up_to_date(run, name):
+        print(f"{name}: up to date", file=sys.stderr)
+        return target
+    key = notebook_key(run, name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    half = target.with_name(f"{name}.half.ipynb")
+    start = time.time()
+    print(f"{name}: running", file=sys.stderr, flush=True)
+    # Kernels inherit the environment: quiet TensorFlow, and let the notebook find the package anywhere.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    try:
+        papermill.execute_notebook(
+            ROOT / "notebooks" / f"{name}.ipynb",
+            half,
+            parameters=_parameters(run),
+            kernel_name="python3",
+            progress_bar={"desc": name, "unit": "cell"},
+            cwd=str(run.folder),
+            log_output=False,
+            stdout_file=None,
+        )
+    except papermill.PapermillExecutionError as error:
+        raise NotebookFailed(
+            f"notebook {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
+            f"its half-executed copy is {half}"
+        ) from error
+    os.replace(half, target)
+    run.done(f"notebooks/{name}", key)
+    print(f"{name}: done in {time.time() - start:.0f} s", file=sys.stderr, flush=True)
+    return target
+
+
+def execute_with_needs(run: Run, name: str) -> Path:
+    """Execute a notebook after those it needs, each only where it is out of date."""
+    for needed in NEEDS[name]:
+        execute_with_needs(run, needed)
+    return execute(run, name)
+
+
+def stage(run: Run) -> Path:
+    """Lay out the book's source below the run: pages, executed notebooks, results.
+
+    Raises
+    ------
+    BuildFailed
+        When a notebook's outputs are older than the code that made them, naming what to run again.
+    """
+    old = [name for name in NEEDS if not up_to_date(run, name)]
+    if old:
+        raise BuildFailed(f"out of date: {', '.join(old)}; run `sier run {old[0]}` with the same settings, then build again")
+    place = run.folder / "book"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for name in _PAGES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, place / name)
+    for name in NEEDS:
+        (place / "notebooks").mkdir(exist_ok=True)
+        shutil.copy2(executed(run, name), place / "notebooks")
+    shutil.rmtree(place / "book" / "results", ignore_errors=True)
+    shutil.copytree(run.folder / "results", place / "book" / "results")
+    return place
+
+
+def _pages_key(run: Run) -> str:
+    pages = [path for name in _PAGES for path in sorted([ROOT / name, *(ROOT / name).rglob("*")]) if path.is_file()]
+    text = [(str(path.relative_to(ROOT)), path.read_bytes().hex()) for path in pages if "__pycache__" not in path.parts]
+    return runs.digest(text, [notebook_key(run, name) for name in NEEDS])
+
+
+def build(run: Run, output: Path = ROOT) -> Path:
+    """Render the run's book with Jupyter Book into ``_build/html``; warnings are errors.
+
+    Returns
+    -------
+    pathlib.Path
+        ``index.html``.
+    """
+    index = output / "_build" / "html" / "index.html"
+    mark = output / "_build" / ".built"
+    key = runs.digest(_pages_key(run), str(run.folder))
+    if index.is_file() and mark.is_file() and mark.read_text() == key:
+        print("book: up to date", file=sys.stderr)
+        return index
+    place = stage(run)
+    shutil.rmtree(output / "_build", ignore_errors=True)
+    log = run.folder / "book.log"
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(place), "--path-output", str(output), "-W", "--keep-going"]
+    print("book: building", file=sys.stderr, flush=True)
+    with open(log, "w", encoding="utf-8") as stream:
+        status = subprocess.run(
+            command, stdout=stream, stderr=subprocess.STDOUT, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ).returncode  # fmt: skip
+    if status or not index.is_file():
+        lines = [line for line in log.read_text(encoding="utf-8").splitlines() if "WARNING" in line or "ERROR" in line]
+        raise BuildFailed("\n".join([*lines[-10:], f"Jupyter Book failed; its output is {log}"]))
+    mark.write_text(key)
+    return index
+
+
+def book(run: Run, output: Path = ROOT) -> Path:
+    """Execute every notebook that is out of date, in order, and build the book."""
+    for name in NEEDS:
+        execute(run, name)
+    return build(run, output)
