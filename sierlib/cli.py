@@ -20,7 +20,9 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--ser", default="synthetic", help="speech teacher: synthetic, tweets:FILE.tsv or iemocap:PATH")
     common.add_argument("--ier", default="synthetic", help="image teacher: synthetic or fi:PATH[?positive=all]")
     common.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
-    common.add_argument("--run-dir", default=None, help="the run's folder (default: one below runs/, named by the settings)")
+    common.add_argument(
+        "--run-dir", default=None, help="the run's folder (default: one below runs/, named by the settings)"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("book", parents=[common], help="execute the notebooks that are out of date and build the book")
     run = commands.add_parser("run", parents=[common], help="execute one notebook, and those it needs")

@@ -1,17 +1,12 @@
-"""Build the data set: encode a corpus in parallel and resumably, remove duplicates, split, feed.
-
-A corpus becomes shards of arrays, 128 items each. A shard is complete when its list of rows is there, so an
-interrupted build goes on with the next one. Rows refer to arrays as ``<shard file>#<row>``.
-"""
+"""The data set: duplicates, splits, the manifest, and what feeds the networks."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,129 +14,15 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from sierlib import images, settings, speech
-from sierlib.corpora import Corpus, Item, Unusable
-from sierlib.runs import Run, source_key, write_json
-
-SHARD = 64  # items
-
-#: Modules on which the encoded arrays depend.
-ENCODING_MODULES = ("corpora", "speech", "images", "dataset")
+from sierlib import settings
+from sierlib.encoding import load
+from sierlib.runs import Run
 
 COLUMNS = (
     ["id", "group", "text", "speech", "image", "label"]
     + [f"{teacher}_{name}" for teacher in ("ser", "ier") for name in settings.CLASSES]
     + ["winner", "split", "fold", "sentiment", "own_split"]
 )
-
-
-# ------------------------------------------------------------------------------------------- encode
-def spoken(item: Item) -> np.ndarray:
-    """Return an item's sound, float32 (samples,) at 16 kHz: its recording, or its text spoken."""
-    if item.audio is not None:
-        return speech.read_audio(item.audio)
-    return speech.speak(speech.clean_text(item.text or ""), seed=item.seed)
-
-
-def seen(item: Item, size: int = settings.SIZE) -> np.ndarray:
-    """Return an item's picture, uint8 (size, size, 3): its photograph, or its scene drawn."""
-    if item.image is not None:
-        return images.read_image(item.image, size)
-    from sierlib.corpora import scenes
-
-    return scenes.draw(item.scene or {}, size)
-
-
-def _encode_item(item: Item, align: bool) -> tuple[dict[str, Any], np.ndarray | None, np.ndarray | None]:
-    """Encode one item; raises `Unusable` with a ``path`` attribute's worth of context in the message."""
-    row: dict[str, Any] = {"id": item.id, "text": "", "label": item.label}
-    mel = picture = None
-    if item.image is not None or item.scene is not None:
-        picture = seen(item)
-        row["image_hash"] = hashlib.sha256(
-            item.image.read_bytes() if item.image else picture.tobytes()
-        ).hexdigest()[:16]
-    if item.text is not None or item.audio is not None:
-        if item.text is not None:
-            row["text"] = speech.clean_text(item.text)
-        sound = spoken(item)
-        row["seconds"] = round(len(sound) / settings.SAMPLE_RATE, 3)
-        mel = np.round(speech.log_mel(sound) * 255).astype(np.uint8)
-        if not mel.any():
-            raise Unusable("silent recording")
-        if align:
-            row["words"] = [(word.text, word.start, word.end) for word in speech.align(sound, row["text"])]
-        if item.audio is not None:
-            # Recordings are told apart by their sound, spoken texts by the text.
-            row["text"] = row["text"] or f"[recording {hashlib.sha256(sound.tobytes()).hexdigest()[:12]}]"
-    return row, mel, picture
-
-
-def _encode_shard(index: int, items: Sequence[Item], folder: Path, align: bool) -> Path:
-    rows, mels, pictures = [], [], []
-    for item in items:
-        try:
-            row, mel, picture = _encode_item(item, align)
-        except Unusable as problem:
-            place = str(item.image or item.audio or "")
-            rows.append({"id": item.id, "reason": str(problem), "path": place})
-            continue
-        if mel is not None:
-            row["speech"] = f"speech-{index:05d}.npy#{len(mels)}"
-            mels.append(mel)
-        if picture is not None:
-            row["image"] = f"image-{index:05d}.npy#{len(pictures)}"
-            pictures.append(picture)
-        rows.append(row)
-    for name, arrays in (("speech", mels), ("image", pictures)):
-        if arrays:
-            np.save(folder / f"{name}-{index:05d}.npy", np.stack(arrays))
-    done = folder / f"rows-{index:05d}.jsonl"
-    partial = done.with_suffix(".part")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    os.replace(partial, done)
-    return done
-
-
-def encode(corpus: Corpus, folder: Path, *, align: bool = False, workers: int | None = None) -> pd.DataFrame:
-    """Encode every item of a corpus into shards below a folder.
-
-    Parameters
-    ----------
-    corpus
-        What to encode.
-    folder
-        Holds what an interrupted call has already done; that is kept.
-    align
-        Whether the words' times are found as well.
-    workers
-        Processes; by default one for each core. Inside ``joblib.parallel_config("dask")`` the shards
-        go to a Dask cluster instead.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row for each item, in order; unusable ones have a `reason`.
-    """
-    from joblib import Parallel, delayed
-    from tqdm.auto import tqdm
-
-    shards = [corpus.items[start : start + SHARD] for start in range(0, len(corpus.items), SHARD)]
-    open_shards = [i for i in range(len(shards)) if not (folder / f"rows-{i:05d}.jsonl").is_file()]
-    if open_shards:
-        jobs = (delayed(_encode_shard)(i, shards[i], folder, align) for i in open_shards)
-        pool = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator_unordered")
-        for _ in tqdm(pool(jobs), total=len(open_shards), desc=f"encode {corpus.spec.partition(':')[0]}", unit="shard"):
-            pass
-    rows: list[dict[str, Any]] = []
-    for i in range(len(shards)):
-        with open(folder / f"rows-{i:05d}.jsonl", encoding="utf-8") as lines:
-            rows += [json.loads(line) for line in lines]
-    frame = pd.DataFrame(rows)
-    for column in ("id", "text", "label", "speech", "image", "image_hash", "seconds", "reason", "path", "words"):
-        if column not in frame:
-            frame[column] = None
-    return frame
 
 
 # ---------------------------------------------------------------------------- duplicates and splits
@@ -206,44 +87,12 @@ def split(labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.ndarray
 
 def _quiet_split(splitter: StratifiedGroupKFold, labels: np.ndarray, groups: np.ndarray) -> list[Any]:
     """Split although a class may have fewer members than folds; notebooks say which classes are thin."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         return list(splitter.split(labels, labels, groups))
 
 
-# ------------------------------------------------------------------------------------------- arrays
-@lru_cache(maxsize=256)
-def _shard(path: str) -> np.ndarray:
-    return np.load(path, mmap_mode="r")
-
-
-def load(references: Sequence[str], folder: Path) -> np.ndarray:
-    """Read arrays by reference.
-
-    Parameters
-    ----------
-    references
-        Each ``<shard file>#<row>``.
-    folder
-        Where the shards are.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, (n, 128, 128, 1) for speech or (n, 128, 128, 3) for images; divide by 255 for the network.
-    """
-    out: np.ndarray | None = None
-    for place, reference in enumerate(references):
-        name, _, row = reference.partition("#")
-        array = _shard(str(folder / name))[int(row)]
-        if out is None:
-            out = np.empty((len(references), *array.shape), np.uint8)
-        out[place] = array
-    return out if out is not None else np.empty((0, settings.SIZE, settings.SIZE, 1), np.uint8)
-
-
+# --------------------------------------------------------------------------------------------- feed
 def inputs(frame: pd.DataFrame, folder: Path) -> dict[str, np.ndarray]:
     """Return the network's inputs for a few rows: ``speech`` and ``image`` float32 in [0, 1], those that there are."""
     return {
@@ -353,37 +202,7 @@ def _augmented(given: dict[str, Any], seed: Any) -> dict[str, Any]:
     return out
 
 
-# --------------------------------------------------------------------------------------------- stage
-def encoded(run: Run, role: str, *, workers: int | None = None) -> tuple[Corpus, pd.DataFrame, Path]:
-    """Return a corpus of the run and its encoded rows, encoding it unless that is up to date.
-
-    Parameters
-    ----------
-    run
-        The run.
-    role
-        "data" (into ``dataset/``), "ser" or "ier" (into ``teachers/<role>/``).
-
-    Returns
-    -------
-    corpus, rows, folder
-        `rows` as `encode` gives them.
-    """
-    from sierlib.corpora import open_corpus
-    from sierlib.runs import digest
-
-    corpus = open_corpus(getattr(run, role), role, run.profile, run.seed)
-    name = "arrays" if role == "data" else f"teachers/{role}"
-    key = digest(corpus.spec, corpus.fingerprint, len(corpus.items), source_key(ENCODING_MODULES))
-    folder = run.folder / ("dataset" if role == "data" else name)
-    if not run.current(name, key):
-        folder = run.fresh_folder("dataset" if role == "data" else name, key)
-        frame = encode(corpus, folder, align=role == "data" and corpus.spec == "synthetic", workers=workers)
-        run.done(name, key)
-        return corpus, frame, folder
-    return corpus, encode(corpus, folder, workers=workers), folder
-
-
+# ----------------------------------------------------------------------------------------- manifest
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table through a temporary name."""
     partial = path.with_name(path.name + ".part")
@@ -424,7 +243,7 @@ def summary(rows: int, usable: pd.DataFrame, quarantine: pd.DataFrame, discarded
     """
     # Reasons read "<kind>: <where or which>".
     kinds = Counter(reason.partition(":")[0] for reason in quarantine["reason"])
-    counts = {
+    counts: dict[str, Any] = {
         "rows": rows,
         "usable": len(usable),
         "quarantined": len(quarantine),
@@ -434,9 +253,3 @@ def summary(rows: int, usable: pd.DataFrame, quarantine: pd.DataFrame, discarded
     }
     assert rows == counts["usable"] + counts["quarantined"] + counts["discarded"], counts
     return counts
-
-
-__all__ = [
-    "COLUMNS", "encode", "encoded", "feed", "groups_of", "inputs", "load", "one_hot", "read_manifest", "read_truth",
-    "seen", "split", "spoken", "summary", "without_duplicates", "write_csv", "write_json",
-]  # fmt: skip

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, settings, shapley, speech
+from sierlib import dataset, encoding, settings, shapley, speech
 from sierlib.corpora import Item, open_corpus
 from sierlib.runs import Run
 from sierlib.speech import Word
@@ -43,7 +43,7 @@ class Explained:
         By target class name and method: ``explanations["sad"]["owen"]``.
     """
 
-    row: dict[str, Any]
+    row: dict[Any, Any]
     item: Item
     audio: np.ndarray
     speech: np.ndarray
@@ -98,11 +98,9 @@ def explain_rows(
     explained = []
     for place, row in enumerate(rows.to_dict("records")):
         item = items[row["id"]]
-        audio = dataset.spoken(item)
+        audio = encoding.spoken(item)
         words = speech.align(audio, row["text"]) if item.text is not None else speech.recognise(audio)
-        case = Explained(
-            row, item, audio, given["speech"][place], given["image"][place], probabilities[place], words
-        )
+        case = Explained(row, item, audio, given["speech"][place], given["image"][place], probabilities[place], words)
         for method in methods:
             found = shapley.explain(
                 model,
@@ -260,9 +258,7 @@ def represent(rows: pd.DataFrame, probabilities: np.ndarray, count: int) -> pd.D
         Rows, each class in turn: sad, sad, hate, anger, happy, and so on.
     """
     sure = pd.Series(probabilities.max(axis=1), index=rows.index)
-    queues = {
-        name: list(sure[rows["label"] == name].sort_values(ascending=False).index) for name in settings.CLASSES
-    }
+    queues = {name: list(sure[rows["label"] == name].sort_values(ascending=False).index) for name in settings.CLASSES}
     chosen: list[Any] = []
     order = ("sad", "sad", "hate", "anger", "happy")
     turn = 0
@@ -275,7 +271,7 @@ def represent(rows: pd.DataFrame, probabilities: np.ndarray, count: int) -> pd.D
     return rows.loc[chosen]
 
 
-def teachers_of(row: dict[str, Any]) -> dict[str, Any] | None:
+def teachers_of(row: dict[Any, Any]) -> dict[str, Any] | None:
     """Return both teachers' opinions on a manifest row as the explorer takes them; None where none was asked."""
     if row["winner"] == "given":
         return None
@@ -353,13 +349,13 @@ def explain_own(
     item = image if isinstance(image, Item) else Item("own", image=Path(image))
     given = {
         "speech": speech.log_mel(audio),
-        "image": dataset.seen(item).astype(np.float32) / 255,
+        "image": encoding.seen(item).astype(np.float32) / 255,
     }
     scores = np.asarray(model.predict({name: value[np.newaxis] for name, value in given.items()}, verbose=0))[0]
     found = shapley.explain(model, given["speech"], given["image"], target="all", depth=depth, method=method)
     return sample_payload(
         item.id,
-        image=dataset.seen(item, 256),
+        image=encoding.seen(item, 256),
         sound=audio,
         log_mel=given["speech"],
         words=speech.align(audio, spoken),

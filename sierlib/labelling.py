@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, metrics, networks, runs, settings, training
+from sierlib import dataset, encoding, metrics, networks, runs, settings, training
 from sierlib.runs import Run
 
 #: Modules on which labels depend, besides those of the arrays and of training.
@@ -87,7 +87,7 @@ def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
     ValueError
         When its corpus is too small to be split, or holds fewer than two classes.
     """
-    corpus, rows, folder = dataset.encoded(run, role)
+    corpus, rows, folder = encoding.encoded(run, role)
     artefact = f"models/teacher-{role}"
     key = runs.digest(
         role, run.profile.as_dict(), run.seed, run.key_of(f"teachers/{role}"),
@@ -170,7 +170,7 @@ def build(run: Run) -> dict[str, Any]:
     ValueError
         When too few pairs remain to be split.
     """
-    corpus, rows, folder = dataset.encoded(run, "data")
+    corpus, rows, folder = encoding.encoded(run, "data")
     labelled = bool(corpus.items) and all(item.label for item in corpus.items)
     teachers = {} if labelled else {role: train_teacher(run, role) for role in ROLES}
     key = runs.digest(
@@ -210,8 +210,8 @@ def build(run: Run) -> dict[str, Any]:
     usable = usable[kept].reset_index(drop=True)
     if usable.empty:
         raise ValueError(
-            f"no pair of {run.data} has a teacher that is sure by {settings.LABEL_THRESHOLD}: all {len(discarded)} are discarded; "
-            "the teachers need more data or more epochs"
+            f"no pair of {run.data} has a teacher that is sure by {settings.LABEL_THRESHOLD}: all {len(discarded)} "
+            "are discarded; the teachers need more data or more epochs"
         )
     usable["split"], usable["fold"] = dataset.split(usable["label"].to_numpy(), usable["group"].to_numpy(), run.seed)
 

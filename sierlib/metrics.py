@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from sierlib import settings
 RESAMPLES = 4_000
 
 
-def codes(labels: Sequence[str] | np.ndarray) -> np.ndarray:
+def codes(labels: Iterable[str]) -> np.ndarray:
     """Return class indices (n,) of labels given by name, in the order of `settings.CLASSES`."""
     return np.array([settings.CLASSES.index(label) for label in labels], dtype=int)
 

@@ -116,8 +116,8 @@ def _load_imagenet(trunk: keras.Model, required: bool) -> bool:
     except Exception as error:  # keras raises a bare Exception when the download fails
         if required:
             raise WeightsUnavailable(
-                f"this profile starts {trunk.name} from ImageNet weights, and they could not be had ({error}). Connect to "
-                "the internet once, or put the file into ~/.keras/models, or choose PROFILE=full"
+                f"this profile starts {trunk.name} from ImageNet weights, and they could not be had ({error}). "
+                "Connect to the internet once, or put the file into ~/.keras/models, or choose PROFILE=full"
             ) from error
         return False
     for layer in trunk.layers:

@@ -93,7 +93,11 @@ def _parameters(run: Run) -> dict[str, Any]:
 def up_to_date(run: Run, name: str) -> bool:
     """Tell whether a notebook's executed copy and results are what executing it now would give."""
     results = run.folder / "results" / f"{name}.json"
-    return executed(run, name).is_file() and results.is_file() and run.current(f"notebooks/{name}", notebook_key(run, name))
+    return (
+        executed(run, name).is_file()
+        and results.is_file()
+        and run.current(f"notebooks/{name}", notebook_key(run, name))
+    )
 
 
 def execute(run: Run, name: str) -> Path:
@@ -162,7 +166,9 @@ def stage(run: Run) -> Path:
     """
     old = [name for name in NEEDS if not up_to_date(run, name)]
     if old:
-        raise BuildFailed(f"out of date: {', '.join(old)}; run `sier run {old[0]}` with the same settings, then build again")
+        raise BuildFailed(
+            f"out of date: {', '.join(old)}; run `sier run {old[0]}` with the same settings, then build again"
+        )
     place = run.folder / "book"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -203,7 +209,15 @@ def build(run: Run, output: Path = ROOT) -> Path:
     place = stage(run)
     shutil.rmtree(output / "_build", ignore_errors=True)
     log = run.folder / "book.log"
-    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(place), "--path-output", str(output), "-W", "--keep-going"]
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(place),
+        "--path-output",
+        str(output),
+        "-W",
+        "--keep-going",
+    ]
     print("book: building", file=sys.stderr, flush=True)
     with open(log, "w", encoding="utf-8") as stream:
         status = subprocess.run(

@@ -98,7 +98,14 @@ def log_mel(mel: np.ndarray, words: Sequence[Any] = (), axis: Axes | None = None
         if word.start < settings.WINDOW_SECONDS - 0.1:
             axis.axvline(word.start, color="white", lw=0.5, alpha=0.6)
             axis.text(
-                word.start + 0.02, settings.SIZE - 4, word.text, color="white", fontsize=8, rotation=90, va="top", clip_on=True
+                word.start + 0.02,
+                settings.SIZE - 4,
+                word.text,
+                color="white",
+                fontsize=8,
+                rotation=90,
+                va="top",
+                clip_on=True,
             )
     return axis
 
@@ -169,7 +176,10 @@ def confusion(matrix: Sequence[Sequence[int]], title: str = "") -> Figure:
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     labels = np.array(
-        [[f"{share:.0%}\n({count})" for share, count in zip(*row, strict=True)] for row in zip(shares, counts, strict=True)]
+        [
+            [f"{share:.0%}\n({count})" for share, count in zip(*row, strict=True)]
+            for row in zip(shares, counts, strict=True)
+        ]
     )
     figure, axis = plt.subplots(figsize=(4.8, 4.2))
     sns.heatmap(
@@ -245,10 +255,19 @@ def explained(case: explanation.Explained, method: str = "owen", truth: dict[str
     low.bar(seconds, sums, width=explanation.FRAME_SECONDS, color=np.where(sums >= 0, "#E69F00", "#6a51a3"))
     low.set(ylabel="value", xlabel="seconds")
     bars = figure.add_subplot(grid[2, :2])
-    sns.barplot(x=case.probabilities, y=list(settings.CLASSES), hue=list(settings.CLASSES), palette=COLOURS, ax=bars, legend=False)
+    sns.barplot(
+        x=case.probabilities,
+        y=list(settings.CLASSES),
+        hue=list(settings.CLASSES),
+        palette=COLOURS,
+        ax=bars,
+        legend=False,
+    )
     bars.set(xlim=(0, 1), xlabel="softmax score")
     figure.suptitle(
-        f"P: {case.predicted}    GT: {case.row['label']}    Score: {case.probabilities.max():.2f}", fontsize=12, weight="semibold"
+        f"P: {case.predicted}    GT: {case.row['label']}    Score: {case.probabilities.max():.2f}",
+        fontsize=12,
+        weight="semibold",
     )
     figure.tight_layout()
     return figure

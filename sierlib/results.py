@@ -80,7 +80,7 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 
 def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
-    """Return accuracies with their 95 % intervals: columns `model`, `against`, `accuracy`, `low`, `high`, `macro F1`, `kappa`."""
+    """Return accuracies with their 95 % intervals, a row for each model and what it is measured on."""
     against = {"labels": "on the labels", "truth": "on the planted truth"}
     return pd.DataFrame(
         [

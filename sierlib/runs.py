@@ -40,9 +40,11 @@ def source_key(modules: Iterable[str]) -> str:
     files: list[Path] = []
     for name in modules:
         place = PACKAGE / name
-        files += [path for path in place.rglob("*") if path.suffix in (".py", ".js")] if place.is_dir() else [
-            place.with_suffix(".py")
-        ]
+        files += (
+            [path for path in place.rglob("*") if path.suffix in (".py", ".js")]
+            if place.is_dir()
+            else [place.with_suffix(".py")]
+        )
     return digest([hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(set(files))])
 
 
@@ -118,9 +120,7 @@ class Run:
         from sierlib.corpora import resolve_spec
 
         chosen = settings.profile(profile)
-        data, ser, ier = (
-            resolve_spec(spec, role) for spec, role in ((data, "data"), (ser, "ser"), (ier, "ier"))
-        )
+        data, ser, ier = (resolve_spec(spec, role) for spec, role in ((data, "data"), (ser, "ser"), (ier, "ier")))
         if not run_dir:
             root = Path(os.environ.get("SIER_RUNS", PACKAGE.parent / "runs"))
             slug = re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"^(\w+:)?.*/(?=[^/])", r"\1", data)).strip("-").lower()

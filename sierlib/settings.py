@@ -38,6 +38,7 @@ def relabel(name: str) -> str | None:
     name = RELABEL.get(name, _SYNONYMS.get(name, name))
     return name if name in CLASSES else None
 
+
 #: Share of the samples that are never trained on (Section 4.2).
 TEST_SHARE = 0.30
 
@@ -115,12 +116,12 @@ class Profile:
     speech_items: int = 5_000
     image_items: int = 3_000
     width: float = 0.125
-    n1_filters: tuple[int, ...] = (32, 64, 64)
+    n1_filters: tuple[int, ...] = (32, 64, 96, 128)
     batch: int = 32
     epochs: int = 12
     learning_rate: float = 1e-3
-    teacher_epochs: int = 16
-    teacher_learning_rate: float = 1e-3
+    teacher_epochs: int = 14
+    teacher_learning_rate: float = 2e-3
     warmup: int = 2
     augment: bool = True
     patience_stop: int = 5
@@ -146,7 +147,7 @@ PROFILES: dict[str, Profile] = {
         speech_items=120,
         image_items=120,
         width=0.0625,
-        n1_filters=(8, 8, 8),
+        n1_filters=(8, 8, 8, 8),
         batch=16,
         epochs=2,
         teacher_epochs=12,
@@ -167,7 +168,7 @@ PROFILES: dict[str, Profile] = {
         speech_items=10_000,
         image_items=10_000,
         width=1.0,
-        n1_filters=(64, 128, 256),
+        n1_filters=(64, 128, 256, 512),
         batch=64,
         epochs=30,
         learning_rate=8e-6,

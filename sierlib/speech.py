@@ -203,9 +203,7 @@ def to_sound(spectrogram: np.ndarray, *, iterations: int = 32, seed: int = 0) ->
     """
     decibels = (spectrogram[..., 0].astype(np.float32) - 1.0) * -settings.FLOOR_DB
     power = np.where(spectrogram[..., 0] > 0, librosa.db_to_power(decibels), 0.0)
-    magnitude = librosa.feature.inverse.mel_to_stft(
-        power, sr=settings.SAMPLE_RATE, n_fft=settings.N_FFT, norm=None
-    )
+    magnitude = librosa.feature.inverse.mel_to_stft(power, sr=settings.SAMPLE_RATE, n_fft=settings.N_FFT, norm=None)
     audio = librosa.griffinlim(
         magnitude,
         n_iter=iterations,
@@ -219,12 +217,13 @@ def to_sound(spectrogram: np.ndarray, *, iterations: int = 32, seed: int = 0) ->
 
 # The voice's phoneme alphabet (misaki's) in the aligner's (ARPAbet): lets words outside the aligner's
 # dictionary be aligned with the pronunciation that was really spoken.
-_ARPABET = dict(
-    item.split(":")
-    for item in (
-        "ɑ:AA æ:AE ʌ:AH ə:AH ᵊ:AH ᵻ:IH ɔ:AO W:AW I:AY b:B ʧ:CH d:D ð:DH ɛ:EH ɜ:ER A:EY f:F ɡ:G h:HH ɪ:IH "
-        "i:IY ʤ:JH k:K l:L m:M n:N ŋ:NG O:OW Y:OY p:P ɹ:R s:S ʃ:SH t:T ɾ:T T:T θ:TH ʊ:UH u:UW v:V w:W j:Y z:Z ʒ:ZH"
-    ).split()
+_ARPABET: dict[str, str] = dict(
+    zip(
+        "ɑæʌəᵊᵻɔWIbʧdðɛɜAfɡhɪiʤklmnŋOYpɹsʃtɾTθʊuvwjzʒ",
+        """AA AE AH AH AH IH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T T T TH UH UW
+        V W Y Z ZH""".split(),  # noqa: SIM905
+        strict=True,
+    )
 )
 
 

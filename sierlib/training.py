@@ -64,7 +64,11 @@ class _Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
         self.bar.set_postfix(
-            {short: f"{logs[name]:.3f}" for short, name in (("acc", "accuracy"), ("val", "val_accuracy")) if name in logs}
+            {
+                short: f"{logs[name]:.3f}"
+                for short, name in (("acc", "accuracy"), ("val", "val_accuracy"))
+                if name in logs
+            }
         )
         self.bar.update()
 
@@ -145,7 +149,10 @@ def fit(
     ]
     callbacks: list[keras.callbacks.Callback] = [
         keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=profile.patience_stop, restore_best_weights=True, start_from_epoch=profile.warmup
+            monitor="val_loss",
+            patience=profile.patience_stop,
+            restore_best_weights=True,
+            start_from_epoch=profile.warmup,
         ),
         _Progress(title or model.name, epochs),
     ]

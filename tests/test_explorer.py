@@ -442,7 +442,8 @@ def test_muting_fades_and_decoding_is_right(reader: Reader) -> None:
         (HERE / "explorer.js").read_text(encoding="utf-8").replace("export ", "").replace("default { render };", "")
     )
     sound = (0.5 * np.sin(2 * np.pi * 220 * np.arange(8000) / 16_000)).astype(np.float32)
-    script = f"(audio) => {{ {module}; const s = soundOf(audio); return [[...s], [...muted(s, 16000, 0.1, [true, false])]]; }}"
+    body = "const s = soundOf(audio); return [[...s], [...muted(s, 16000, 0.1, [true, false])]];"
+    script = f"(audio) => {{ {module}; {body} }}"
     decoded, muted = map(np.array, reader.page.evaluate(script, encode_sound(sound)))
     assert np.abs(decoded - sound).max() < 0.02
     assert np.allclose(muted[200:1600], decoded[200:1600], atol=1e-6)  # after the fade of 8 ms
@@ -499,7 +500,8 @@ def test_every_control_has_a_name(reader: Reader) -> None:
     reader.open("compare=sample")
     unnamed = reader.page.evaluate(
         """() => [...document.querySelector("#first").shadowRoot.querySelectorAll("button, input, select, img, canvas")]
-        .filter((e) => !(e.ariaLabel || e.hasAttribute("alt") || e.labels?.[0]?.textContent.trim() || e.textContent.trim()))
+        .filter((e) => !(e.ariaLabel || e.hasAttribute("alt")
+            || e.labels?.[0]?.textContent.trim() || e.textContent.trim()))
         .map((e) => e.outerHTML.slice(0, 80))"""
     )
     assert unnamed == []
@@ -533,7 +535,8 @@ def test_widget_message_and_new_samples(reader: Reader) -> None:
     module = (
         (HERE / "explorer.js").read_text(encoding="utf-8").replace("export ", "").replace("default { render };", "")
     )
-    script = f"(data) => {{ {module}; window.live = mount(document.body.appendChild(document.createElement('div')), data).model; }}"
+    body = "window.live = mount(document.body.appendChild(document.createElement('div')), data).model;"
+    script = f"(data) => {{ {module}; {body} }}"
     widget = Explorer(samples=[make_sample("1")])
     reader.page.evaluate(script, {n: getattr(widget, n) for n in (*Explorer.STATE, "samples", "css", "progress")})
     live = reader.page.locator("body > div").last

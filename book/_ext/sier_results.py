@@ -50,6 +50,14 @@ def show(name, value):
     return f"{value:,.0f} MB" if name == "peak_memory_mb" else str(value)
 
 
+def table(rows, **attributes):
+    """Lay out rows of text as a table; the first is its head."""
+    head, *body = [nodes.row("", *(nodes.entry("", nodes.paragraph("", cell)) for cell in row)) for row in rows]
+    columns = [nodes.colspec(colwidth=1) for _ in rows[0]]
+    group = nodes.tgroup("", *columns, nodes.thead("", head), nodes.tbody("", *body), cols=len(columns))
+    return nodes.table("", group, **attributes)
+
+
 class Result(SphinxRole):
     def run(self):
         path, _, spec = self.text.partition("|")
@@ -77,10 +85,7 @@ class ResultTable(SphinxDirective):
         if not cells:
             return [nodes.paragraph("", "No results yet: they appear here once the notebooks have run.")]
         rows = [list(COLUMNS.values())] + [[show(name, row.get(name)) for name in COLUMNS] for row in cells]
-        make = lambda row: nodes.row("", *(nodes.entry("", nodes.paragraph("", cell)) for cell in row))
-        head, body = nodes.thead("", make(rows[0])), nodes.tbody("", *map(make, rows[1:]))
-        group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in COLUMNS), head, body, cols=len(COLUMNS))
-        return [nodes.table("", group, classes=["result-table"])]
+        return [table(rows, classes=["result-table"])]
 
 
 def setup(app):

@@ -7,7 +7,7 @@ that the built pages ask no server for it and nothing of it is kept in this repo
 import importlib.util
 from pathlib import Path
 
-from docutils import nodes
+from sier_results import table
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.fileutil import copy_asset
@@ -73,10 +73,7 @@ class ProfileTable(SphinxDirective):
         profiles = [profile.as_dict() for profile in settings.PROFILES.values()]
         rows = [["", *settings.PROFILES]]
         rows += [[text, *(words(profile[key]) for profile in profiles)] for key, text in ROWS.items()]
-        make = lambda row: nodes.row("", *(nodes.entry("", nodes.paragraph("", cell)) for cell in row))
-        columns = [nodes.colspec(colwidth=1) for _ in rows[0]]
-        head, body = nodes.thead("", make(rows[0])), nodes.tbody("", *map(make, rows[1:]))
-        return [nodes.table("", nodes.tgroup("", *columns, head, body, cols=len(columns)))]
+        return [table(rows)]
 
 
 def setup(app):

@@ -67,9 +67,7 @@ def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
 
 
 def _fill(rng: np.random.Generator, template: str, word: str | None = None) -> str:
-    return template.format(
-        w=word, person=_pick(rng, _PEOPLE), thing=_pick(rng, _THINGS), place=_pick(rng, _PLACES)
-    )
+    return template.format(w=word, person=_pick(rng, _PEOPLE), thing=_pick(rng, _THINGS), place=_pick(rng, _PLACES))
 
 
 def neutral(rng: np.random.Generator) -> str:
@@ -78,7 +76,9 @@ def neutral(rng: np.random.Generator) -> str:
     return f"{_pick(rng, _PEOPLE)} {_pick(rng, _NEUTRAL_ACTIONS)} {_pick(rng, _THINGS)}{place}"
 
 
-def sentence(rng: np.random.Generator, emotion: str | None, strength: int, confuser: str | None = None) -> dict[str, Any]:
+def sentence(
+    rng: np.random.Generator, emotion: str | None, strength: int, confuser: str | None = None
+) -> dict[str, Any]:
     """Draw a sentence with planted emotion words.
 
     Parameters

@@ -144,7 +144,13 @@ def speech_corpus(count: int, seed: int) -> Corpus:
         raw = str(rng.choice(_IEMOCAP_LIKE[emotion]))
         truth = {"emotion": emotion, "strength": strength, "raw_label": raw}
         items.append(
-            Item(f"ser-{index:06d}", text=sentence["text"], label=settings.relabel(raw), seed=1_000_000 + index, truth=truth)
+            Item(
+                f"ser-{index:06d}",
+                text=sentence["text"],
+                label=settings.relabel(raw),
+                seed=1_000_000 + index,
+                truth=truth,
+            )
         )
     return Corpus("synthetic", items, fingerprint=f"ser-{count}-{seed}")
 
