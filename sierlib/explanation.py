@@ -118,6 +118,30 @@ def explain_rows(
     return explained
 
 
+def case_table(cases: Sequence[Explained]) -> pd.DataFrame:
+    """Return what Fig. 4 says of each case (P, GT, Score), and the values of its two modalities."""
+    return pd.DataFrame(
+        {
+            "sentence": [case.row["text"] for case in cases],
+            "P": [case.predicted for case in cases],
+            "GT": [case.row["label"] for case in cases],
+            "Score": [f"{case.probabilities.max():.2f}" for case in cases],
+            "speech": [f"{case.of().speech_value:+.2f}" for case in cases],
+            "image": [f"{case.of().image_value:+.2f}" for case in cases],
+            "evaluations": [case.of().n_evals for case in cases],
+        }
+    )
+
+
+def largest_gaps(cases: Sequence[Explained], methods: Sequence[str] = ("owen", "published")) -> pd.DataFrame:
+    """Return how far the values are from adding up (Eq. 5): the largest gap of each level, over samples and classes."""
+    table = {}
+    for method in methods:
+        gaps = [np.abs(by_method[method].gaps) for case in cases for by_method in case.explanations.values()]
+        table[method] = np.max(gaps, axis=0)
+    return pd.DataFrame(table).rename_axis("level")
+
+
 # --------------------------------------------------------------------------------------------- time
 def time_importance(speech_map: np.ndarray) -> np.ndarray:
     """Average the speech map over frequency, as Section 3.3 does: (128, 128) to (128,) frames of 50 ms."""
@@ -363,4 +387,23 @@ def explain_own(
         text=spoken,
         alt="Your picture" if item.id == "own" else f"Picture of sample {item.id}",
         explanations={method: {str(name): value for name, value in found.items()}},
+    )
+
+
+def payload(case: Explained, methods: Sequence[str] = ("owen", "published")) -> dict[str, Any]:
+    """Return an explained pair as the explorer takes it."""
+    from sierlib.explorer import sample_payload
+
+    return sample_payload(
+        case.row["id"],
+        image=encoding.seen(case.item, 256),
+        sound=case.audio,
+        log_mel=case.speech,
+        words=case.words,
+        scores=list(case.probabilities),
+        label=case.row["label"],
+        text=case.row["text"],
+        alt=f"Picture of sample {case.row['id']}, labelled {case.row['label']}",
+        teachers=teachers_of(case.row),
+        explanations={method: {name: by[method] for name, by in case.explanations.items()} for method in methods},
     )

@@ -7,8 +7,12 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import nbformat
 
 from sierlib import runs
 from sierlib.runs import Run
@@ -86,7 +90,7 @@ def _parameters(run: Run) -> dict[str, Any]:
         "ser": run.ser,
         "ier": run.ier,
         "seed": run.seed,
-        "run_dir": str(run.folder),
+        "run_dir": ".",  # kernels work in the run's folder, so that no page shows where that is
     }
 
 
@@ -128,16 +132,15 @@ def execute(run: Run, name: str) -> Path:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     try:
-        papermill.execute_notebook(
-            ROOT / "notebooks" / f"{name}.ipynb",
-            half,
-            parameters=_parameters(run),
-            kernel_name="python3",
-            progress_bar={"desc": name, "unit": "cell"},
-            cwd=str(run.folder),
-            log_output=False,
-            stdout_file=None,
-        )
+        with _kernels_log_to(target.with_suffix(".log")):
+            papermill.execute_notebook(
+                ROOT / "notebooks" / f"{name}.ipynb",
+                half,
+                parameters=_parameters(run),
+                kernel_name="python3",
+                progress_bar={"desc": name, "unit": "cell"},
+                cwd=str(run.folder),
+            )
     except papermill.PapermillExecutionError as error:
         raise NotebookFailed(
             f"notebook {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
@@ -147,6 +150,22 @@ def execute(run: Run, name: str) -> Path:
     run.done(f"notebooks/{name}", key)
     print(f"{name}: done in {time.time() - start:.0f} s", file=sys.stderr, flush=True)
     return target
+
+
+@contextmanager
+def _kernels_log_to(path: Path) -> Iterator[None]:
+    """Send what kernels' libraries write to descriptor 2 to a file, and leave our own stderr to progress."""
+    with open(path, "w", encoding="utf-8") as log:
+        ours, before = os.dup(2), sys.stderr
+        os.dup2(log.fileno(), 2)
+        if before is sys.__stderr__:
+            sys.stderr = os.fdopen(os.dup(ours), "w", buffering=1)
+        try:
+            yield
+        finally:
+            sys.stderr = before
+            os.dup2(ours, 2)
+            os.close(ours)
 
 
 def execute_with_needs(run: Run, name: str) -> Path:
@@ -178,9 +197,14 @@ def stage(run: Run) -> Path:
             shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, place / name)
+    (place / "notebooks").mkdir()
     for name in NEEDS:
-        (place / "notebooks").mkdir(exist_ok=True)
-        shutil.copy2(executed(run, name), place / "notebooks")
+        notebook = nbformat.read(executed(run, name), as_version=4)
+        for cell in notebook.cells:
+            # The default settings are hidden: the cell after them shows the run's own.
+            if "parameters" in cell.metadata.get("tags", []):
+                cell.metadata["tags"] = [*cell.metadata["tags"], "remove-cell"]
+        nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
     return place

@@ -35,7 +35,7 @@ def use_style() -> None:
             "figure.dpi": 110,
             "savefig.bbox": "tight",
             "axes.titlesize": "medium",
-            "axes.titleweight": "semibold",
+            "axes.titleweight": "bold",
             "axes.spines.top": False,
             "axes.spines.right": False,
             "grid.alpha": 0.5,
@@ -64,7 +64,7 @@ def pairs(rows: pd.DataFrame, images: np.ndarray, columns: int = 4, width: int =
         axis.imshow(image)
         axis.set_title(row["label"], color=COLOURS[row["label"]])
         text = "\n".join(textwrap.wrap(row["text"].replace("$", r"\$"), width)[:4])
-        axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top", fontsize=8.5)
+        axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top", fontsize=10)
     figure.tight_layout(h_pad=3.2)
     return figure
 
@@ -122,8 +122,8 @@ def learning_curves(histories: dict[str, dict[str, Any]]) -> Figure:
             axis.set(ylabel=measure if column == 0 else "")
         axes[0, column].set(title=title, ylim=(0, 1.02))
         axes[1, column].set(xlabel="epoch", ylim=(0, None))
-    axes[0, 0].legend(loc="lower right")
     figure.tight_layout()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="lower center", bbox_to_anchor=(0.5, -0.06), ncol=2)
     return figure
 
 
@@ -267,7 +267,7 @@ def explained(case: explanation.Explained, method: str = "owen", truth: dict[str
     figure.suptitle(
         f"P: {case.predicted}    GT: {case.row['label']}    Score: {case.probabilities.max():.2f}",
         fontsize=12,
-        weight="semibold",
+        weight="bold",
     )
     figure.tight_layout()
     return figure

@@ -1,4 +1,4 @@
-"""What the test rows say: accuracies on the labels and on the planted truth, differences, ceilings."""
+"""What the results say: tables, verdicts in words, and the test rows' accuracies, differences and ceilings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, labelling, metrics, training
+from sierlib import dataset, labelling, metrics, settings, training
 from sierlib.runs import Run
 
 #: Names in tables and figures.
@@ -79,6 +79,19 @@ def evaluate(run: Run) -> dict[str, Any]:
     }
 
 
+def label_accuracy(manifest: pd.DataFrame, truth: dict[str, Any]) -> dict[str, float]:
+    """Return how often the label is the planted emotion: over "all" rows, and by how speech and image relate.
+
+    Empty where nothing was planted.
+    """
+    if not truth:
+        return {}
+    right = pd.Series([truth[name]["emotion"] == label for name, label in manifest[["id", "label"]].to_numpy()])
+    relation = [truth[name]["relation"] for name in manifest["id"]]
+    by_relation = right.groupby(relation).mean()
+    return {"all": float(right.mean())} | {str(name): float(share) for name, share in by_relation.items()}
+
+
 def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     """Return accuracies with their 95 % intervals, a row for each model and what it is measured on."""
     against = {"labels": "on the labels", "truth": "on the planted truth"}
@@ -141,3 +154,164 @@ def heads(run: Run) -> dict[str, float]:
         guess = model.predict(masked, batch_size=64, verbose=0).argmax(axis=1)
         accuracy[f"{name} at zero"] = float(np.mean(guess == labels))
     return accuracy
+
+
+def _interval(scores: dict[str, Any]) -> str:
+    return "{:.3f} to {:.3f}".format(*scores["accuracy_interval"])
+
+
+def teacher_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Return the teachers' held-out scores, a column for each; `reports` as `labelling.train_teacher` gives them."""
+    return pd.DataFrame(
+        {
+            f"{labelling.ROLES[role]} teacher": {
+                "trained on": report["rows"]["train"],
+                "held out": report["rows"]["held_out"],
+                "held-out accuracy": f"{report['held_out']['accuracy']:.3f}",
+                "95 % interval": _interval(report["held_out"]),
+                "always the largest class": f"{report['held_out']['majority']:.3f}",
+                "macro F1": f"{report['held_out']['macro_f1']:.3f}",
+                "classes it lacks": ", ".join(report["missing"]) or "none",
+            }
+            for role, report in reports.items()
+        }
+    )
+
+
+def teacher_remarks(reports: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what a reader has to know of the teachers: their corpora's notes, and whether they learned anything."""
+    remarks = []
+    for role, report in reports.items():
+        name, held = labelling.ROLES[role], report["held_out"]
+        remarks += [f"{name} corpus: {note}" for note in report["notes"]]
+        if report["quarantined"] or report["duplicates"]:
+            remarks.append(f"{name} corpus: {report['quarantined']} unusable and {report['duplicates']} repeated items")
+        if held["accuracy_interval"][0] <= held["majority"]:
+            remarks.append(
+                f"**The {name} teacher is not clearly better than always naming the largest class** "
+                f"({held['accuracy']:.2f} against {held['majority']:.2f}); it had {report['rows']['train']} items to "
+                "learn from. Labels that it gives carry little information, and the rest of the book has to be "
+                "read with that in mind."
+            )
+    return remarks
+
+
+def training_table(histories: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Return what was trained and how it validates, a column for each of `histories` (by title)."""
+    return pd.DataFrame(
+        {
+            title: {
+                "parameters": f"{history['parameters']:,}",
+                "rows": history["rows"]["train"],
+                "epochs (best)": f"{len(history['epochs'])} ({history['best_epoch']})",
+                "seconds": f"{history['seconds']:.0f}",
+                "training accuracy, best epoch": f"{history['epochs'][history['best_epoch'] - 1]['accuracy']:.3f}",
+                "validation accuracy": f"{history['validation']['accuracy']:.3f}",
+                "95 % interval": _interval(history["validation"]),
+                "always the largest class": f"{history['validation']['majority']:.3f}",
+                "validation macro F1": f"{history['validation']['macro_f1']:.3f}",
+                "validation kappa": f"{history['validation']['kappa']:.3f}",
+            }
+            for title, history in histories.items()
+        }
+    )
+
+
+def learning_verdicts(histories: dict[str, dict[str, Any]]) -> list[str]:
+    """Return, for each network, whether it is clearly above always naming the largest class."""
+    verdicts = []
+    for title, history in histories.items():
+        scores = history["validation"]
+        clear = scores["accuracy_interval"][0] > scores["majority"]
+        verdicts.append(
+            f"**{title}** {'is clearly above' if clear else 'is not clearly above'} always naming the largest class "
+            f"({scores['accuracy']:.3f} against {scores['majority']:.3f}, kappa {scores['kappa']:.2f})"
+            + ("." if clear else f", with {history['rows']['train']} rows to learn from and labels given by teachers.")
+        )
+    return verdicts
+
+
+def table_1(models: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Return Table 1 with our validation accuracies beside the published ones; a dash where nothing was trained."""
+    ours = {history["title"]: history["validation"] for history in models.values()}
+    rows = []
+    for title, published in settings.PAPER_TABLE_1.items():
+        found = ours.get(title)
+        rows.append(
+            {
+                "model": title,
+                "published (validation)": f"{published:.2%}",
+                "ours (validation)": f"{found['accuracy']:.2%}" if found else "–",
+                "95 % interval": _interval(found) if found else "–",
+                "macro F1": f"{found['macro_f1']:.3f}" if found else "–",
+                "kappa": f"{found['kappa']:.3f}" if found else "–",
+            }
+        )
+    return pd.DataFrame(rows).set_index("model")
+
+
+def validation_table(models: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Return the validation accuracies in the form that `plots.accuracies` draws."""
+    return pd.DataFrame(
+        [
+            {
+                "model": history["title"],
+                "against": "ours, validation",
+                "accuracy": history["validation"]["accuracy"],
+                "low": history["validation"]["accuracy_interval"][0],
+                "high": history["validation"]["accuracy_interval"][1],
+            }
+            for history in models.values()
+        ]
+    )
+
+
+def fusion_verdicts(differences: pd.DataFrame) -> list[str]:
+    """Say for each row of `difference_table` whether its interval lets a difference be claimed."""
+    return [
+        f"{row['comparison']}: {row['difference']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]: "
+        + (
+            "fusion helps."
+            if row["low"] > 0
+            else "fusion hurts."
+            if row["high"] < 0
+            else "no difference can be claimed."
+        )
+        for row in differences.to_dict("records")
+    ]
+
+
+def ceilings(evaluation: dict[str, Any]) -> str:
+    """Say how much better anybody could have done, as far as the corpus lets that be known."""
+    if "truth" not in evaluation["scores"]:
+        return (
+            "This corpus brings no ground truth, so label noise cannot be measured: the accuracies above say how well "
+            "the teachers' opinion is recovered, and no more."
+        )
+    truth = evaluation["scores"]["truth"]
+    teachers = " and ".join(
+        f"{truth[name]['accuracy']:.1%} ({TITLES[name]})" for name in ("ser teacher", "ier teacher") if name in truth
+    )
+    return (
+        f"The label agrees with the planted emotion in {truth['label']['accuracy']:.1%} of the test rows; the teachers "
+        f"alone reach {teachers}. ParallelNet reaches {truth['fused']['accuracy']:.1%} on the planted emotion and "
+        f"{evaluation['scores']['labels']['fused']['accuracy']:.1%} on the labels."
+    )
+
+
+def relation_table(evaluation: dict[str, Any]) -> pd.DataFrame:
+    """Return accuracy on the planted truth by how speech and image relate."""
+    table = pd.DataFrame(evaluation["relations"]).T
+    return table.astype({"n": int}).rename(columns=TITLES).rename_axis("speech and image") if len(table) else table
+
+
+def reliance(heads_found: dict[str, float], majority: float) -> str:
+    """Put `heads` into words."""
+    best = max(("O_sp", "O_img", "O_mul"), key=lambda name: heads_found[name])
+    lost = {name: heads_found["all three"] - heads_found[f"{name} at zero"] for name in ("speech", "image")}
+    return (
+        f"The best single output is `{best}` ({heads_found[best]:.3f}); all three together reach "
+        f"{heads_found['all three']:.3f}, and always naming the largest class {majority:.3f}. With silence for speech "
+        f"the accuracy falls by {lost['speech']:.3f}, with a black image by {lost['image']:.3f}: this network leans "
+        f"more on the {max(lost, key=lambda name: lost[name])}."
+    )

@@ -1,0 +1,177 @@
+"""The teachers' rule, and what Section 5.4 says about it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sierlib import dataset, labelling, networks, runs, settings, training
+from sierlib.labelling import agreement_rule, max_rule
+from sierlib.runs import Run
+
+
+def _teachers(seed: int, rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet(np.full(4, 0.5), rows), rng.dirichlet(np.full(4, 0.5), rows)
+
+
+# ------------------------------------------------------------------------------------------- rules
+def test_the_papers_example() -> None:
+    # Section 3.1: the image teacher is the surer one (0.8 against 0.7), so its class is the label.
+    rule = max_rule(np.array([[0.1, 0.1, 0.7, 0.1]]), np.array([[0.1, 0.8, 0.05, 0.05]]))
+    assert rule["label"].tolist() == [1] and rule["winner"].tolist() == ["ier"]
+    assert rule["confidence"].tolist() == [0.8] and rule["kept"].tolist() == [True]
+
+
+@given(seed=st.integers(0, 10_000))
+def test_the_label_is_where_the_greatest_of_all_probabilities_lies(seed: int) -> None:
+    ser, ier = _teachers(seed, 20)
+    rule = max_rule(ser, ier)
+    for row in range(20):
+        both = np.concatenate([ser[row], ier[row]])
+        place = int(both.argmax())
+        assert rule["label"][row] == place % 4 and rule["winner"][row] == ("ser" if place < 4 else "ier")
+        assert rule["confidence"][row] == both.max() and rule["kept"][row] == (both.max() >= 0.5)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_under_the_agreement_rule_each_teacher_alone_is_always_right(seed: int) -> None:
+    ser, ier = _teachers(seed)
+    rule = agreement_rule(ser, ier)
+    kept = rule["kept"]
+    assert 0 < kept.sum() < len(ser)
+    for teacher in (ser, ier):
+        assert (teacher.argmax(axis=1)[kept] == rule["label"][kept]).all()
+
+
+@given(seed=st.integers(0, 10_000))
+def test_under_the_max_rule_only_the_pair_of_teachers_is_always_right(seed: int) -> None:
+    ser, ier = _teachers(seed)
+    rule = max_rule(ser, ier)
+    kept = rule["kept"]
+    surer = np.where(ser.max(axis=1) >= ier.max(axis=1), ser.argmax(axis=1), ier.argmax(axis=1))
+    assert (surer[kept] == rule["label"][kept]).all()
+    for teacher in (ser, ier):
+        assert 0.25 < np.mean(teacher.argmax(axis=1)[kept] == rule["label"][kept]) < 0.95
+
+
+def test_exactly_the_threshold_is_kept_and_less_is_not() -> None:
+    ser = np.array([[0.5, 0.3, 0.1, 0.1], [0.499, 0.301, 0.1, 0.1]])
+    assert max_rule(ser, np.full((2, 4), 0.25))["kept"].tolist() == [True, False]
+    assert max_rule(ser, np.full((2, 4), 0.25), threshold=0.4)["kept"].tolist() == [True, True]
+
+
+def test_where_both_are_equally_sure_speech_decides() -> None:
+    rule = max_rule(np.array([[0, 0, 0.6, 0.4]]), np.array([[0.6, 0.4, 0, 0]]))
+    assert rule["label"].tolist() == [2] and rule["winner"].tolist() == ["ser"]
+
+
+# ---------------------------------------------------------------------------------------- teachers
+def test_a_class_the_teacher_does_not_know_has_probability_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]])
+    monkeypatch.setattr(training, "predict", lambda *_: answer)
+    found = labelling.opinions(SimpleNamespace(), pd.DataFrame({"id": ["a", "b"]}), Path(), ["anger", "happy", "sad"])
+    np.testing.assert_array_equal(found[:, [0, 1, 3]], answer)
+    assert (found[:, settings.CLASSES.index("hate")] == 0).all() and found.shape == (2, 4)
+
+
+def test_a_corpus_without_a_class_is_learned_and_told(
+    tmp_path: Path, tiny_profile: settings.Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = ("uncle", "teacher", "driver", "cousin", "farmer", "student", "captain", "doctor", "neighbor", "sister", "sister")
+    lines = [f"my {name} is {word}\t{label}" for label, word in (("joy", "glad"), ("anger", "mad"), ("sadness", "sad")) for name in who]
+    (tmp_path / "t.tsv").write_text("\n".join(["text\tlabel", *lines, "what\tboredom", ""]))
+    asked = {}
+
+    def fit(build, train, validation, folder, profile, **options):
+        asked.update(options, rows=(set(train["id"]), set(validation["id"])), targets=options["targets"](train))
+        asked["labels"] = list(train["label"])
+        return build(), {"epochs": []}
+
+    monkeypatch.setattr(training, "fit", fit)
+    run = Run(tiny_profile, "synthetic", f"tweets:{tmp_path / 't.tsv'}", "synthetic", 0, tmp_path / "run")
+    model, report = labelling.train_teacher(run, "ser")
+    assert report["classes"] == ["anger", "happy", "sad"] and report["missing"] == ["hate"]
+    assert report["notes"] == ["no tweets of hate"] and model.output.shape == (None, 3)
+    assert (report["duplicates"], report["quarantined"]) == (3, 1)
+    assert report["rows"]["train"] + report["rows"]["held_out"] == 30 and report["rows"]["held_out"] >= 6
+    assert report["held_out"]["n"] == report["rows"]["held_out"]
+    assert [["anger", "happy", "sad"][place] for place in asked["targets"].argmax(axis=1)] == asked["labels"]
+    assert not asked["rows"][0] & asked["rows"][1] and isinstance(asked["loss"], keras.losses.CategoricalCrossentropy)
+
+
+def test_a_teacher_of_one_class_is_refused(tmp_path: Path, tiny_profile: settings.Profile) -> None:
+    (tmp_path / "t.tsv").write_text("text\tlabel\nso glad today\tjoy\nvery glad\tjoy\n")
+    run = Run(tiny_profile, "synthetic", f"tweets:{tmp_path / 't.tsv'}", "synthetic", 0, tmp_path / "run")
+    with pytest.raises(ValueError, match="at least two of anger, happy, hate, sad"):
+        labelling.train_teacher(run, "ser")
+
+
+@pytest.mark.parametrize("role", ["ser", "ier"])
+def test_a_trained_teacher_is_read_and_not_trained_again(built_run: Run, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained again"))
+    model, report = labelling.train_teacher(built_run, role)
+    assert report["classes"] == list(settings.CLASSES) and not report["missing"]
+    assert report["held_out"]["accuracy"] > 0.4  # chance is 0.25
+    manifest = dataset.read_manifest(built_run).head(5)
+    again = labelling.opinions(model, manifest, built_run.folder / "dataset", report["classes"])
+    np.testing.assert_allclose(again, labelling.teacher_opinions(manifest, role), atol=1e-4)
+
+
+# ---------------------------------------------------------------------------------------- manifest
+def test_the_manifest_follows_the_rule(built_run: Run) -> None:
+    folder = built_run.folder / "dataset"
+    kept, discarded = dataset.read_manifest(built_run), pd.read_csv(folder / "discarded.csv")
+    assert list(discarded.columns) == list(kept.columns) == dataset.COLUMNS
+    for rows, wanted in ((kept, True), (discarded, False)):
+        ser, ier = (labelling.teacher_opinions(rows, role) for role in ("ser", "ier"))
+        rule = max_rule(ser, ier)
+        assert (rule["kept"] == wanted).all()
+        assert [settings.CLASSES[index] for index in rule["label"]] == list(rows["label"])
+        assert rule["winner"].tolist() == list(rows["winner"])
+    summary = runs.read_json(folder / "summary.json")
+    assert summary["rows"] == built_run.profile.pairs == len(kept) + len(discarded) + summary["quarantined"]
+    assert summary["per_class"] == {name: int((kept["label"] == name).sum()) for name in settings.CLASSES}
+    assert summary["labelled_by"] == "teachers"
+
+
+def test_a_second_build_reads_what_the_first_has_made(built_run: Run) -> None:
+    path = built_run.folder / "dataset" / "manifest.csv"
+    before = path.stat().st_mtime_ns
+    assert labelling.build(built_run) == runs.read_json(path.with_name("summary.json"))
+    assert path.stat().st_mtime_ns == before
+
+
+def test_another_threshold_makes_another_manifest(built_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(built_run.folder, tmp_path / "run")
+    run = replace(built_run, folder=tmp_path / "run")
+    monkeypatch.setattr(settings, "LABEL_THRESHOLD", 0.75)
+    counts = labelling.build(run)
+    manifest = dataset.read_manifest(run)
+    sure = np.maximum(*(labelling.teacher_opinions(manifest, role).max(axis=1) for role in ("ser", "ier")))
+    assert (sure >= 0.75).all() and counts["discarded"] == run.profile.pairs - len(manifest)
+
+
+def test_unsure_teachers_leave_no_pair_and_an_explanation(
+    built_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(built_run.folder, tmp_path / "run")
+    run = replace(built_run, folder=tmp_path / "run")
+    run.done("manifest", "another")
+    monkeypatch.setattr(labelling, "opinions", lambda _, rows, *__: np.full((len(rows), 4), 0.25))
+    with pytest.raises(ValueError, match="no pair of synthetic .*all 48 are discarded"):
+        labelling.build(run)
+
+
+def test_teachers_have_the_same_network_and_other_inputs(tiny_profile: settings.Profile) -> None:
+    inputs = [networks.teacher(modality, tiny_profile, 4).inputs[0].name for modality in labelling.ROLES.values()]
+    assert inputs == ["speech", "image"]

@@ -1,0 +1,88 @@
+"""Scores against scikit-learn, intervals and tests against published or simulated values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn import metrics as sk
+
+from sierlib import metrics
+from sierlib.settings import CLASSES
+
+LABELS = st.integers(0, 3)
+
+
+@given(rows=st.lists(st.tuples(LABELS, LABELS), min_size=1, max_size=60))
+def test_scores_are_those_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
+    truth, guess = np.array(rows).T
+    found = metrics.scores(truth, guess)
+    assert found["n"] == len(rows)
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(truth, guess))
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(truth, guess, average="macro", zero_division=0))
+    recalls = sk.recall_score(truth, guess, labels=range(4), average=None, zero_division=np.nan)
+    assert found["balanced_accuracy"] == pytest.approx(np.nanmean(recalls))
+    for name, recall in zip(CLASSES, recalls, strict=True):
+        assert found["per_class"][name] == (None if np.isnan(recall) else pytest.approx(recall))
+    assert found["confusion"] == sk.confusion_matrix(truth, guess, labels=range(4)).tolist()
+    if len(set(truth) | set(guess)) > 1:
+        assert found["kappa"] == pytest.approx(sk.cohen_kappa_score(truth, guess))
+    always = np.full(len(truth), np.bincount(truth).argmax())
+    assert found["majority"] == pytest.approx(sk.accuracy_score(truth, always))
+    low, high = found["accuracy_interval"]
+    assert 0 <= low <= found["accuracy"] + 1e-12 and found["accuracy"] - 1e-12 <= high <= 1
+
+
+def test_a_single_class_gives_numbers_and_no_warning() -> None:
+    found = metrics.scores(np.zeros(5, int), np.zeros(5, int))
+    assert found["accuracy"] == found["macro_f1"] == 1.0 and found["kappa"] == 0.0
+
+
+def test_codes_follow_the_order_of_the_classes() -> None:
+    assert metrics.codes(["sad", "anger", "hate", "happy"]).tolist() == [3, 0, 2, 1]
+    assert metrics.codes([]).dtype.kind == "i"
+
+
+def test_wilsons_interval_of_eight_in_ten() -> None:
+    # Wilson (1927) by the formula; the same numbers as in common statistical packages.
+    assert metrics.proportion_interval(np.array([True] * 8 + [False] * 2)) == pytest.approx([0.4902, 0.9433], abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "p"), [(10, 2, 158 / 4096), (2, 10, 158 / 4096), (5, 0, 2 / 32), (3, 3, 1.0), (0, 0, 1.0)]
+)
+def test_mcnemars_exact_p_is_the_binomials(only_a: int, only_b: int, p: float) -> None:
+    both = 20
+    a = np.array([True] * (both + only_a) + [False] * (only_b + 5))
+    b = np.array([True] * both + [False] * only_a + [True] * only_b + [False] * 5)
+    found = metrics.paired_difference(a, b)
+    assert found["p"] == pytest.approx(p) and found["n"] == len(a)
+    assert found["difference"] == pytest.approx((only_a - only_b) / len(a))
+
+
+def test_the_difference_changes_sign_with_the_order() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.random(300) < 0.8, rng.random(300) < 0.6
+    ab, ba = metrics.paired_difference(a, b), metrics.paired_difference(b, a)
+    assert ab["difference"] == -ba["difference"] > 0 and ab["p"] == ba["p"] < 0.01
+    assert ab["interval"] == pytest.approx([-ba["interval"][1], -ba["interval"][0]], abs=0.01)
+    assert ab["interval"][0] > 0
+
+
+def test_the_paired_interval_is_near_the_normal_one() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.random(1_000) < 0.75, rng.random(1_000) < 0.7
+    gains = a.astype(float) - b
+    wanted = stats.norm.interval(0.95, gains.mean(), stats.sem(gains))
+    found = metrics.paired_difference(a, b)["interval"]
+    assert found == pytest.approx(wanted, abs=0.005)
+    assert metrics.paired_difference(a, b)["interval"] == found
+
+
+def test_classifiers_that_never_differ_have_no_spread() -> None:
+    same = np.array([True, False, True])
+    assert metrics.paired_difference(same, same) == {"difference": 0.0, "interval": [0.0, 0.0], "p": 1.0, "n": 3}
+    always = metrics.paired_difference(np.ones(6, bool), np.zeros(6, bool))
+    assert always["difference"] == 1.0 and always["interval"] == [1.0, 1.0] and always["p"] == pytest.approx(2 / 64)

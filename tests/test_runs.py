@@ -1,0 +1,157 @@
+"""Runs: keys, folders, and files that are never half there."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sierlib import runs, settings
+from sierlib.runs import Run
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3))  # fmt: skip
+
+
+def _open(folder: Path, **changed: object) -> Run:
+    return Run.open(**{"profile": "smoke", "run_dir": folder, **changed})  # type: ignore[arg-type]
+
+
+@given(first=JSON, second=JSON)
+def test_a_digest_is_the_same_exactly_for_what_json_says_the_same(first: object, second: object) -> None:
+    same = json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+    assert (runs.digest(first) == runs.digest(second)) == same
+    assert len(runs.digest(first)) == 12
+
+
+def test_the_order_of_a_dict_does_not_matter() -> None:
+    assert runs.digest({"a": 1, "b": 2}) == runs.digest({"b": 2, "a": 1})
+    assert runs.digest("a", "b") != runs.digest("b", "a")
+
+
+@pytest.mark.parametrize("edited", ["plots.py", "corpora/fi.py", "explorer/explorer.js", "explorer/explorer.css"])
+def test_the_source_key_sees_every_file_that_shapes_a_page(
+    edited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("plots.py", "speech.py", "corpora/fi.py", "explorer/explorer.js", "explorer/explorer.css"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("before")
+    monkeypatch.setattr(runs, "PACKAGE", tmp_path)
+    whole, speech, corpora = runs.source_key([""]), runs.source_key(["speech"]), runs.source_key(["corpora"])
+    (tmp_path / edited).write_text("after")
+    assert runs.source_key([""]) != whole
+    assert runs.source_key(["speech"]) == speech
+    assert (runs.source_key(["corpora"]) != corpora) == edited.startswith("corpora")
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "deep" / "a.json"
+    runs.write_json(path, {"n": 1})
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.json"]
+
+    class Unwritable:
+        def __str__(self) -> str:
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        runs.write_json(path, {"n": 2, "bad": Unwritable()})
+    assert runs.read_json(path) == {"n": 1}
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        runs.write_json(path, {"n": 3})
+    assert runs.read_json(path) == {"n": 1}
+
+
+def test_numbers_of_numpy_and_paths_are_written_as_json(tmp_path: Path) -> None:
+    value = {"i": np.int64(3), "f": np.float32(0.5), "a": np.arange(3), "b": np.bool_(True), "p": Path("x"), "e": "é"}
+    runs.write_json(tmp_path / "a.json", value)
+    assert runs.read_json(tmp_path / "a.json") == {"i": 3, "f": 0.5, "a": [0, 1, 2], "b": True, "p": "x", "e": "é"}
+    assert runs.read_json(tmp_path / "none.json") is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"profile": "huge"}, "unknown profile 'huge': choose one of smoke, quick, full, paper"),
+     ({"data": "fi:x"}, "unknown data spec 'fi:x': choose one of synthetic, bt4sa:PATH, pairs:FILE.csv"),
+     ({"data": "bt4sa"}, "unknown data spec 'bt4sa'"),
+     ({"data": "synthetic:"}, "unknown data spec 'synthetic:'"),
+     ({"ser": "nothing"}, "unknown ser spec 'nothing': choose one of synthetic, iemocap:PATH, tweets:FILE.tsv"),
+     ({"ier": "bt4sa:x"}, "unknown ier spec 'bt4sa:x': choose one of synthetic, fi:PATH")],
+)  # fmt: skip
+def test_an_unknown_setting_stops_before_any_work(changed: dict[str, str], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError) as error:
+        _open(tmp_path / "run", **changed)
+    assert said in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_corpus_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        _open(tmp_path / "run", data=f"bt4sa:{tmp_path / 'gone'}")
+    assert str(tmp_path / "gone") in str(error.value) and "bt4sa:PATH" in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_each_choice_of_settings_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIER_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "B T4SA").mkdir()
+    specs = [{}, {"seed": 1}, {"profile": "quick"}, {"data": f"bt4sa:{tmp_path / 'B T4SA'}"}]
+    folders = [Run.open(**{"profile": "smoke", **spec}).folder for spec in specs]
+    assert len(set(folders)) == len(specs) and all(folder.is_dir() for folder in folders)
+    assert {folder.parent for folder in folders} == {tmp_path / "runs"}
+    assert Run.open("smoke").folder == folders[0]
+    assert folders[0].name.startswith("smoke-synthetic-") and folders[3].name.startswith("smoke-bt4sa-b-t4sa-")
+
+
+def test_a_relative_corpus_is_known_by_its_full_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fi").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert _open(tmp_path / "run", ier="fi:fi?positive=all").ier == f"fi:{tmp_path / 'fi'}?positive=all"
+
+
+def test_an_artefact_is_current_only_for_the_key_it_was_made_with(tmp_path: Path) -> None:
+    run = _open(tmp_path)
+    assert not run.current("models/fused", "k1") and run.key_of("models/fused") == ""
+    run.done("models/fused", "k1")
+    assert run.current("models/fused", "k1") and not run.current("models/fused", "k2")
+    assert run.key_of("models/fused") == "k1"
+
+
+def test_half_done_work_is_kept_for_the_same_key_and_removed_for_another(tmp_path: Path) -> None:
+    run = _open(tmp_path)
+    (run.fresh_folder("dataset", "k1") / "shard.npy").write_text("half")
+    assert (run.fresh_folder("dataset", "k1") / "shard.npy").read_text() == "half"
+    assert not (run.fresh_folder("dataset", "k2") / "shard.npy").exists()
+
+
+def test_results_carry_what_made_them(tmp_path: Path) -> None:
+    run = _open(tmp_path, seed=7)
+    run.record("04-results", accuracy=np.float64(0.5))
+    found = run.results("04-results")
+    assert found["accuracy"] == 0.5 and found["notebook"] == "04-results"
+    made = found["provenance"]
+    assert (made["profile"], made["data"], made["ser"], made["ier"], made["seed"]) == (
+        "smoke", "synthetic", "synthetic", "synthetic", 7,
+    )  # fmt: skip
+    assert made["versions"]["keras"].startswith("3.") and made["machine"]["cores"] == os.cpu_count()
+    assert 50 < made["peak_memory_mb"] < 100_000 and made["seconds"] >= 0 and made["source"] == runs.source_key([""])
+
+
+def test_missing_results_name_the_notebook_to_run(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"run notebooks/02-training\.ipynb first"):
+        _open(tmp_path).results("02-training")
+
+
+def test_keys_of_different_profiles_differ() -> None:
+    smoke = settings.profile("smoke")
+    assert runs.digest(smoke.as_dict()) != runs.digest(replace(smoke, epochs=3).as_dict())
