@@ -28,6 +28,14 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", parents=[common], help="execute one notebook, and those it needs")
     run.add_argument("notebook", help="its name or number, such as 04")
     commands.add_parser("dataset", parents=[common], help="build the data set and print its summary as JSON")
+    train = commands.add_parser(
+        "train", parents=[common], help="train one network on one fold and print how it validates"
+    )
+    train.add_argument("model", help="fused, ser or ier")
+    train.add_argument("--fold", type=int, default=0, help="the fold that validates, 0 to 4 (default: 0)")
+    commands.add_parser(
+        "record", parents=[common], help="keep the run's results in book/results, for the bare checkout"
+    )
     return parser
 
 
@@ -45,6 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(pipeline.execute_with_needs(run, name))
         elif options.command == "book":
             print(pipeline.book(run))
+        elif options.command == "record":
+            print(*pipeline.record(run), sep="\n")
+        elif options.command == "train":
+            from sierlib import training
+
+            _, history = training.train_model(run, options.model, options.fold)
+            print(json.dumps(history["validation"], indent=1))
         else:
             from sierlib import labelling
 

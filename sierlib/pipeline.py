@@ -175,6 +175,14 @@ def execute_with_needs(run: Run, name: str) -> Path:
     return execute(run, name)
 
 
+def _refuse_outdated(run: Run) -> None:
+    old = [name for name in NEEDS if not up_to_date(run, name)]
+    if old:
+        raise BuildFailed(
+            f"out of date: {', '.join(old)}; run `sier run {old[0]}` with the same settings, then build again"
+        )
+
+
 def stage(run: Run) -> Path:
     """Lay out the book's source below the run: pages, executed notebooks, results.
 
@@ -183,11 +191,7 @@ def stage(run: Run) -> Path:
     BuildFailed
         When a notebook's outputs are older than the code that made them, naming what to run again.
     """
-    old = [name for name in NEEDS if not up_to_date(run, name)]
-    if old:
-        raise BuildFailed(
-            f"out of date: {', '.join(old)}; run `sier run {old[0]}` with the same settings, then build again"
-        )
+    _refuse_outdated(run)
     place = run.folder / "book"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -208,6 +212,25 @@ def stage(run: Run) -> Path:
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
     return place
+
+
+def record(run: Run, place: Path = ROOT / "book" / "results") -> list[Path]:
+    """Copy the run's result files to where the bare checkout's pages read them, marked as recorded.
+
+    Raises
+    ------
+    BuildFailed
+        When a notebook's results are not those of the code as it is now.
+    """
+    _refuse_outdated(run)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    written = []
+    for name in NEEDS:
+        value = run.results(name)
+        value["provenance"] |= {"recorded": True, "commit": commit.stdout.strip() or None}
+        runs.write_json(place / f"{name}.json", value)
+        written.append(place / f"{name}.json")
+    return written
 
 
 def _pages_key(run: Run) -> str:

@@ -35,7 +35,7 @@ def evaluate(run: Run) -> dict[str, Any]:
         ``relations``: accuracy on the truth by how the modalities relate ("agree", "conflict", "neutral").
         ``accuracy``: in short, on the labels, with ``majority``.
     """
-    rows, by_name = training.test_predictions(run, tuple(_MODELS.values()))
+    rows, by_name = training.predict_test(run, tuple(_MODELS.values()))
     predicted = {name: by_name[file].argmax(axis=1) for name, file in _MODELS.items()}
     labels = metrics.codes(rows["label"])
     answers = {"labels": labels}
@@ -77,6 +77,37 @@ def evaluate(run: Run) -> dict[str, Any]:
         "differences": differences,
         "relations": relations,
     }
+
+
+def teachers_as_models(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Score the teachers on the labels they gave, under the paper's rule and the one it rejects (Section 5.4).
+
+    Parameters
+    ----------
+    manifest
+        Rows labelled by teachers.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each rule: accuracy of the speech teacher, of the image teacher and of the more confident of both,
+        and the share of the rows that the rule keeps. Empty where the corpus brought its labels.
+    """
+    if (manifest["winner"] == "given").any():
+        return pd.DataFrame()
+    ser, ier = (labelling.teacher_opinions(manifest, role) for role in ("ser", "ier"))
+    both = labelling.max_rule(ser, ier)["label"]
+    rules = {
+        "the more confident teacher": labelling.max_rule(ser, ier),
+        "agreement": labelling.agreement_rule(ser, ier),
+    }
+    rows = {}
+    for name, rule in rules.items():
+        kept, label = rule["kept"], rule["label"]
+        opinions = {"speech teacher": ser.argmax(axis=1), "image teacher": ier.argmax(axis=1), "the pair": both}
+        rows[name] = {who: np.mean(guess[kept] == label[kept]) for who, guess in opinions.items()}
+        rows[name]["rows kept"] = kept.mean()
+    return pd.DataFrame(rows).T.rename_axis("rule")
 
 
 def label_accuracy(manifest: pd.DataFrame, truth: dict[str, Any]) -> dict[str, float]:

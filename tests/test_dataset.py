@@ -58,7 +58,13 @@ def test_dirt_is_quarantined_with_its_reason_and_nothing_else_is_lost(
     assert set(quarantine.index) == set(wanted)
     for name, reason in wanted.items():
         assert reason in quarantine.loc[name, "reason"], name
-    for name, file in {"cut": "cut.png", "page": "page.jpg", "empty": "empty.jpg", "gone": "gone.png", "copy": "copy.png"}.items():
+    for name, file in {
+        "cut": "cut.png",
+        "page": "page.jpg",
+        "empty": "empty.jpg",
+        "gone": "gone.png",
+        "copy": "copy.png",
+    }.items():
         assert quarantine.loc[name, "path"].endswith(file), name
     manifest = dataset.read_manifest(run)
     assert set(manifest["id"]) == {f"good-{number}" for number in range(28)} | {"same-text", "same-picture"}
@@ -122,9 +128,7 @@ def test_a_missing_manifest_names_the_notebook_to_run(tmp_path: Path, labelled_r
         dataset.read_manifest(replace(labelled_run, folder=tmp_path))
 
 
-def test_too_few_pairs_say_so_and_leave_the_quarantine_behind(
-    tmp_path: Path, tiny_profile: settings.Profile
-) -> None:
+def test_too_few_pairs_say_so_and_leave_the_quarantine_behind(tmp_path: Path, tiny_profile: settings.Profile) -> None:
     (tmp_path / "page.jpg").write_text("<html>")
     (tmp_path / "pairs.csv").write_text("id,image,text,label\na,page.jpg,one two,sad\nb,page.jpg,three four,happy\n")
     run = _run(tmp_path / "run", tmp_path / "pairs.csv", tiny_profile)
@@ -136,7 +140,9 @@ def test_too_few_pairs_say_so_and_leave_the_quarantine_behind(
 
 # --------------------------------------------------------------------------------------- resuming
 def _state(folder: Path) -> dict[str, tuple[int, str]]:
-    return {path.name: (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()) for path in folder.iterdir()}
+    return {
+        path.name: (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()) for path in folder.iterdir()
+    }
 
 
 @pytest.fixture
@@ -153,7 +159,9 @@ def test_an_interrupted_encode_goes_on_where_it_stopped(tmp_path: Path) -> None:
         (tmp_path / name).unlink()
     again = dataset.encode(corpus, tmp_path, align=True, workers=1)
     after = _state(tmp_path)
-    assert {name: digest for name, (_, digest) in after.items()} == {name: digest for name, (_, digest) in before.items()}
+    assert {name: digest for name, (_, digest) in after.items()} == {
+        name: digest for name, (_, digest) in before.items()
+    }
     assert {name for name in before if after[name] != before[name]} == {
         "rows-00001.jsonl", "speech-00001.npy", "image-00001.npy",
     }  # fmt: skip
@@ -209,7 +217,9 @@ def test_a_folder_that_is_written_again_is_read_again(tmp_path: Path) -> None:
         path.unlink()
     other = synthetic.image_corpus(4, 1)
     second = dataset.encode(other, tmp_path, workers=1)
-    np.testing.assert_array_equal(dataset.load(list(second["image"]), tmp_path), [dataset.seen(item) for item in other.items])
+    np.testing.assert_array_equal(
+        dataset.load(list(second["image"]), tmp_path), [dataset.seen(item) for item in other.items]
+    )
 
 
 def test_recordings_with_the_same_transcript_are_not_duplicates(tmp_path: Path) -> None:
@@ -327,7 +337,9 @@ def test_shuffling_is_fixed_by_its_seed_and_keeps_rows_with_their_targets(built_
         order = targets.argmax(axis=1)
         orders.append(order.tolist())
         assert sorted(order) == list(range(20))
-        np.testing.assert_allclose(given["image"], dataset.load(list(rows["image"].iloc[order]), folder) / 255, atol=1e-6)
+        np.testing.assert_allclose(
+            given["image"], dataset.load(list(rows["image"].iloc[order]), folder) / 255, atol=1e-6
+        )
     assert orders[0] == orders[1] != orders[2] != list(range(20))
 
 
@@ -346,7 +358,9 @@ def test_augmentation_shifts_and_mirrors_and_nothing_more(built_run: Run) -> Non
     shifts, mirrored = set(), set()
     for place, row in enumerate(targets.argmax(axis=1)):
         padded = np.pad(original["speech"][row], ((0, 0), (24, 24), (0, 0)))
-        fits = [by for by in range(-24, 25) if np.allclose(padded[:, 24 - by : 152 - by], given["speech"][place], atol=1e-6)]
+        fits = [
+            by for by in range(-24, 25) if np.allclose(padded[:, 24 - by : 152 - by], given["speech"][place], atol=1e-6)
+        ]
         assert fits and min(abs(by) for by in fits) <= 24
         shifts.add(fits[0])
         centre = given["image"][place][32:96, 32:96]
@@ -355,7 +369,9 @@ def test_augmentation_shifts_and_mirrors_and_nothing_more(built_run: Run) -> Non
             for flip in (1, -1)
             for down in range(-8, 9)
             for right in range(-8, 9)
-            if np.allclose(original["image"][row][:, ::flip][32 + down : 96 + down, 32 + right : 96 + right], centre, atol=1e-6)
+            if np.allclose(
+                original["image"][row][:, ::flip][32 + down : 96 + down, 32 + right : 96 + right], centre, atol=1e-6
+            )
         ]
         assert found
         mirrored.add(found[0])

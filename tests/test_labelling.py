@@ -87,8 +87,24 @@ def test_a_class_the_teacher_does_not_know_has_probability_zero(monkeypatch: pyt
 def test_a_corpus_without_a_class_is_learned_and_told(
     tmp_path: Path, tiny_profile: settings.Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    who = ("uncle", "teacher", "driver", "cousin", "farmer", "student", "captain", "doctor", "neighbor", "sister", "sister")
-    lines = [f"my {name} is {word}\t{label}" for label, word in (("joy", "glad"), ("anger", "mad"), ("sadness", "sad")) for name in who]
+    who = (
+        "uncle",
+        "teacher",
+        "driver",
+        "cousin",
+        "farmer",
+        "student",
+        "captain",
+        "doctor",
+        "neighbor",
+        "sister",
+        "sister",
+    )
+    lines = [
+        f"my {name} is {word}\t{label}"
+        for label, word in (("joy", "glad"), ("anger", "mad"), ("sadness", "sad"))
+        for name in who
+    ]
     (tmp_path / "t.tsv").write_text("\n".join(["text\tlabel", *lines, "what\tboredom", ""]))
     asked = {}
 
@@ -117,7 +133,9 @@ def test_a_teacher_of_one_class_is_refused(tmp_path: Path, tiny_profile: setting
 
 
 @pytest.mark.parametrize("role", ["ser", "ier"])
-def test_a_trained_teacher_is_read_and_not_trained_again(built_run: Run, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trained_teacher_is_read_and_not_trained_again(
+    built_run: Run, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained again"))
     model, report = labelling.train_teacher(built_run, role)
     assert report["classes"] == list(settings.CLASSES) and not report["missing"]
@@ -151,7 +169,9 @@ def test_a_second_build_reads_what_the_first_has_made(built_run: Run) -> None:
     assert path.stat().st_mtime_ns == before
 
 
-def test_another_threshold_makes_another_manifest(built_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_threshold_makes_another_manifest(
+    built_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(built_run.folder, tmp_path / "run")
     run = replace(built_run, folder=tmp_path / "run")
     monkeypatch.setattr(settings, "LABEL_THRESHOLD", 0.75)

@@ -86,7 +86,9 @@ def test_the_late_fusion_is_eq_2(model: keras.Model, inner: dict[str, np.ndarray
 
 
 def test_each_branch_sees_its_own_modality_alone(model: keras.Model, inner: dict[str, np.ndarray]) -> None:
-    without = keras.Model(model.inputs, _branches(model)).predict({**BATCH, "image": np.zeros_like(BATCH["image"])}, verbose=0)
+    without = keras.Model(model.inputs, _branches(model)).predict(
+        {**BATCH, "image": np.zeros_like(BATCH["image"])}, verbose=0
+    )
     for name in NAMES[:4]:
         assert np.allclose(without[name], inner[name], atol=1e-6) == name.endswith("_s"), name
 
