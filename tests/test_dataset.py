@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sierlib import dataset, labelling, settings, speech
-from sierlib.corpora import Corpus, Item, open_corpus, synthetic
+from sierlib import dataset, encoding, labelling, settings
+from sierlib.corpora import open_corpus
 from sierlib.runs import Run
 
 
@@ -84,17 +82,6 @@ def test_labels_that_a_corpus_brings_are_kept_and_no_teacher_is_asked(labelled_r
     assert pd.read_csv(labelled_run.folder / "dataset" / "discarded.csv").empty
 
 
-def test_arrays_in_the_manifest_are_those_of_the_items(built_run: Run) -> None:
-    rows = dataset.read_manifest(built_run).iloc[::9]
-    items = {item.id: item for item in open_corpus("synthetic", "data", built_run.profile, 0).items}
-    inputs = dataset.inputs(rows, built_run.folder / "dataset")
-    for place, row in enumerate(rows.to_dict("records")):
-        item = items[row["id"]]
-        np.testing.assert_array_equal(np.rint(inputs["image"][place] * 255), dataset.seen(item))
-        mel = speech.log_mel(dataset.spoken(item))
-        assert np.abs(inputs["speech"][place] - mel).max() <= 0.5 / 255 + 1e-6
-
-
 def test_a_manifest_survives_being_read(built_run: Run) -> None:
     manifest = dataset.read_manifest(built_run)
     assert manifest["id"].is_unique and set(manifest["label"]) <= set(settings.CLASSES)
@@ -136,112 +123,6 @@ def test_too_few_pairs_say_so_and_leave_the_quarantine_behind(tmp_path: Path, ti
         labelling.build(run)
     quarantine = pd.read_csv(run.folder / "dataset" / "quarantine.csv")
     assert list(quarantine["id"]) == ["a", "b"] and set(quarantine["reason"]) == {"not an image"}
-
-
-# --------------------------------------------------------------------------------------- resuming
-def _state(folder: Path) -> dict[str, tuple[int, str]]:
-    return {
-        path.name: (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest()) for path in folder.iterdir()
-    }
-
-
-@pytest.fixture
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "SHARD", 4)
-
-
-@pytest.mark.usefixtures("small_shards")
-def test_an_interrupted_encode_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    corpus = synthetic.pairs(10, 1)
-    first = dataset.encode(corpus, tmp_path, align=True, workers=1)
-    before = _state(tmp_path)
-    for name in ("rows-00001.jsonl", "speech-00001.npy", "image-00001.npy"):
-        (tmp_path / name).unlink()
-    again = dataset.encode(corpus, tmp_path, align=True, workers=1)
-    after = _state(tmp_path)
-    assert {name: digest for name, (_, digest) in after.items()} == {
-        name: digest for name, (_, digest) in before.items()
-    }
-    assert {name for name in before if after[name] != before[name]} == {
-        "rows-00001.jsonl", "speech-00001.npy", "image-00001.npy",
-    }  # fmt: skip
-    pd.testing.assert_frame_equal(first, again)
-    assert list(first["id"]) == [item.id for item in corpus.items]
-
-
-@pytest.mark.usefixtures("small_shards")
-def test_half_a_shard_counts_as_none(tmp_path: Path) -> None:
-    corpus = synthetic.pairs(8, 1)
-    whole = dataset.encode(corpus, tmp_path / "a" if (tmp_path / "a").mkdir() is None else tmp_path, workers=1)
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "rows-00000.part").write_text('{"id": "pair-0000')
-    (tmp_path / "b" / "speech-00000.npy").write_bytes(b"\x93NUMPY")
-    pd.testing.assert_frame_equal(dataset.encode(corpus, tmp_path / "b", workers=1), whole)
-    np.testing.assert_array_equal(
-        dataset.load(list(whole["speech"]), tmp_path / "b"), dataset.load(list(whole["speech"]), tmp_path / "a")
-    )
-
-
-@pytest.mark.usefixtures("small_shards")
-def test_a_shard_lost_after_the_build_comes_back_with_its_words(tmp_path: Path, tiny_profile: settings.Profile) -> None:
-    run = Run(replace(tiny_profile, pairs=8), "synthetic", "synthetic", "synthetic", 0, tmp_path)
-    _, first, folder = dataset.encoded(run, "data", workers=1)
-    assert first["words"].notna().all()
-    (folder / "rows-00000.jsonl").unlink()
-    _, again, _ = dataset.encoded(run, "data", workers=1)
-    pd.testing.assert_frame_equal(first, again)
-
-
-def test_what_is_up_to_date_is_not_encoded_again(built_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "_encode_shard", lambda *_: pytest.fail("encoded again"))
-    for role in ("data", "ser", "ier"):
-        corpus, rows, _ = dataset.encoded(built_run, role)
-        assert list(rows["id"]) == [item.id for item in corpus.items]
-
-
-def test_another_window_makes_other_arrays(
-    tmp_path: Path, tiny_profile: settings.Profile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Run(replace(tiny_profile, pairs=4), "synthetic", "synthetic", "synthetic", 0, tmp_path)
-    dataset.encoded(run, "data", workers=1)
-    key = run.key_of("arrays")
-    monkeypatch.setattr(settings, "HOP", settings.HOP // 2)
-    dataset.encoded(run, "data", workers=1)
-    assert run.key_of("arrays") != key
-
-
-def test_a_folder_that_is_written_again_is_read_again(tmp_path: Path) -> None:
-    first = dataset.encode(synthetic.image_corpus(4, 0), tmp_path, workers=1)
-    dataset.load(list(first["image"]), tmp_path)
-    for path in tmp_path.iterdir():
-        path.unlink()
-    other = synthetic.image_corpus(4, 1)
-    second = dataset.encode(other, tmp_path, workers=1)
-    np.testing.assert_array_equal(
-        dataset.load(list(second["image"]), tmp_path), [dataset.seen(item) for item in other.items]
-    )
-
-
-def test_recordings_with_the_same_transcript_are_not_duplicates(tmp_path: Path) -> None:
-    items = []
-    for number, hertz in enumerate((300, 600, 600)):
-        path = tmp_path / f"{number}.wav"
-        soundfile.write(path, 0.5 * np.sin(2 * np.pi * hertz * np.arange(8_000) / 16_000), 16_000)
-        items.append(Item(str(number), text="Okay.", audio=path, label="sad"))
-    (tmp_path / "arrays").mkdir()
-    frame = dataset.encode(Corpus("x", items), tmp_path / "arrays", workers=1)
-    kept, repeated = dataset.without_duplicates(frame)
-    assert list(kept["id"]) == ["0", "1"] and list(repeated["id"]) == ["2"]
-
-
-def test_a_recording_needs_no_words_in_its_transcript(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(np.arange(8_000) / 5), 16_000)
-    soundfile.write(tmp_path / "silent.wav", np.zeros(8_000), 16_000)
-    items = [Item("laugh", text="...", audio=tmp_path / "a.wav"), Item("silent", audio=tmp_path / "silent.wav")]
-    (tmp_path / "arrays").mkdir()
-    frame = dataset.encode(Corpus("x", items), tmp_path / "arrays", workers=1).set_index("id")
-    assert frame.loc["silent", "reason"] == "silent recording"
-    assert pd.isna(frame.loc["laugh"].get("reason"))
 
 
 # -------------------------------------------------------------------------------------- duplicates
@@ -322,7 +203,7 @@ def test_a_feed_gives_the_arrays_in_order(built_run: Run) -> None:
     given, targets = _collect(dataset.feed(rows, folder, 4, targets=dataset.one_hot(rows["label"])))
     for name in ("speech", "image"):
         assert given[name].dtype == np.float32
-        np.testing.assert_allclose(given[name], dataset.load(list(rows[name]), folder) / 255, atol=1e-6)
+        np.testing.assert_allclose(given[name], encoding.load(list(rows[name]), folder) / 255, atol=1e-6)
     assert [settings.CLASSES[index] for index in targets.argmax(axis=1)] == list(rows["label"])
     alone = list(dataset.feed(rows, folder, 4, modalities=("speech",)).as_numpy_iterator())
     assert [len(batch["speech"]) for batch in alone] == [4, 4, 3] and set(alone[0]) == {"speech"}
@@ -338,7 +219,7 @@ def test_shuffling_is_fixed_by_its_seed_and_keeps_rows_with_their_targets(built_
         orders.append(order.tolist())
         assert sorted(order) == list(range(20))
         np.testing.assert_allclose(
-            given["image"], dataset.load(list(rows["image"].iloc[order]), folder) / 255, atol=1e-6
+            given["image"], encoding.load(list(rows["image"].iloc[order]), folder) / 255, atol=1e-6
         )
     assert orders[0] == orders[1] != orders[2] != list(range(20))
 
@@ -353,7 +234,7 @@ def test_every_epoch_is_shuffled_anew(built_run: Run) -> None:
 def test_augmentation_shifts_and_mirrors_and_nothing_more(built_run: Run) -> None:
     rows, folder = dataset.read_manifest(built_run).head(16), built_run.folder / "dataset"
     given, targets = _collect(dataset.feed(rows, folder, 8, targets=np.eye(16, dtype=np.float32), augment=True, seed=3))
-    original = {name: dataset.load(list(rows[name]), folder) / 255 for name in ("speech", "image")}
+    original = {name: encoding.load(list(rows[name]), folder) / 255 for name in ("speech", "image")}
     assert given["speech"].shape == (16, 128, 128, 1) and given["image"].shape == (16, 128, 128, 3)
     shifts, mirrored = set(), set()
     for place, row in enumerate(targets.argmax(axis=1)):

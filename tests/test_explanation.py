@@ -1,0 +1,282 @@
+"""From values to time, words and sound: sums stay sums, and markup stays text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sierlib import dataset, explanation, training
+from sierlib.corpora import Unusable
+from sierlib.explanation import Explained
+from sierlib.runs import Run
+from sierlib.settings import CLASSES, HOP, SAMPLE_RATE, SIZE, WINDOW_SECONDS
+from sierlib.speech import Word
+
+SEEDS = st.integers(0, 10_000)
+
+
+def _map(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(SIZE, SIZE))
+
+
+# -------------------------------------------------------------------------------------------- time
+def test_time_importance_is_the_mean_over_frequency() -> None:
+    speech_map = np.zeros((128, 128))
+    speech_map[5, 40] = 128.0
+    found = explanation.time_importance(speech_map)
+    assert found.shape == (128,) and found[40] == 1 and found.sum() == 1
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(0.01, 1), (0.05, 1), (0.051, 2), (1, 20), (6.4, 128), (60, 128)])
+def test_spoken_frames_are_those_that_hold_sound(seconds: float, frames: int) -> None:
+    assert explanation.spoken_frames(np.zeros(round(seconds * SAMPLE_RATE))) == frames
+
+
+@given(seed=SEEDS, frames=st.integers(1, 128), percentile=st.floats(0, 100))
+def test_frames_below_the_percentile_of_the_spoken_ones_are_silenced(seed: int, frames: int, percentile: float) -> None:
+    importance = np.random.default_rng(seed).normal(size=128)
+    keep = explanation.keep_frames(importance, frames, percentile)
+    assert keep.dtype == bool and keep.shape == (128,) and not keep[frames:].any()
+    assert keep[importance[:frames].argmax()]
+    # By counting: with n distinct values, those at or above the percentile are n - ceil(p (n - 1)).
+    assert keep.sum() == frames - np.ceil(np.round(percentile / 100 * (frames - 1), 9))
+    if keep[:frames].any() and not keep[:frames].all():
+        assert importance[:frames][keep[:frames]].min() > importance[:frames][~keep[:frames]].max()
+
+
+def test_padding_does_not_count() -> None:
+    importance = np.concatenate([np.linspace(0.1, 1, 40), np.zeros(88)])
+    assert explanation.keep_frames(importance, 40).sum() == 28
+    assert explanation.keep_frames(np.zeros(128), 10).sum() == 10
+    with pytest.raises(ValueError, match="between 0 and 100"):
+        explanation.keep_frames(importance, 40, 101)
+
+
+@pytest.mark.parametrize("samples", [100, 1_000, 30_000, SIZE * HOP, 200_000])
+def test_silenced_frames_are_silent_and_kept_ones_untouched(samples: int) -> None:
+    audio = np.ones(samples, np.float32)
+    keep = np.ones(128, bool)
+    keep[10:20] = False
+    found = explanation.silence(audio, keep)
+    assert found.dtype == np.float32 and len(found) == min(samples, SIZE * HOP)
+    assert not found[10 * HOP : 20 * HOP].any()
+    fade = SAMPLE_RATE // 100
+    assert (found[fade : min(10 * HOP, samples) - fade] > 0.999).all()
+    assert (found[20 * HOP + fade : len(found) - fade] > 0.999).all()
+    assert np.abs(np.diff(found)).max(initial=0) < 0.05, "a click"
+
+
+def test_all_or_nothing_can_be_silenced() -> None:
+    audio = np.random.default_rng(0).normal(size=20_000).astype(np.float32)
+    assert not explanation.silence(audio, np.zeros(128, bool)).any()
+    np.testing.assert_allclose(explanation.silence(audio, np.ones(128, bool))[200:-200], audio[200:-200], rtol=1e-5)
+
+
+# ------------------------------------------------------------------------------------------- words
+@st.composite
+def _tiling(draw: st.DrawFn) -> list[Word]:
+    cuts = sorted(draw(st.sets(st.floats(0.01, WINDOW_SECONDS - 0.01), max_size=8)))
+    edges = [0.0, *cuts, WINDOW_SECONDS + draw(st.sampled_from([0.0, 2.0]))]
+    return [Word(f"w{n}", start, end) for n, (start, end) in enumerate(zip(edges, edges[1:], strict=False))]
+
+
+@given(words=_tiling(), seed=SEEDS)
+def test_words_that_tile_the_time_share_out_the_whole_value(words: list[Word], seed: int) -> None:
+    speech_map = _map(seed)
+    found = explanation.word_values(words, speech_map)
+    assert found.shape == (len(words),) and found.dtype == np.float64
+    assert found.sum() == pytest.approx(speech_map.sum(), abs=1e-8)
+
+
+@given(seed=SEEDS, start=st.integers(0, 120), length=st.integers(1, 8))
+def test_a_word_of_whole_frames_gets_their_sum(seed: int, start: int, length: int) -> None:
+    speech_map = _map(seed)
+    word = Word("w", start * 0.05, (start + length) * 0.05)
+    assert explanation.word_values([word], speech_map)[0] == pytest.approx(
+        speech_map[:, start : start + length].sum(), abs=1e-8
+    )
+    half = Word("w", start * 0.05, (start + 0.5) * 0.05)
+    assert explanation.word_values([half], speech_map)[0] == pytest.approx(speech_map[:, start].sum() / 2, abs=1e-8)
+
+
+def test_words_beyond_the_window_have_no_value() -> None:
+    assert explanation.word_values([Word("late", 7.0, 7.5), Word("none", 1.0, 1.0)], _map(0)).tolist() == [0.0, 0.0]
+    assert len(explanation.word_values([], _map(0))) == 0
+
+
+def test_words_are_kept_by_the_share_of_their_time() -> None:
+    keep = np.zeros(128, bool)
+    keep[:20] = True
+    words = [
+        Word("in", 0.2, 0.6),
+        Word("half", 0.8, 1.2),
+        Word("less", 0.9, 1.2),
+        Word("out", 2, 3),
+        Word("empty", 0.5, 0.5),
+    ]
+    assert [word.text for word in explanation.kept_words(words, keep)] == ["in", "half"]
+    assert [word.text for word in explanation.kept_words(words, keep, 0.3)] == ["in", "half", "less"]
+    assert [word.text for word in explanation.kept_words(words, keep, 0.9)] == ["in"]
+
+
+class _Spans(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text: list[str] = []
+        self.styles: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.styles += [dict(attrs)["style"] or ""] if tag == "span" else []
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@given(
+    texts=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_size=1, max_size=12),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_a_sentence_is_shown_as_text_whatever_it_holds(texts: list[str]) -> None:
+    words = [Word(text, 0, 1) for text in texts]
+    page = _Spans()
+    page.feed(explanation.sentence_html(words, np.arange(len(words), dtype=float)))
+    page.close()
+    assert page.tags == ["p", *["span"] * len(texts)] and "".join(page.text) == " ".join(texts)
+
+
+def test_the_most_important_word_is_darkest_and_planted_ones_are_underlined() -> None:
+    words = [Word(text, 0, 1) for text in ("so", "very", "<b>sad</b>")]
+    html = explanation.sentence_html(words, np.array([-0.1, 0.0, 0.4]), planted=[2])
+    page = _Spans()
+    page.feed(html)
+    alphas = [float(re.search(r", ([\d.]+)\);", style).group(1)) for style in page.styles]
+    assert alphas == [0.25, 0.0, 1.0] and ["underline" in style for style in page.styles] == [False, False, True]
+    assert "<b>" not in html
+    assert explanation.sentence_html(words, np.zeros(3)).count("0.00);") == 3
+
+
+# ------------------------------------------------------------------------------------------- cases
+def test_the_modality_share_is_speech_of_both() -> None:
+    for speech, image, share in ((0.3, 0.1, 0.75), (-0.3, 0.1, 0.75), (0.0, 0.2, 0.0), (0.0, 0.0, 0.5)):
+        assert explanation.modality_share(SimpleNamespace(speech_value=speech, image_value=image)) == pytest.approx(
+            share
+        )
+
+
+def test_two_sad_samples_come_first_and_then_the_other_classes() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"label": list(CLASSES) * 6}, index=range(100, 124))
+    chosen = explanation.represent(rows, rng.dirichlet(np.ones(4), 24), 6)
+    assert list(chosen["label"]) == ["sad", "sad", "hate", "anger", "happy", "sad"] and chosen.index.is_unique
+    assert set(chosen.index) <= set(rows.index)
+
+
+@given(labels=st.lists(st.sampled_from(CLASSES), min_size=1, max_size=12), count=st.integers(0, 15))
+def test_as_many_samples_are_chosen_as_there_are(labels: list[str], count: int) -> None:
+    rows = pd.DataFrame({"label": labels})
+    chosen = explanation.represent(rows, np.full((len(labels), 4), 0.25), count)
+    assert len(chosen) == min(count, len(labels)) and chosen.index.is_unique
+
+
+def _case(
+    name: str, speech_map: np.ndarray, image_map: np.ndarray, predicted: str = "sad", seconds: float = 3.2
+) -> Explained:
+    probabilities = np.array([0.7 if one == predicted else 0.1 for one in CLASSES])
+    values = {"owen": SimpleNamespace(speech_map=speech_map, image_map=image_map)}
+    return Explained(
+        {"id": name}, None, np.zeros(int(seconds * SAMPLE_RATE)), np.zeros((128, 128, 1)), np.zeros((128, 128, 3)),
+        probabilities, [], {predicted: values},
+    )  # fmt: skip
+
+
+def test_localisation_measures_a_planted_map() -> None:
+    speech_map, image_map = np.full((128, 128), -1.0), np.zeros((128, 128))
+    speech_map[:, 20:30] = 3.0  # inside the planted second
+    speech_map[:, 50:60] = 1.0  # outside
+    image_map[10:20, 40:60] = 2.0  # rows are y
+    image_map[100:110, 0:20] = 2.0
+    truth = {"a": {
+        "image": {"emotion": "sad", "boxes": [[40, 10, 60, 20]]},
+        "speech": {"emotion": "sad", "emotion_times": [[1.0, 2.0]]},
+    }}  # fmt: skip
+    found = explanation.localisation([_case("a", speech_map, image_map)], truth).set_index("modality")
+    assert found.loc["speech", "share of positive value"] == pytest.approx(0.75)
+    assert found.loc["image", "share of positive value"] == pytest.approx(0.5)
+    assert found.loc["speech", "chance"] == pytest.approx(20 / 64)
+    assert found.loc["image", "chance"] == pytest.approx(200 / 128**2)
+
+
+def test_localisation_leaves_out_what_cannot_be_judged() -> None:
+    plain = {"emotion": "sad", "boxes": [[0, 0, 9, 9]], "emotion_times": [[0, 1]]}
+    truth = {
+        "other class": {
+            "image": {**plain, "emotion": "hate"},
+            "speech": {**plain, "emotion": None, "emotion_times": []},
+        },
+        "no value": {"image": plain, "speech": plain},
+        "nothing planted": {"image": {**plain, "boxes": []}, "speech": {**plain, "emotion_times": []}},
+    }
+    one, none = np.ones((128, 128)), -np.ones((128, 128))
+    cases = [_case("other class", one, one), _case("no value", none, none), _case("nothing planted", one, one)]
+    found = explanation.localisation(cases, truth)
+    assert found.empty and list(found.columns) == ["id", "modality", "share of positive value", "chance"]
+
+
+def test_rows_are_explained_with_all_that_is_known_of_them(tiny_run: Run, cases: list[Explained]) -> None:
+    manifest = dataset.read_manifest(tiny_run)
+    rows = manifest[manifest["split"] == "test"].head(2)
+    assert [case.row["id"] for case in cases] == list(rows["id"])
+    model = training.load_model(tiny_run, "fused")
+    for case in cases:
+        given = {"speech": case.speech[np.newaxis], "image": case.image[np.newaxis]}
+        np.testing.assert_allclose(case.probabilities, model.predict(given, verbose=0)[0], atol=1e-4)
+        assert case.predicted == CLASSES[int(case.probabilities.argmax())]
+        assert [word.text for word in case.words] == case.row["text"].split()
+        assert set(case.explanations) == set(CLASSES)
+        for name in CLASSES:
+            found = case.of(name)
+            assert found.speech_map.sum() + found.image_map.sum() == pytest.approx(
+                found.value - found.base_value, abs=1e-6
+            )
+            assert found.value == pytest.approx(case.probabilities[CLASSES.index(name)], abs=1e-3)
+        assert case.of() is case.explanations[case.predicted]["owen"]
+    table = explanation.case_table(cases)
+    assert list(table["P"]) == [case.predicted for case in cases] and (table["evaluations"] > 4).all()
+    assert (explanation.largest_gaps(cases, ["owen"])["owen"] < 1e-6).all()
+
+
+def test_a_case_becomes_a_payload_with_its_teachers(cases: list[Explained]) -> None:
+    found = explanation.payload(cases[0], methods=("owen",))
+    assert found["id"] == cases[0].row["id"] and found["label"] == cases[0].row["label"]
+    assert found["teachers"]["winner"] in ("speech", "image")
+    assert found["teachers"]["speech"] == pytest.approx([cases[0].row[f"ser_{name}"] for name in CLASSES], rel=1e-3)
+    assert explanation.teachers_of({"winner": "given"}) is None
+
+
+def test_ones_own_sentence_and_photograph_are_explained(
+    tiny_run: Run, tmp_path: Path, paint: Callable[..., Path]
+) -> None:
+    model = training.load_model(tiny_run, "fused")
+    found = explanation.explain_own(model, paint(tmp_path / "a.jpg"), "So #happy today & you?", depth=1)
+    assert (
+        found["text"] == "So happy today & you?" and [word["text"] for word in found["words"]] == found["text"].split()
+    )
+    assert sum(found["scores"]) == pytest.approx(1, abs=1e-3) and set(found["explanations"]["owen"]) == set(CLASSES)
+    with pytest.raises(Unusable, match="text without words"):
+        explanation.explain_own(model, tmp_path / "a.jpg", "@you", depth=1)
+    with pytest.raises(Unusable, match="missing image file"):
+        explanation.explain_own(model, tmp_path / "b.jpg", "hello", depth=1)

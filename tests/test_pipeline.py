@@ -1,0 +1,186 @@
+"""The pipeline on notebooks of two cells: what runs, what is up to date, and what a failure says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from sierlib import pipeline, runs
+from sierlib.pipeline import BuildFailed, NotebookFailed
+from sierlib.runs import Run
+
+SETTINGS = 'profile = "quick"\ndata = ser = ier = "synthetic"\nseed = 0\nrun_dir = None'
+RECORD = """import json, pathlib
+place = pathlib.Path(run_dir) / "results"
+place.mkdir(exist_ok=True)
+(place / "{name}.json").write_text(json.dumps({{"profile": profile, "seed": seed}}))
+print("ran with", profile, seed)"""
+
+
+def _notebook(root: Path, name: str, *cells: str) -> None:
+    made = nbformat.v4.new_notebook()
+    made.cells = [nbformat.v4.new_code_cell(SETTINGS, metadata={"tags": ["parameters"]}),
+                  *(nbformat.v4.new_code_cell(cell) for cell in cells)]  # fmt: skip
+    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (root / "notebooks").mkdir(exist_ok=True)
+    nbformat.write(made, root / "notebooks" / f"{name}.ipynb")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of two small notebooks, the second of which needs the first."""
+    place = tmp_path / "project"
+    (place / "book").mkdir(parents=True)
+    (place / "_config.yml").write_text("title: Tiny\n")
+    (place / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
+    (place / "book" / "index.md").write_text("# Tiny\n")
+    for name in ("01-first", "02-second"):
+        _notebook(place, name, RECORD.format(name=name))
+    monkeypatch.setattr(pipeline, "ROOT", place)
+    monkeypatch.setattr(pipeline, "NEEDS", {"01-first": (), "02-second": ("01-first",)})
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    return place
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.open("smoke", seed=5, run_dir=tmp_path / "run")
+
+
+@pytest.fixture
+def executed(root: Path, run: Run) -> Run:
+    pipeline.execute_with_needs(run, "02-second")
+    return run
+
+
+@pytest.mark.parametrize("name", ["04", "4", "04-results", "notebooks/04-results.ipynb", "./04-results"])
+def test_a_notebook_is_found_by_number_name_or_path(name: str) -> None:
+    assert pipeline.resolve_notebook(name) == "04-results"
+
+
+@pytest.mark.parametrize("name", ["9", "results", "", "04-result", "01-dataset-copy"])
+def test_an_unknown_notebook_is_told_which_exist(name: str) -> None:
+    with pytest.raises(ValueError, match="01-dataset, 02-training, .*06-explorer"):
+        pipeline.resolve_notebook(name)
+
+
+def test_every_notebook_that_is_needed_exists_and_comes_before() -> None:
+    names = list(pipeline.NEEDS)
+    for place, name in enumerate(names):
+        assert (pipeline.ROOT / "notebooks" / f"{name}.ipynb").is_file()
+        assert set(pipeline.NEEDS[name]) <= set(names[:place])
+
+
+def test_a_notebook_runs_after_those_it_needs_with_the_runs_settings(executed: Run) -> None:
+    for name in ("01-first", "02-second"):
+        assert executed.results(name) == {"profile": "smoke", "seed": 5}
+        cells = nbformat.read(pipeline.executed(executed, name), as_version=4).cells
+        assert "ran with smoke 5" in cells[-1].outputs[0].text and cells[-1].execution_count
+        assert pipeline.up_to_date(executed, name)
+    assert not list(executed.folder.rglob("*.half.ipynb"))
+
+
+def test_what_is_up_to_date_is_not_run_again(executed: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [pipeline.executed(executed, name) for name in pipeline.NEEDS]
+    before = [path.stat().st_mtime_ns for path in paths]
+    assert pipeline.execute_with_needs(executed, "02-second") == paths[1]
+    assert [path.stat().st_mtime_ns for path in paths] == before
+    captured = capsys.readouterr()
+    assert "02-second: up to date" in captured.err and captured.out == ""
+
+
+@pytest.mark.parametrize("changed", ["first notebook", "seed", "package", "results", "copy", "nothing"])
+def test_a_change_reaches_all_that_depends_on_it(
+    changed: str, executed: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if changed == "first notebook":
+        _notebook(root, "01-first", "x = 1", RECORD.format(name="01-first"))
+    elif changed == "seed":
+        executed.seed = 6
+    elif changed == "package":
+        monkeypatch.setattr(runs, "source_key", lambda _: "edited")
+    elif changed == "results":
+        (executed.folder / "results" / "02-second.json").unlink()
+    elif changed == "copy":
+        pipeline.executed(executed, "02-second").unlink()
+    found = [pipeline.up_to_date(executed, name) for name in pipeline.NEEDS]
+    assert found == {"nothing": [True, True], "results": [True, False], "copy": [True, False]}.get(
+        changed, [False, False]
+    )
+
+
+def test_a_changed_corpus_is_read_again(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("text\tlabel\nso glad\tjoy\n")
+    (tmp_path / "fi" / "anger").mkdir(parents=True)
+    run = Run.open(
+        "smoke", ser=f"tweets:{tmp_path / 't.tsv'}", ier=f"fi:{tmp_path / 'fi'}?positive=all", run_dir=tmp_path / "run"
+    )
+    keys = [pipeline.notebook_key(run, "02-second")]
+    (tmp_path / "t.tsv").write_text("text\tlabel\nso very glad\tjoy\n")
+    keys.append(pipeline.notebook_key(run, "02-second"))
+    (tmp_path / "fi" / "anger" / "anger_0001.jpg").touch()
+    keys.append(pipeline.notebook_key(run, "02-second"))
+    assert len(set(keys)) == 3 and pipeline.notebook_key(run, "02-second") == keys[-1]
+
+
+def test_a_failure_names_notebook_cell_error_and_copy(root: Path, run: Run) -> None:
+    _notebook(root, "01-first", "x = 1", "raise KeyError('no such column')")
+    with pytest.raises(NotebookFailed) as error:
+        pipeline.execute(run, "01-first")
+    said = str(error.value)
+    assert "01-first" in said and "cell" in said and "KeyError" in said and "no such column" in said
+    copy = next(run.folder.rglob("*half*.ipynb"))
+    assert str(copy) in said
+    assert any("KeyError" in str(cell.get("outputs")) for cell in nbformat.read(copy, as_version=4).cells)
+    assert not pipeline.executed(run, "01-first").exists() and not pipeline.up_to_date(run, "01-first")
+
+
+def test_a_kernel_that_dies_is_a_failed_notebook(root: Path, run: Run) -> None:
+    _notebook(root, "01-first", "import os; os._exit(1)")
+    with pytest.raises(NotebookFailed, match="01-first"):
+        pipeline.execute(run, "01-first")
+
+
+def test_a_notebook_that_failed_is_run_again(root: Path, run: Run) -> None:
+    _notebook(root, "01-first", "1 / 0")
+    with pytest.raises(NotebookFailed):
+        pipeline.execute(run, "01-first")
+    _notebook(root, "01-first", RECORD.format(name="01-first"))
+    assert pipeline.execute(run, "01-first").is_file() and pipeline.up_to_date(run, "01-first")
+
+
+def test_outdated_notebooks_are_not_staged(root: Path, run: Run) -> None:
+    with pytest.raises(BuildFailed, match="out of date: 01-first, 02-second; run `sier run 01-first`"):
+        pipeline.stage(run)
+    assert not (run.folder / "book").exists()
+
+
+def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: Path) -> None:
+    (root / "book" / "results").mkdir()
+    (root / "book" / "results" / "old.json").write_text("{}")
+    place = pipeline.stage(executed)
+    found = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+    assert found == {
+        "_config.yml", "_toc.yml", "book/index.md", "book/results/01-first.json", "book/results/02-second.json",
+        "notebooks/01-first.ipynb", "notebooks/02-second.ipynb",
+    }  # fmt: skip
+    staged = nbformat.read(place / "notebooks" / "02-second.ipynb", as_version=4)
+    assert "ran with smoke 5" in str(staged.cells[-1].outputs)
+    _notebook(root, "02-second", "y = 2", RECORD.format(name="02-second"))
+    with pytest.raises(BuildFailed, match="out of date: 02-second; run `sier run 02-second`"):
+        pipeline.stage(executed)
+
+
+def test_recorded_results_say_that_they_are(executed: Run, tmp_path: Path) -> None:
+    for name in pipeline.NEEDS:
+        executed.record(name, accuracy=0.5)
+    written = pipeline.record(executed, tmp_path / "kept")
+    assert [path.name for path in written] == ["01-first.json", "02-second.json"]
+    assert all(runs.read_json(path)["provenance"]["recorded"] is True for path in written)
+    shutil.rmtree(executed.folder / "notebooks")
+    with pytest.raises(BuildFailed, match="out of date"):
+        pipeline.record(executed, tmp_path / "kept")

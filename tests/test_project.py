@@ -1,0 +1,205 @@
+"""The project's own files: environments in step, notebooks clean, constants the paper's."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from sierlib import __version__, losses, pipeline, settings
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DEPENDENCIES: list[str] = PYPROJECT["project"]["dependencies"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def _lock() -> dict[str, tuple[str, int]]:
+    """Version and number of hashes by name."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    entries = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.M)[1:]
+    found = {}
+    for entry in entries:
+        match = re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", entry)
+        assert match, f"not pinned: {entry.splitlines()[0]}"
+        found[canonicalize_name(match[1])] = (match[2], len(re.findall(r"--hash=sha256:[0-9a-f]{64}", entry)))
+    return found
+
+
+def _texts() -> Iterator[tuple[Path, str]]:
+    """Every text file that is committed, or would be."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    for name in listed.stdout.splitlines():
+        try:
+            yield ROOT / name, (ROOT / name).read_text(encoding="utf-8")
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue
+
+
+# ------------------------------------------------------------------------------------- environments
+def test_the_conda_environment_is_in_step_with_pyproject() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["name"] == "parallelnet-book"
+    *conda, last = environment["dependencies"]
+    assert conda == ["python=3.11", "pip"]
+    assert last == {"pip": [*DEPENDENCIES, "-e ."]}
+    assert (3, 11) >= tuple(map(int, PYPROJECT["project"]["requires-python"].removeprefix(">=").split(".")))
+
+
+@pytest.mark.parametrize("wanted", [*DEPENDENCIES, *PYPROJECT["project"]["optional-dependencies"]["dev"]])
+def test_every_dependency_is_locked_to_a_version_that_fits(wanted: str) -> None:
+    requirement = Requirement(wanted)
+    version, hashes = _lock()[canonicalize_name(requirement.name)]
+    assert requirement.specifier.contains(version, prereleases=True) and hashes >= 1
+
+
+def test_everything_in_the_lock_has_hashes() -> None:
+    assert [name for name, (_, hashes) in _lock().items() if not hashes] == []
+
+
+def test_every_package_that_sierlib_imports_is_declared() -> None:
+    declared = {canonicalize_name(Requirement(line).name) for line in DEPENDENCIES}
+    names = {"sklearn": "scikit-learn", "PIL": "pillow", "hibari": "hibari-tts", "nbformat": "papermill", "tensorflow": "tensorflow",
+             "traitlets": "ipywidgets", "IPython": "ipykernel"}  # fmt: skip
+    pattern = re.compile(r"^\s*(?:from|import) (\w+)", re.M)
+    used = {
+        name for path in (ROOT / "sierlib").rglob("*.py") for name in pattern.findall(path.read_text(encoding="utf-8"))
+    }
+    outside = {name for name in used if name not in sys.stdlib_module_names} - {"sierlib"}
+    found = {name for name in outside if canonicalize_name(names.get(name, name)) in declared}
+    prose = {name for name in outside - found if not _importable(name)}
+    assert outside - found - prose == set()
+
+
+def _importable(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
+def test_the_version_is_one() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+    assert __version__ in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_every_package_of_sierlib_is_shipped() -> None:
+    folders = {str(path.parent.relative_to(ROOT)).replace("/", ".") for path in (ROOT / "sierlib").rglob("__init__.py")}
+    assert set(PYPROJECT["tool"]["setuptools"]["packages"]) == folders
+
+
+# ---------------------------------------------------------------------------------------- notebooks
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_notebooks_hold_no_outputs_and_begin_with_their_settings(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert cells and all(not cell["outputs"] and cell["execution_count"] is None for cell in cells)
+    assert "widgets" not in notebook["metadata"]
+    parameters = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    assert parameters == cells[:1]
+    source = "".join(parameters[0]["source"])
+    assert all(re.search(rf"^{name} = ", source, re.M) for name in ("profile", "data", "ser", "ier", "seed", "run_dir"))
+    assert notebook["cells"][0]["cell_type"] == "markdown" and notebook["cells"][0]["source"][0].startswith("# ")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_functions_in_notebooks_are_short(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            for body in re.findall(r"^def .*\n(?:(?:[ \t].*)?\n?)*", "".join(cell["source"]), re.M):
+                assert len(body.strip().splitlines()) <= 16, body.splitlines()[0]
+
+
+def test_the_pipeline_knows_every_notebook_and_so_does_the_table_of_contents() -> None:
+    assert [path.stem for path in NOTEBOOKS] == list(pipeline.NEEDS)
+    contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    assert all(f"notebooks/{name}" in contents for name in pipeline.NEEDS)
+
+
+def test_every_entry_of_the_table_of_contents_exists() -> None:
+    def files(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from (str(node[key]) for key in ("root", "file") if key in node)
+            node = list(node.values())
+        if isinstance(node, list):
+            for child in node:
+                yield from files(child)
+
+    entries = list(files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
+    assert len(entries) > 8 and len(set(entries)) == len(entries)
+    missing = [
+        name for name in entries if not any((ROOT / f"{name}{suffix}").is_file() for suffix in (".md", ".ipynb", ""))
+    ]
+    assert missing == []
+
+
+# ------------------------------------------------------------------------------------- no traces
+def test_no_file_names_the_folder_it_was_written_in() -> None:
+    places = {str(ROOT)} | (
+        {sys.prefix} if sys.prefix != sys.base_prefix and not Path(sys.prefix).is_relative_to(ROOT) else set()
+    )
+    pattern = re.compile(
+        "|".join([*(re.escape(place) + r"(?![\w-])" for place in places), r"/home/\w+/", r"/Users/\w+/", r"C:\\Users"])
+    )
+    own = Path(__file__)
+    found = [str(path.relative_to(ROOT)) for path, text in _texts() if path != own and pattern.search(text)]
+    assert found == []
+
+
+def test_nothing_is_left_to_be_done_in_the_files() -> None:
+    pattern = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3)) + r")\b")
+    suffixes = {".py", ".md", ".ipynb", ".js", ".css", ".yml", ".toml", ".cff"}
+    assert [
+        str(path.relative_to(ROOT)) for path, text in _texts() if path.suffix in suffixes and pattern.search(text)
+    ] == []
+
+
+# ------------------------------------------------------------------------------- the paper's constants
+def test_section_3_1_the_classes_and_the_rule() -> None:
+    assert settings.CLASSES == ("anger", "happy", "hate", "sad")
+    assert settings.PAPER_COUNTS == {"happy": 42_958, "sad": 13_621, "hate": 4_401, "anger": 19_913}
+    assert sum(settings.PAPER_COUNTS.values()) == 80_893
+    assert settings.LABEL_THRESHOLD == 0.5
+    assert settings.RELABEL == {"excitement": "happy", "disgust": "hate"}
+
+
+def test_section_3_2_and_3_3_sizes_and_silence() -> None:
+    assert settings.SIZE == 128 and settings.SILENCE_PERCENTILE == 30
+
+
+def test_section_4_2_training() -> None:
+    assert (settings.TEST_SHARE, settings.FOLDS) == (0.3, 5)
+    assert (settings.FOCAL_WEIGHT, settings.CROSS_ENTROPY_WEIGHT) == (1, 0.5)
+    assert (
+        losses.FocalCrossEntropy().get_config() | {"focal": 1.0, "cross_entropy": 0.5}
+        == losses.FocalCrossEntropy().get_config()
+    )
+    paper = settings.profile("paper")
+    assert (paper.batch, paper.learning_rate, paper.epochs) == (64, 8e-6, 30)
+    assert (paper.patience_stop, paper.patience_plateau, paper.folds) == (5, 2, 5)
+    assert (paper.width, paper.weights, paper.warmup, paper.augment) == (1.0, "imagenet-required", 0, False)
+    assert paper.pairs == 80_893
+
+
+def test_table_1() -> None:
+    assert settings.PAPER_TABLE_1 == {
+        "SER only": 0.6017, "IER only": 0.6693, "Baseline 1": 0.6393, "Baseline 2": 0.6181, "Baseline 3": 0.6770,
+        "ParallelNet": 0.8329,
+    }  # fmt: skip
