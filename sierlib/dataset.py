@@ -27,14 +27,14 @@ COLUMNS = (
 
 # ---------------------------------------------------------------------------- duplicates and splits
 def without_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Set aside rows whose image bytes and cleaned text an earlier row already has.
+    """Set aside rows whose image bytes and cleaned text (or recording) an earlier row already has.
 
     Returns
     -------
     kept, duplicates
         The second with a `reason` that names the row it repeats.
     """
-    same = ["image_hash", "text"]
+    same = ["image_hash", "text", "sound_hash"]
     first = frame.groupby(same, dropna=False)["id"].transform("first")
     repeated = frame["id"] != first
     duplicates = frame[repeated].copy()
@@ -72,6 +72,12 @@ def split(labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.ndarray
         raise ValueError(
             f"{len(labels)} usable rows in {len(set(groups))} groups of equal text: at least {smallest} "
             "groups are needed for a 70-30 split with five folds; use a larger corpus"
+        )
+    most = int(pd.Series(labels).value_counts().max())
+    if most < 10:
+        raise ValueError(
+            f"{len(labels)} usable rows in classes of at most {most}: at least 10 are needed for a "
+            "70-30 split with five folds; use a larger corpus"
         )
     parts = np.full(len(labels), "train", dtype=object)
     ten = StratifiedGroupKFold(10, shuffle=True, random_state=seed)

@@ -41,9 +41,13 @@ def seen(item: Item, size: int = settings.SIZE) -> np.ndarray:
     return scenes.draw(item.scene or {}, size)
 
 
+def _place(item: Item) -> str:
+    return str(item.image or item.audio or "")
+
+
 def _encode_item(item: Item, align: bool) -> tuple[dict[str, Any], np.ndarray | None, np.ndarray | None]:
-    """Encode one item; raises `Unusable` with a ``path`` attribute's worth of context in the message."""
-    row: dict[str, Any] = {"id": item.id, "text": "", "label": item.label}
+    """Encode one item; raise `Unusable` where that cannot be done."""
+    row: dict[str, Any] = {"id": item.id, "path": _place(item), "text": "", "label": item.label}
     mel = picture = None
     if item.image is not None or item.scene is not None:
         picture = seen(item)
@@ -51,8 +55,11 @@ def _encode_item(item: Item, align: bool) -> tuple[dict[str, Any], np.ndarray | 
             :16
         ]
     if item.text is not None or item.audio is not None:
-        if item.text is not None:
-            row["text"] = speech.clean_text(item.text)
+        try:
+            row["text"] = speech.clean_text(item.text or "")
+        except Unusable:
+            if item.audio is None:
+                raise
         sound = spoken(item)
         row["seconds"] = round(len(sound) / settings.SAMPLE_RATE, 3)
         mel = np.round(speech.log_mel(sound) * 255).astype(np.uint8)
@@ -61,8 +68,9 @@ def _encode_item(item: Item, align: bool) -> tuple[dict[str, Any], np.ndarray | 
         if align:
             row["words"] = [(word.text, word.start, word.end) for word in speech.align(sound, row["text"])]
         if item.audio is not None:
-            # Recordings are told apart by their sound, spoken texts by the text.
-            row["text"] = row["text"] or f"[recording {hashlib.sha256(sound.tobytes()).hexdigest()[:12]}]"
+            # Many recordings may say the same words: they are told apart by their sound.
+            row["sound_hash"] = hashlib.sha256(sound.tobytes()).hexdigest()[:16]
+            row["text"] = row["text"] or f"[recording {row['sound_hash']}]"
     return row, mel, picture
 
 
@@ -74,8 +82,7 @@ def _encode_shard(index: int, items: Sequence[Item], folder: Path, align: bool) 
         try:
             row, mel, picture = _encode_item(item, align)
         except Unusable as problem:
-            place = str(item.image or item.audio or "")
-            rows.append({"id": item.id, "reason": str(problem), "path": place})
+            rows.append({"id": item.id, "reason": str(problem), "path": _place(item)})
             continue
         if mel is not None:
             row["speech"] = f"speech-{index:05d}.npy#{len(mels)}"
@@ -129,14 +136,27 @@ def encode(corpus: Corpus, folder: Path, *, align: bool = False, workers: int | 
         with open(folder / f"rows-{i:05d}.jsonl", encoding="utf-8") as lines:
             rows += [json.loads(line) for line in lines]
     frame = pd.DataFrame(rows)
-    for column in ("id", "text", "label", "speech", "image", "image_hash", "seconds", "reason", "path", "words"):
+    for column in (
+        "id",
+        "text",
+        "label",
+        "speech",
+        "image",
+        "image_hash",
+        "sound_hash",
+        "seconds",
+        "reason",
+        "path",
+        "words",
+    ):
         if column not in frame:
             frame[column] = None
     return frame
 
 
 @lru_cache(maxsize=256)
-def _shard(path: str) -> np.ndarray:
+def _shard(path: str, changed: int) -> np.ndarray:
+    # The time of change is part of the key: a folder may be written again in the same process.
     return np.load(path, mmap_mode="r")
 
 
@@ -156,9 +176,12 @@ def load(references: Sequence[str], folder: Path) -> np.ndarray:
         uint8, (n, 128, 128, 1) for speech or (n, 128, 128, 3) for images; divide by 255 for the network.
     """
     out: np.ndarray | None = None
+    shards: dict[str, np.ndarray] = {}
     for place, reference in enumerate(references):
         name, _, row = reference.partition("#")
-        array = _shard(str(folder / name))[int(row)]
+        if name not in shards:
+            shards[name] = _shard(str(folder / name), (folder / name).stat().st_mtime_ns)
+        array = shards[name][int(row)]
         if out is None:
             out = np.empty((len(references), *array.shape), np.uint8)
         out[place] = array
@@ -181,12 +204,13 @@ def encoded(run: Run, role: str, *, workers: int | None = None) -> tuple[Corpus,
         `rows` as `encode` gives them.
     """
     corpus = open_corpus(getattr(run, role), role, run.profile, run.seed)
-    name = "arrays" if role == "data" else f"teachers/{role}"
+    name, place = ("arrays", "dataset") if role == "data" else (f"teachers/{role}", f"teachers/{role}")
+    align = role == "data" and corpus.spec == "synthetic"  # where words have a planted role
     key = digest(corpus.spec, corpus.fingerprint, len(corpus.items), source_key(ENCODING_MODULES))
-    folder = run.folder / ("dataset" if role == "data" else name)
+    folder = run.folder / place
     if not run.current(name, key):
-        folder = run.fresh_folder("dataset" if role == "data" else name, key)
-        frame = encode(corpus, folder, align=role == "data" and corpus.spec == "synthetic", workers=workers)
-        run.done(name, key)
-        return corpus, frame, folder
-    return corpus, encode(corpus, folder, workers=workers), folder
+        run.forget(name)
+        folder = run.fresh_folder(place, key)
+    frame = encode(corpus, folder, align=align, workers=workers)  # reads the shards that are there
+    run.done(name, key)
+    return corpus, frame, folder

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from scipy.ndimage import minimum_filter1d
 
 from sierlib import dataset, encoding, settings, shapley, speech
 from sierlib.corpora import Item, open_corpus
@@ -196,7 +197,9 @@ def silence(audio: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """
     gain = np.repeat(keep.astype(np.float32), settings.HOP)[: len(audio)]
     ramp = np.hanning(2 * _FADE + 1).astype(np.float32)
-    gain = np.minimum(gain, np.convolve(gain, ramp / ramp.sum(), mode="same"))
+    # What is kept shrinks by a fade at each end, so that the fades lie inside it and silence stays silent.
+    shrunk = minimum_filter1d(gain, 2 * _FADE + 1)
+    gain = np.convolve(np.pad(shrunk, _FADE, mode="edge"), ramp / ramp.sum(), mode="valid")
     return (audio[: len(gain)] * gain).astype(np.float32)
 
 

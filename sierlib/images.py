@@ -16,6 +16,15 @@ from sierlib.corpora import Unusable
 MAX_PIXELS = 50_000_000  # a larger picture is refused before it is decoded
 
 
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Scale pictures of 16 or 32 bits a pixel, which Pillow would cut at 255."""
+    if not picture.mode.startswith(("I", "F")):
+        return picture
+    values = np.asarray(picture, dtype=np.float64)
+    top = 65535.0 if picture.mode.startswith("I") and values.max(initial=0) > 255 else max(1.0, values.max(initial=0))
+    return Image.fromarray(np.clip(values / top * 255, 0, 255).astype(np.uint8))
+
+
 def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
     """Read a photograph as the network sees it.
 
@@ -45,7 +54,7 @@ def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
             if picture.width * picture.height > MAX_PIXELS:
                 raise Unusable(f"image of {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,}")
             picture.load()
-            upright = ImageOps.exif_transpose(picture)
+            upright = _eight_bits(ImageOps.exif_transpose(picture))
             # Transparent parts are laid on white, as a browser shows them.
             if upright.mode in ("RGBA", "LA", "P", "PA"):
                 upright = upright.convert("RGBA")

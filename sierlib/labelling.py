@@ -94,7 +94,7 @@ def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
         runs.source_key((*training.TRAINING_MODULES, "labelling", "dataset")),
     )  # fmt: skip
     path = run.folder / f"{artefact}.keras"
-    if run.current(artefact, key) and path.is_file():
+    if run.current(artefact, key, path, path.with_suffix(".json")):
         return keras.saving.load_model(path), runs.read_json(path.with_suffix(".json"))
 
     quarantined = [(item, reason) for item, _, reason in corpus.quarantined]
@@ -177,7 +177,8 @@ def build(run: Run) -> dict[str, Any]:
         run.key_of("arrays"), labelled, [run.key_of(f"models/teacher-{role}") for role in teachers], run.seed,
         settings.LABEL_THRESHOLD, runs.source_key(LABELLING_MODULES),
     )  # fmt: skip
-    if run.current("manifest", key):
+    files = [folder / name for name in ("manifest.csv", "discarded.csv", "quarantine.csv", "summary.json")]
+    if run.current("manifest", key, *files):
         return runs.read_json(folder / "summary.json")
 
     usable = rows[rows["reason"].isna()].reset_index(drop=True)
@@ -186,6 +187,7 @@ def build(run: Run) -> dict[str, Any]:
     early = pd.DataFrame(corpus.quarantined, columns=["id", "path", "reason"])
     quarantine = pd.concat([early, rows.loc[rows["reason"].notna(), ["id", "path", "reason"]], repeated])
     quarantine = quarantine[["id", "path", "reason"]].fillna("")
+    dataset.write_csv(quarantine, folder / "quarantine.csv")
 
     if usable.empty:
         raise ValueError(f"no usable pair in {run.data}: see the reasons in {folder / 'quarantine.csv'}")
@@ -201,13 +203,14 @@ def build(run: Run) -> dict[str, Any]:
         )
         usable[[f"{role}_{name}" for name in settings.CLASSES]] = np.round(values, 6)
     if teachers:
-        rule = max_rule(teacher_opinions(usable, "ser"), teacher_opinions(usable, "ier"))
+        rule = max_rule(teacher_opinions(usable, "ser"), teacher_opinions(usable, "ier"), settings.LABEL_THRESHOLD)
         usable["label"] = [settings.CLASSES[index] for index in rule["label"]]
         usable["winner"], kept = rule["winner"], rule["kept"]
     else:
         usable["winner"], kept = "given", np.ones(len(usable), bool)
     discarded = usable[~kept].assign(split="", fold=-1)
     usable = usable[kept].reset_index(drop=True)
+    dataset.write_csv(discarded[dataset.COLUMNS], folder / "discarded.csv")
     if usable.empty:
         raise ValueError(
             f"no pair of {run.data} has a teacher that is sure by {settings.LABEL_THRESHOLD}: all {len(discarded)} "
@@ -221,8 +224,6 @@ def build(run: Run) -> dict[str, Any]:
     counts["spoken_seconds"] = float(usable["seconds"].sum())
     counts["labelled_by"] = "teachers" if teachers else "the corpus"
     counts["notes"] = corpus.notes
-    dataset.write_csv(quarantine, folder / "quarantine.csv")
-    dataset.write_csv(discarded[dataset.COLUMNS], folder / "discarded.csv")
     dataset.write_csv(usable[dataset.COLUMNS], folder / "manifest.csv")
     _write_truth(run, given, rows, folder)
     runs.write_json(folder / "summary.json", counts)

@@ -109,17 +109,25 @@ def _vgg(kind: str, width: float) -> keras.Model:
     return keras.Model(given, x, name=kind)
 
 
-def _load_imagenet(trunk: keras.Model, required: bool) -> bool:
-    """Copy the published ImageNet weights into a full-width VGG; tell whether that was possible."""
+def imagenet(kind: str) -> keras.Model:
+    """Return the published VGG16 or VGG19 without its top, with ImageNet weights.
+
+    Raises
+    ------
+    WeightsUnavailable
+        When they are neither on this machine nor to be downloaded; the message says what to do.
+    """
     try:
-        published = getattr(keras.applications, trunk.name)(weights="imagenet", include_top=False)
+        return getattr(keras.applications, kind)(weights="imagenet", include_top=False)
     except Exception as error:  # keras raises a bare Exception when the download fails
-        if required:
-            raise WeightsUnavailable(
-                f"this profile starts {trunk.name} from ImageNet weights, and they could not be had ({error}). "
-                "Connect to the internet once, or put the file into ~/.keras/models, or choose PROFILE=full"
-            ) from error
-        return False
+        raise WeightsUnavailable(
+            f"this profile starts {kind} from ImageNet weights, and they could not be had ({error}). "
+            "Connect to the internet once, or put the file into ~/.keras/models, or choose PROFILE=full"
+        ) from error
+
+
+def _copy_weights(published: keras.Model, trunk: keras.Model) -> None:
+    """Copy the published weights into our VGG of full width."""
     for layer in trunk.layers:
         if layer.weights:
             values = published.get_layer(layer.name).get_weights()
@@ -127,7 +135,6 @@ def _load_imagenet(trunk: keras.Model, required: bool) -> bool:
                 # The published weights expect blue first and values up to 255; ours come red first up to 1.
                 values = [values[0][:, :, ::-1] * 255.0, values[1]]
             layer.set_weights(values)
-    return True
 
 
 def n2(channels: int, kind: str, width: float, weights: str, name: str, units: int = BRANCH_UNITS) -> keras.Model:
@@ -142,20 +149,29 @@ def n2(channels: int, kind: str, width: float, weights: str, name: str, units: i
     width
         Factor on the filters; 1 is the published network.
     weights
-        "none", or "imagenet-required" for the published weights (width 1 only).
+        "none" for random ones; "imagenet" for the published ones where they can be had, with a warning where not;
+        "imagenet-required" to stop instead.
 
     Raises
     ------
     WeightsUnavailable
         When ImageNet weights are required and cannot be had.
+    ValueError
+        When ImageNet weights are asked for at a width that has none.
     """
+    if weights != "none" and width != 1.0:
+        raise ValueError(f"weights={weights!r} at width {width:g}: ImageNet weights exist for width 1 only")
     trunk = _vgg(kind, width)
     given = keras.Input((settings.SIZE, settings.SIZE, channels))
     x = layers.Conv2D(3, 1, name="to_three_channels")(given) if channels == 1 else given
-    if weights != "none" and width == 1.0 and _load_imagenet(trunk, required=weights == "imagenet-required"):
-        x = layers.Normalization(mean=_IMAGENET_MEAN, variance=(1.0, 1.0, 1.0), name="imagenet_mean")(x)
-    elif weights != "none":
-        warnings.warn(f"{name}: no ImageNet weights, starting from random ones", stacklevel=2)
+    if weights != "none":
+        try:
+            _copy_weights(imagenet(kind), trunk)
+            x = layers.Normalization(mean=_IMAGENET_MEAN, variance=(1.0, 1.0, 1.0), name="imagenet_mean")(x)
+        except WeightsUnavailable:
+            if weights == "imagenet-required":
+                raise
+            warnings.warn("no ImageNet weights can be had here: VGG starts from random ones", stacklevel=2)
     x = layers.Flatten()(_norm()(trunk(x)))
     return keras.Model(given, layers.Dense(units, activation="relu")(_norm()(x)), name=name)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbclient.exceptions import DeadKernelError
 
 from sierlib import runs
 from sierlib.runs import Run
@@ -146,6 +147,10 @@ def execute(run: Run, name: str) -> Path:
             f"notebook {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
             f"its half-executed copy is {half}"
         ) from error
+    except DeadKernelError as error:
+        raise NotebookFailed(
+            f"notebook {name} failed: its kernel died, most often for want of memory\nits half-executed copy is {half}"
+        ) from error
     os.replace(half, target)
     run.done(f"notebooks/{name}", key)
     print(f"{name}: done in {time.time() - start:.0f} s", file=sys.stderr, flush=True)
@@ -168,8 +173,24 @@ def _kernels_log_to(path: Path) -> Iterator[None]:
             os.close(ours)
 
 
+def check(run: Run) -> None:
+    """Stop before any work when the profile demands what cannot be had here.
+
+    Raises
+    ------
+    WeightsUnavailable
+        For ImageNet weights.
+    """
+    if run.profile.weights == "imagenet-required":
+        from sierlib import networks
+
+        for kind in ("VGG16", "VGG19"):
+            networks.imagenet(kind)
+
+
 def execute_with_needs(run: Run, name: str) -> Path:
     """Execute a notebook after those it needs, each only where it is out of date."""
+    check(run)
     for needed in NEEDS[name]:
         execute_with_needs(run, needed)
     return execute(run, name)
@@ -280,6 +301,7 @@ def build(run: Run, output: Path = ROOT) -> Path:
 
 def book(run: Run, output: Path = ROOT) -> Path:
     """Execute every notebook that is out of date, in order, and build the book."""
+    check(run)
     for name in NEEDS:
         execute(run, name)
     return build(run, output)

@@ -63,8 +63,8 @@ def pairs(rows: pd.DataFrame, images: np.ndarray, columns: int = 4, width: int =
     for axis, row, image in zip(axes.flat, rows.to_dict("records"), images, strict=False):
         axis.imshow(image)
         axis.set_title(row["label"], color=COLOURS[row["label"]])
-        text = "\n".join(textwrap.wrap(row["text"].replace("$", r"\$"), width)[:4])
-        axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top", fontsize=10)
+        text = "\n".join(textwrap.wrap(row["text"], width)[:4])
+        axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top", fontsize=10, parse_math=False)
     figure.tight_layout(h_pad=3.2)
     return figure
 
@@ -102,6 +102,7 @@ def log_mel(mel: np.ndarray, words: Sequence[Any] = (), axis: Axes | None = None
                 settings.SIZE - 4,
                 word.text,
                 color="white",
+                parse_math=False,
                 fontsize=8,
                 rotation=90,
                 va="top",

@@ -38,14 +38,16 @@ def digest(*parts: Any) -> str:
 def source_key(modules: Iterable[str]) -> str:
     """Return a hash of the named modules' source, e.g. ``["speech", "corpora"]``; "" is the whole package."""
     files: list[Path] = []
+    # Constants are part of every stage's code.
+    constants = {name: value for name, value in vars(settings).items() if name.isupper() and name != "PROFILES"}
     for name in modules:
         place = PACKAGE / name
         files += (
-            [path for path in place.rglob("*") if path.suffix in (".py", ".js")]
+            [path for path in place.rglob("*") if path.suffix in (".py", ".js", ".css", ".html")]
             if place.is_dir()
             else [place.with_suffix(".py")]
         )
-    return digest([hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(set(files))])
+    return digest(constants, [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(set(files))])
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -129,9 +131,14 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         return cls(chosen, data, ser, ier, seed, folder)
 
-    def current(self, name: str, key: str) -> bool:
-        """Tell whether the artefact `name` is there and was made with this key."""
-        return read_json(self.folder / "keys" / f"{name}.json") == {"key": key}
+    def current(self, name: str, key: str, *files: Path) -> bool:
+        """Tell whether the artefact `name` was made with this key, and all its files are there."""
+        made = read_json(self.folder / "keys" / f"{name}.json") == {"key": key}
+        return made and all(file.is_file() for file in files)
+
+    def forget(self, name: str) -> None:
+        """Let the artefact `name` no longer pass for complete."""
+        (self.folder / "keys" / f"{name}.json").unlink(missing_ok=True)
 
     def done(self, name: str, key: str) -> None:
         """Record that the artefact `name` is complete."""

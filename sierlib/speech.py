@@ -107,7 +107,10 @@ def speak(text: str, *, seed: int = 0, speed: float = 1.0) -> np.ndarray:
         When nothing in the text can be spoken.
     """
     voice = _voice()
-    audio = voice(text, seed=seed, speed=speed)
+    try:
+        audio = voice(text, seed=seed, speed=speed)
+    except (IndexError, ValueError, KeyError) as error:  # such as a number of 60 digits
+        raise Unusable("text that the voice cannot speak") from error
     if audio.size == 0:
         raise Unusable("text that the voice cannot speak")
     audio = librosa.resample(audio, orig_sr=voice.sample_rate, target_sr=settings.SAMPLE_RATE)
@@ -156,6 +159,12 @@ def _window_gain() -> float:
     return float(2.0 / librosa.filters.get_window("hann", settings.N_FFT).sum())
 
 
+@lru_cache(maxsize=1)
+def _mel_bands() -> np.ndarray:
+    # librosa would compute them anew for each utterance, which takes longer than all the rest.
+    return librosa.filters.mel(sr=settings.SAMPLE_RATE, n_fft=settings.N_FFT, n_mels=settings.SIZE, norm=None)
+
+
 def log_mel(audio: np.ndarray) -> np.ndarray:
     """Turn sound into the network's speech input (Section 3.2.1).
 
@@ -173,14 +182,8 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
     length = settings.SIZE * settings.HOP
     window = np.zeros(length, np.float32)
     window[: min(len(audio), length)] = audio[:length]
-    power = librosa.feature.melspectrogram(
-        y=window * _window_gain(),
-        sr=settings.SAMPLE_RATE,
-        n_fft=settings.N_FFT,
-        hop_length=settings.HOP,
-        n_mels=settings.SIZE,
-        norm=None,
-    )[:, : settings.SIZE]
+    spectrum = librosa.stft(window * _window_gain(), n_fft=settings.N_FFT, hop_length=settings.HOP)[:, : settings.SIZE]
+    power = _mel_bands() @ np.abs(spectrum) ** 2
     decibels = librosa.power_to_db(power, ref=1.0, amin=1e-10, top_db=None)
     scaled = np.clip(decibels, settings.FLOOR_DB, 0.0) / -settings.FLOOR_DB + 1.0
     return scaled.astype(np.float32)[..., np.newaxis]
@@ -263,6 +266,7 @@ def _dictionary_form(token: str) -> str | None:
 
 def _segments(decoder: Any, audio: np.ndarray) -> list[Word]:
     samples = (np.clip(audio, -1, 1) * 32767).astype(np.int16).tobytes()
+    decoder.reinit_feat()  # else the noise estimate, and so the times, depend on what was decoded before
     decoder.start_utt()
     try:
         decoder.process_raw(samples, full_utt=True)
@@ -288,8 +292,8 @@ def align(audio: np.ndarray, text: str) -> list[Word]:
     Returns
     -------
     list of Word
-        One for each token, in order. Where the aligner gives up, and for tokens that are not spoken, times
-        are shared out by length of the text between the neighbours.
+        One for each token, in order; tokens that are not spoken take no time. Where the aligner gives up, the whole
+        time is shared out by the tokens' length, and a warning says so.
     """
     tokens = text.split()
     entries = [_dictionary_form(token) for token in tokens]
@@ -301,21 +305,18 @@ def align(audio: np.ndarray, text: str) -> list[Word]:
         found = _segments(decoder, audio)
     except RuntimeError:
         warnings.warn("the aligner gave up on an utterance; its word times are estimated", stacklevel=2)
-    starts = np.full(len(tokens), np.nan)
-    ends = np.full(len(tokens), np.nan)
     if len(found) == len(spoken):
-        for index, word in zip(spoken, found, strict=True):
-            starts[index], ends[index] = word.start, word.end
-    if np.isnan(starts).any():
-        weight = np.cumsum([0, *(len(token) for token in tokens)]) / max(1, sum(map(len, tokens)))
-        edges = weight * len(audio) / settings.SAMPLE_RATE
-        known = ~np.isnan(starts)
-        if known.any():
-            places = np.arange(len(tokens))
-            starts[~known] = np.interp(places[~known], places[known], ends[known])
-            ends[~known] = starts[~known]
-        else:
-            starts, ends = edges[:-1], edges[1:]
+        times = dict(zip(spoken, found, strict=True))
+        starts, ends = np.zeros(len(tokens)), np.zeros(len(tokens))
+        for index in range(len(tokens)):
+            # A token that is not spoken, such as a dash, takes no time after the word before it.
+            before = float(ends[index - 1]) if index else 0.0
+            starts[index] = times[index].start if index in times else before
+            ends[index] = times[index].end if index in times else before
+    else:
+        edges = np.cumsum([0, *(len(token) for token in tokens)]) / max(1, sum(map(len, tokens)))
+        edges = edges * len(audio) / settings.SAMPLE_RATE
+        starts, ends = edges[:-1], edges[1:]
     return [
         Word(token, round(float(start), 2), round(float(end), 2))
         for token, start, end in zip(tokens, starts, ends, strict=True)

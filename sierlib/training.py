@@ -162,7 +162,9 @@ def fit(
         callbacks.append(keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=profile.patience_plateau))
     model.compile(keras.optimizers.Adam(learning_rate), loss or FocalCrossEntropy(), metrics=["accuracy"])
     start = time.perf_counter()
-    seen = model.fit(feeds[0], validation_data=feeds[1], epochs=epochs, callbacks=callbacks, verbose=0).history
+    seen = model.fit(
+        feeds[0], validation_data=feeds[1], epochs=epochs, callbacks=callbacks, shuffle=False, verbose=0
+    ).history
     seconds = time.perf_counter() - start
     if computing != "float32":
         weights = model.get_weights()
@@ -221,7 +223,7 @@ def train_model(run: Run, name: str, fold: int = 0) -> tuple[keras.Model, dict[s
     )
     path = run.folder / f"{artefact}.keras"
     told = path.with_suffix(".json")
-    if run.current(artefact, key) and path.is_file():
+    if run.current(artefact, key, path, told):
         return keras.saving.load_model(path), runs.read_json(told)
     training = manifest[manifest["split"] == "train"]
     train, validation = training[training["fold"] != fold], training[training["fold"] == fold]

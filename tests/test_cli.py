@@ -45,9 +45,13 @@ def test_a_process_of_its_own_answers_a_wrong_profile_in_one_line(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["book", "--data", "fi:x"], "unknown data spec 'fi:x'"), (["dataset", "--ser", "tweets:gone.tsv"], "there is nothing at"),
-     (["run", "99"], "unknown notebook '99'"), (["run", "04", "--profile", "x"], "unknown profile 'x'")],
-)  # fmt: skip
+    [
+        (["book", "--data", "fi:x"], "unknown data spec 'fi:x'"),
+        (["dataset", "--ser", "tweets:gone.tsv"], "there is nothing at"),
+        (["run", "99"], "unknown notebook '99'"),
+        (["run", "04", "--profile", "x"], "unknown profile 'x'"),
+    ],
+)
 def test_wrong_settings_end_with_one_line_and_no_folder(
     arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -128,7 +128,9 @@ def test_too_few_pairs_say_so_and_leave_the_quarantine_behind(tmp_path: Path, ti
 # -------------------------------------------------------------------------------------- duplicates
 @given(rows=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz")), max_size=15))
 def test_of_equal_rows_the_first_is_kept(rows: list[tuple[str, str]]) -> None:
-    frame = pd.DataFrame(rows, columns=["image_hash", "text"]).assign(id=[f"r{n}" for n in range(len(rows))])
+    frame = pd.DataFrame(rows, columns=["image_hash", "text"]).assign(
+        id=[f"r{n}" for n in range(len(rows))], sound_hash=None
+    )
     kept, repeated = dataset.without_duplicates(frame)
     firsts = {row: f"r{rows.index(row)}" for row in rows}
     assert set(kept["id"]) == set(firsts.values()) and len(kept) + len(repeated) == len(rows)

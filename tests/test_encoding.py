@@ -81,6 +81,18 @@ def test_a_shard_lost_after_the_build_comes_back_with_its_words(tmp_path: Path, 
     pd.testing.assert_frame_equal(first, again)
 
 
+@pytest.mark.usefixtures("small_shards")
+def test_work_begun_for_other_settings_does_not_pass_for_the_old(
+    tmp_path: Path, tiny_profile: settings.Profile
+) -> None:
+    run = Run(replace(tiny_profile, pairs=8), "synthetic", "synthetic", "synthetic", 0, tmp_path)
+    _, first, _ = encoding.encoded(run, "data", workers=1)
+    run.fresh_folder("dataset", "another key")  # interrupted before anything was done
+    _, again, folder = encoding.encoded(run, "data", workers=1)
+    assert again["words"].notna().all() and list(again["id"]) == list(first["id"])
+    assert encoding.load(list(again["speech"]), folder).shape == (8, 128, 128, 1)
+
+
 def test_what_is_up_to_date_is_not_encoded_again(built_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "_encode_shard", lambda *_: pytest.fail("encoded again"))
     for role in ("data", "ser", "ier"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -170,11 +169,19 @@ def test_a_second_build_reads_what_the_first_has_made(built_run: Run) -> None:
     assert path.stat().st_mtime_ns == before
 
 
+def test_a_manifest_that_was_lost_is_written_again(built_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(built_run.folder, tmp_path / "run")
+    run = replace(built_run, folder=tmp_path / "run")
+    (run.folder / "dataset" / "manifest.csv").unlink()
+    labelling.build(run)
+    pd.testing.assert_frame_equal(dataset.read_manifest(run), dataset.read_manifest(built_run))
+
+
 def test_a_stricter_threshold_discards_more(built_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(built_run.folder, tmp_path / "run")
     run = replace(built_run, folder=tmp_path / "run")
     run.done("manifest", "another")
-    monkeypatch.setattr(labelling, "max_rule", partial(max_rule, threshold=0.6))
+    monkeypatch.setattr(settings, "LABEL_THRESHOLD", 0.6)
     counts = labelling.build(run)
     manifest = dataset.read_manifest(run)
     sure = np.maximum(*(labelling.teacher_opinions(manifest, role).max(axis=1) for role in ("ser", "ier")))

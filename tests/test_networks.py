@@ -181,7 +181,7 @@ def test_demanded_weights_that_cannot_be_had_stop_with_what_to_do() -> None:
 
 @pytest.mark.usefixtures("offline")
 def test_demanded_weights_do_not_fit_a_narrower_network() -> None:
-    with pytest.raises((networks.WeightsUnavailable, ValueError)):
+    with pytest.raises(ValueError, match="width"):
         networks.n2(3, "VGG16", 0.25, "imagenet-required", "N2")
 
 
@@ -191,7 +191,7 @@ def test_wished_weights_that_cannot_be_had_are_told_once() -> None:
         warnings.simplefilter("always")
         made = networks.n2(1, "VGG16", 1.0, "imagenet", "N2_s")
     told = [str(warning.message) for warning in said if "ImageNet" in str(warning.message)]
-    assert len(told) == 1 and "N2_s" in told[0] and made.output.shape == (None, networks.BRANCH_UNITS)
+    assert len(told) == 1 and "random" in told[0] and made.output.shape == (None, networks.BRANCH_UNITS)
 
 
 @pytest.mark.parametrize(("modality", "shape"), [("speech", (128, 128, 1)), ("image", (128, 128, 3))])

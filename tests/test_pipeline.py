@@ -6,14 +6,16 @@ import os
 import shutil
 from pathlib import Path
 
+import keras
 import nbformat
 import pytest
 
 from sierlib import pipeline, runs
+from sierlib.networks import WeightsUnavailable
 from sierlib.pipeline import BuildFailed, NotebookFailed
 from sierlib.runs import Run
 
-SETTINGS = 'profile = "quick"\ndata = ser = ier = "synthetic"\nseed = 0\nrun_dir = None'
+SETTINGS = 'profile = "quick"\ndata = "synthetic"\nser = "synthetic"\nier = "synthetic"\nseed = 0\nrun_dir = None'
 RECORD = """import json, pathlib
 place = pathlib.Path(run_dir) / "results"
 place.mkdir(exist_ok=True)
@@ -30,31 +32,49 @@ def _notebook(root: Path, name: str, *cells: str) -> None:
     nbformat.write(made, root / "notebooks" / f"{name}.ipynb")
 
 
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of two small notebooks, the second of which needs the first."""
-    place = tmp_path / "project"
-    (place / "book").mkdir(parents=True)
-    (place / "_config.yml").write_text("title: Tiny\n")
-    (place / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
-    (place / "book" / "index.md").write_text("# Tiny\n")
-    for name in ("01-first", "02-second"):
-        _notebook(place, name, RECORD.format(name=name))
-    monkeypatch.setattr(pipeline, "ROOT", place)
-    monkeypatch.setattr(pipeline, "NEEDS", {"01-first": (), "02-second": ("01-first",)})
-    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+TINY = {"01-first": (), "02-second": ("01-first",)}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of two small notebooks, the second of which needs the first, and a run that has executed both."""
+    place = tmp_path_factory.mktemp("template")
+    root = place / "project"
+    (root / "book").mkdir(parents=True)
+    (root / "_config.yml").write_text("title: Tiny\n")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
+    (root / "book" / "index.md").write_text("# Tiny\n")
+    for name in TINY:
+        _notebook(root, name, RECORD.format(name=name))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "ROOT", root)
+        patch.setattr(pipeline, "NEEDS", TINY)
+        patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+        pipeline.execute_with_needs(Run.open("smoke", seed=5, run_dir=place / "run"), "02-second")
     return place
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run.open("smoke", seed=5, run_dir=tmp_path / "run")
+def root(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project."""
+    shutil.copytree(template / "project", tmp_path / "project")
+    monkeypatch.setattr(pipeline, "ROOT", tmp_path / "project")
+    monkeypatch.setattr(pipeline, "NEEDS", TINY)
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    return tmp_path / "project"
 
 
 @pytest.fixture
-def executed(root: Path, run: Run) -> Run:
-    pipeline.execute_with_needs(run, "02-second")
-    return run
+def run(tmp_path: Path) -> Run:
+    """A run of which nothing is executed yet."""
+    return Run.open("smoke", seed=5, run_dir=tmp_path / "new")
+
+
+@pytest.fixture
+def executed(template: Path, root: Path, tmp_path: Path) -> Run:
+    """A copy of the run that has executed both notebooks."""
+    shutil.copytree(template / "run", tmp_path / "run")
+    return Run.open("smoke", seed=5, run_dir=tmp_path / "run")
 
 
 @pytest.mark.parametrize("name", ["04", "4", "04-results", "notebooks/04-results.ipynb", "./04-results"])
@@ -125,6 +145,21 @@ def test_a_changed_corpus_is_read_again(root: Path, tmp_path: Path) -> None:
     (tmp_path / "fi" / "anger" / "anger_0001.jpg").touch()
     keys.append(pipeline.notebook_key(run, "02-second"))
     assert len(set(keys)) == 3 and pipeline.notebook_key(run, "02-second") == keys[-1]
+
+
+def test_demanded_weights_that_cannot_be_had_stop_before_any_work(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(**_: object) -> None:
+        raise Exception("URL fetch failure")
+
+    for kind in ("VGG16", "VGG19"):
+        monkeypatch.setattr(keras.applications, kind, unreachable)
+    run = Run.open("paper", run_dir=tmp_path / "paper")
+    for work in (pipeline.book, lambda run: pipeline.execute_with_needs(run, "01-first")):
+        with pytest.raises(WeightsUnavailable, match="ImageNet weights"):
+            work(run)
+    assert not (run.folder / "notebooks").exists()
 
 
 def test_a_failure_names_notebook_cell_error_and_copy(root: Path, run: Run) -> None:

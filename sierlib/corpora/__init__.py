@@ -134,10 +134,10 @@ def resolve_spec(spec: str, role: str) -> str:
     >>> resolve_spec("synthetic", "data")
     'synthetic'
     """
-    kind, _, rest = spec.partition(":")
+    kind, colon, rest = spec.partition(":")
     known = SPECS[role]
     wants_path = known.get(kind, "").count(":")
-    if kind not in known or bool(rest) != bool(wants_path):
+    if kind not in known or bool(rest) != bool(wants_path) or bool(colon) != bool(wants_path):
         raise ValueError(f"unknown {role} spec {spec!r}: choose one of {', '.join(known.values())}")
     if not rest:
         return spec

@@ -1,0 +1,220 @@
+"""The whole book in profile smoke: every notebook executed, every page built; and a real layout, labelled."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from sierlib import dataset, labelling, pipeline, runs, settings
+from sierlib.corpora import scenes, synthetic
+from sierlib.runs import Run
+
+NAMES = tuple(pipeline.NEEDS)
+HIDDEN = {"parameters", "injected-parameters", "remove-cell"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("book")
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> Run:
+    return Run.open("smoke", run_dir=place / "run")
+
+
+@pytest.fixture(scope="module")
+def index(run: Run, place: Path) -> Path:
+    """Execute all notebooks, build the book, and return its first page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(pipeline.ROOT))
+        return pipeline.book(run, place)
+
+
+@pytest.fixture(scope="module")
+def pages(index: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(index.parent)): path.read_text(encoding="utf-8") for path in index.parent.rglob("*.html")
+    }
+
+
+class _Loaded(HTMLParser):
+    """What a page loads by itself, as opposed to what it links to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.urls: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "link" and not set(given.get("rel", "").split()) & {
+            "canonical",
+            "next",
+            "prev",
+            "search",
+            "author",
+            "index",
+            "help",
+        }:
+            self.urls.append(given.get("href", ""))
+        elif tag in ("script", "img", "iframe", "source", "audio", "video", "embed"):
+            self.urls += [given.get("src", ""), *given.get("srcset", "").split(", ")]
+        self.urls += re.findall(r"url\(['\"]?([^)'\"]+)", given.get("style", ""))
+
+
+def test_the_book_has_a_first_page_and_a_page_for_each_entry(index: Path, pages: dict[str, str], place: Path) -> None:
+    assert index == place / "_build" / "html" / "index.html" and index.is_file()
+    entries = re.findall(r"(?:file|root): (\S+)", (pipeline.ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    assert [name for name in entries if f"{name}.html" not in pages] == []
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_was_executed_and_the_notebook_shows_what_came_out(name: str, run: Run) -> None:
+    cells = [
+        cell for cell in nbformat.read(pipeline.executed(run, name), as_version=4).cells if cell.cell_type == "code"
+    ]
+    assert all(cell.execution_count for cell in cells)
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    shown = [output for cell in cells if not HIDDEN & set(cell.metadata.get("tags", [])) for output in cell.outputs]
+    assert [output for output in shown if output.output_type in ("display_data", "execute_result")]
+    assert not [output.text for output in shown if output.get("name") == "stderr"], "chatter on the page"
+    injected = [cell.source for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert len(injected) == 1 and 'profile = "smoke"' in injected[0]
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_notebook_left_its_results_with_their_origin(name: str, run: Run) -> None:
+    found = run.results(name)
+    made = found["provenance"]
+    assert found["notebook"] == name and len(found) > 2
+    assert (made["profile"], made["data"], made["seed"], made["recorded"]) == ("smoke", "synthetic", 0, False)
+    assert made["source"] == runs.source_key([""]) and made["seconds"] > 0
+
+
+@pytest.mark.usefixtures("index")
+def test_rows_add_up(run: Run) -> None:
+    counts = run.results("01-dataset")["summary"]
+    assert counts["rows"] == settings.profile("smoke").pairs
+    assert counts["rows"] == counts["usable"] + counts["quarantined"] + counts["discarded"]
+    files = {
+        name: pd.read_csv(run.folder / "dataset" / f"{name}.csv") for name in ("manifest", "discarded", "quarantine")
+    }
+    assert [len(files[name]) for name in ("manifest", "discarded", "quarantine")] == [
+        counts["usable"], counts["discarded"], counts["quarantined"],
+    ]  # fmt: skip
+    assert sum(counts["per_class"].values()) == counts["usable"]
+
+
+@pytest.mark.usefixtures("index")
+def test_fused_is_compared_with_each_modality_on_labels_and_truth(run: Run) -> None:
+    found = run.results("04-results")
+    for against in ("labels", "truth"):
+        for name in ("speech", "image"):
+            value = found["differences"][against][name]
+            assert value["interval"][0] <= value["difference"] <= value["interval"][1]
+            assert value["n"] == found["scores"][against]["fused"]["n"]
+
+
+def test_pages_load_nothing_from_elsewhere(pages: dict[str, str], index: Path) -> None:
+    for name, page in pages.items():
+        loaded = _Loaded()
+        loaded.feed(page)
+        assert [url for url in loaded.urls if re.match(r"(https?:)?//", url)] == [], name
+    for path in index.parent.rglob("*.css"):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        assert not re.findall(r"(?:url\(['\"]?|@import ['\"])(?:https?:)?//[^)'\"]+", text), path.name
+
+
+def test_pages_do_not_show_where_they_were_made(pages: dict[str, str], place: Path) -> None:
+    assert [name for name, page in pages.items() if str(place) in page or str(pipeline.ROOT) in page] == []
+
+
+def test_a_second_call_executes_and_builds_nothing(
+    index: Path, run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state() -> dict[str, int]:
+        folders = (run.folder, index.parent)
+        return {
+            str(path): path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*") if path.is_file()
+        }
+
+    before = state()
+    monkeypatch.setenv("PYTHONPATH", str(pipeline.ROOT))
+    assert pipeline.book(run, place) == index
+    assert state() == before
+
+
+# -------------------------------------------------------------------------------------- a real layout
+@pytest.fixture(scope="module")
+def tweets(tmp_path_factory: pytest.TempPathFactory, paint: Callable[..., Path]) -> tuple[Path, dict[str, str]]:
+    """A B-T4SA folder of forty pairs and six dirty rows, and the reasons of those."""
+    root = tmp_path_factory.mktemp("b-t4sa")
+    rows, texts = [], ["id,text"]
+
+    def add(number: int, text: str, picture: Callable[[Path], object], label: int = 1) -> str:
+        tweet = f"7848{number:014d}"
+        path = root / "data" / tweet[:5] / f"{tweet}-1.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture(path)
+        rows.append(f"data/{tweet[:5]}/{tweet}-1.jpg {label}")
+        texts.append(f'{tweet},"{text}"')
+        return f"{tweet}-1"
+
+    items = synthetic.pairs(40, 11).items
+    for number, item in enumerate(items):
+        drawn = Image.fromarray(scenes.draw(item.scene, 160))
+        add(number, f"{item.text} https://t.co/{number}", lambda path, drawn=drawn: drawn.save(path, quality=92))
+    first = root / rows[0].split()[0]
+    reasons = {
+        add(50, "some words", lambda path: path.write_bytes(first.read_bytes()[:900])): "truncated",
+        add(51, "some words", lambda path: path.write_text("<html>404</html>")): "not an image",
+        add(52, "@you https://t.co/x", lambda path: paint(path, 52)): "text without words",
+        add(53, items[0].text, lambda path: path.write_bytes(first.read_bytes())): "duplicate",
+        add(54, "some words", lambda path: None): "missing image",
+    }
+    rows.append("data/../../outside.jpg 1")
+    reasons["b-t4sa_test.txt:6"] = "outside"
+    for split, part in (("train", rows[:30]), ("val", rows[30:40]), ("test", rows[40:])):
+        (root / f"b-t4sa_{split}.txt").write_text("\n".join([*part, ""]), encoding="utf-8")
+    (root / "raw_tweets_text.csv").write_text("\n".join([*texts, ""]), encoding="utf-8")
+    return root, reasons
+
+
+def test_a_real_layout_is_labelled_and_its_dirt_set_aside(
+    built_run: Run, tweets: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    root, reasons = tweets
+    # The teachers are those of the tiny run: their corpora are the same.
+    shutil.copytree(
+        built_run.folder, tmp_path / "run", ignore=shutil.ignore_patterns("dataset", "arrays.json", "manifest.json")
+    )
+    run = replace(built_run, data=f"bt4sa:{root}", folder=tmp_path / "run")
+    trained = (run.folder / "models" / "teacher-ser.keras").stat().st_mtime_ns
+    counts = labelling.build(run)
+    assert (run.folder / "models" / "teacher-ser.keras").stat().st_mtime_ns == trained
+    quarantine = pd.read_csv(run.folder / "dataset" / "quarantine.csv", keep_default_na=False).set_index("id")
+    assert set(quarantine.index) == set(reasons)
+    for name, reason in reasons.items():
+        assert reason in quarantine.loc[name, "reason"] and quarantine.loc[name, "path"], name
+    assert counts["rows"] == 46 == counts["usable"] + counts["quarantined"] + counts["discarded"]
+    assert counts["labelled_by"] == "teachers" and "sentiment" in " ".join(counts["notes"])
+    manifest = dataset.read_manifest(run)
+    assert set(manifest["winner"]) <= {"ser", "ier"} and set(manifest["own_split"]) <= {"train", "val", "test"}
+    assert not manifest["text"].str.contains("http").any()
+    inputs = dataset.inputs(manifest, run.folder / "dataset")
+    assert all(len(array) == len(manifest) and np.isfinite(array).all() for array in inputs.values())
+    assert not dataset.read_truth(run) and json.dumps(counts)
