@@ -235,8 +235,8 @@ def explained(case: explanation.Explained, method: str = "owen", truth: dict[str
     """Draw one explained pair: picture, its map, waveform and log-mel with the words and their values."""
     found = case.of(method=method)
     importance = explanation.time_importance(found.speech_map)
-    figure = plt.figure(figsize=(11, 5.2))
-    grid = figure.add_gridspec(3, 4, width_ratios=[1.25, 1.25, 2, 2], height_ratios=[1, 1.6, 1.2])
+    figure = plt.figure(figsize=(11, 5.6))
+    grid = figure.add_gridspec(3, 4, width_ratios=[2, 2, 1.8, 1.8], height_ratios=[1.1, 1.7, 1.1])
     left, right = figure.add_subplot(grid[:2, 0]), figure.add_subplot(grid[:2, 1])
     left.imshow(case.image)
     left.axis("off")

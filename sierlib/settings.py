@@ -112,13 +112,13 @@ class Profile:
     """
 
     name: str
-    pairs: int = 4_000
-    speech_items: int = 5_000
+    pairs: int = 4_400
+    speech_items: int = 4_600
     image_items: int = 3_000
     width: float = 0.125
     n1_filters: tuple[int, ...] = (32, 64, 96, 128)
     batch: int = 32
-    epochs: int = 12
+    epochs: int = 14
     learning_rate: float = 1e-3
     teacher_epochs: int = 14
     teacher_learning_rate: float = 2e-3
@@ -129,7 +129,7 @@ class Profile:
     folds: int = 1
     weights: str = "none"
     depth: int = 6
-    explained: int = 4
+    explained: int = 6
     aligned: int = 100
 
     def as_dict(self) -> dict[str, Any]:

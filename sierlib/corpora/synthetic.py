@@ -15,7 +15,9 @@ from sierlib import settings
 from sierlib.corpora import Corpus, Item, grammar, scenes
 
 #: How the two modalities of a pair relate, and how often.
-RELATIONS: dict[str, float] = {"agree": 0.62, "conflict": 0.22, "neutral": 0.16}
+RELATIONS: dict[str, float] = {"agree": 0.66, "conflict": 0.20, "neutral": 0.14}
+
+STRONG_SHARE = 0.65  # of the emotions of a pair are strong ones, where the relation leaves that open
 
 CONFUSER_SHARE = 0.15  # of emotional sentences and weak pictures also hold a minor sign of another class
 
@@ -54,13 +56,17 @@ def _scene(rng: np.random.Generator, emotion: str | None, strength: int) -> dict
     return scenes.compose(rng, emotion, strength, distractor)
 
 
+def _strength(rng: np.random.Generator) -> int:
+    return 2 if rng.random() < STRONG_SHARE else 1
+
+
 def _plan(rng: np.random.Generator, emotion: str) -> dict[str, Any]:
     """Decide what each modality of a pair carries: (emotion or None, strength)."""
     relation = str(rng.choice(list(RELATIONS), p=list(RELATIONS.values())))
     dominant = str(rng.choice(("speech", "image")))
     other = "image" if dominant == "speech" else "speech"
     if relation == "agree":
-        strengths = {"speech": int(rng.integers(1, 3)), "image": int(rng.integers(1, 3))}
+        strengths = {"speech": _strength(rng), "image": _strength(rng)}
         carried: dict[str, tuple[str | None, int]] = {name: (emotion, value) for name, value in strengths.items()}
         if strengths["speech"] == strengths["image"]:
             dominant = "both"
@@ -69,7 +75,7 @@ def _plan(rng: np.random.Generator, emotion: str) -> dict[str, Any]:
     elif relation == "conflict":
         carried = {dominant: (emotion, 2), other: (_other(rng, emotion), 1)}
     else:
-        carried = {dominant: (emotion, int(rng.integers(1, 3))), other: (None, 0)}
+        carried = {dominant: (emotion, _strength(rng)), other: (None, 0)}
     return {"relation": relation, "dominant": dominant, **carried}
 
 
