@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -343,54 +342,6 @@ def localisation(cases: Sequence[Explained], truth: dict[str, Any], method: str 
                     }
                 )
     return pd.DataFrame(rows, columns=["id", "modality", "share of positive value", "chance"])
-
-
-def explain_own(
-    model: Any, image: Path | Item, text: str, *, depth: int = 6, method: str = "owen", seed: int = 0
-) -> dict[str, Any]:
-    """Speak a sentence, read a photograph, predict and explain, for the explorer.
-
-    Parameters
-    ----------
-    model
-        A trained network.
-    image
-        A picture file, or an item of a corpus that has a picture.
-    text
-        The sentence, as one would post it.
-
-    Returns
-    -------
-    dict
-        A sample for `sierlib.explorer.Explorer`.
-
-    Raises
-    ------
-    Unusable
-        When the picture cannot be read or the sentence holds no word.
-    """
-    from sierlib.explorer import sample_payload
-
-    spoken = speech.clean_text(text)
-    audio = speech.speak(spoken, seed=seed)
-    item = image if isinstance(image, Item) else Item("own", image=Path(image))
-    given = {
-        "speech": speech.log_mel(audio),
-        "image": encoding.seen(item).astype(np.float32) / 255,
-    }
-    scores = np.asarray(model.predict({name: value[np.newaxis] for name, value in given.items()}, verbose=0))[0]
-    found = shapley.explain(model, given["speech"], given["image"], target="all", depth=depth, method=method)
-    return sample_payload(
-        item.id,
-        image=encoding.seen(item, 256),
-        sound=audio,
-        log_mel=given["speech"],
-        words=speech.align(audio, spoken),
-        scores=scores,
-        text=spoken,
-        alt="Your picture" if item.id == "own" else f"Picture of sample {item.id}",
-        explanations={method: {str(name): value for name, value in found.items()}},
-    )
 
 
 def payload(case: Explained, methods: Sequence[str] = ("owen", "published")) -> dict[str, Any]:

@@ -9,10 +9,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from sierlib import cli, labelling, pipeline, settings
 from sierlib.pipeline import BuildFailed, NotebookFailed
+from sierlib.runs import Run
 
 COMMANDS = ("book", "run", "dataset")
 
@@ -120,3 +123,47 @@ def test_settings_reach_the_run(
     run, name = seen[0]
     assert (run.profile.name, run.seed, run.folder, name) == ("smoke", 9, tmp_path, "04-results")
     assert capsys.readouterr().out == "copy.ipynb\n"
+
+
+def test_explain_prints_the_prediction_and_the_page(
+    tiny_run: Run, tmp_path: Path, paint: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["explain", "--model", str(tiny_run.folder), "--image", str(paint(tmp_path / "a.jpg")), "--depth", "1"]
+    out = tmp_path / "out"
+    assert cli.main([*call, "--text", "so happy today", "--target", "hate", "-o", str(out)]) == 0
+    prediction, page = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"({'|'.join(settings.CLASSES)}) [01]\.\d\d", prediction) and Path(page) == out / "index.html"
+    assert json.loads((out / "prediction.json").read_text(encoding="utf-8"))["target"] == "hate"
+    soundfile.write(tmp_path / "a.wav", np.zeros(150_000), 16_000)
+    assert cli.main([*call, "--audio", str(tmp_path / "a.wav"), "-o", str(out)]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert "sier: speech of 9.4 s is longer than the window of 6.4 s: 3.0 s were cut" in said
+    assert "sier: the recording is silent: no words were found" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "neither text nor audio was given"),
+        (["--text", "@you"], "text without words"),
+        (["--text", "hi", "--image", "gone.jpg"], "gone.jpg: missing image file"),
+        (["--audio", "gone.wav"], "gone.wav: missing audio file"),
+        (["--text", "hi", "--model", "gone"], "gone is missing; expected a run's folder"),
+        (["--text", "hi", "--percentile", "200"], "percentile=200.0"),
+        (["--text", "hi", "-o", "a.png"], "a.png is a file; -o expects a folder"),
+    ],
+)
+def test_explain_refuses_in_one_line_and_writes_nothing(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    paint: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paint(tmp_path / "a.png")
+    assert cli.main(["explain", "--model", ".", "--image", "a.png", "-o", "out", *arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("sier: ") and said in captured.err
+    assert captured.err.count("\n") == 1 and [path.name for path in tmp_path.iterdir()] == ["a.png"]

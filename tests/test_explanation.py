@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sierlib import dataset, explanation, training
-from sierlib.corpora import Unusable
 from sierlib.explanation import Explained
 from sierlib.runs import Run
 from sierlib.settings import CLASSES, HOP, SAMPLE_RATE, SIZE, WINDOW_SECONDS
@@ -265,18 +262,3 @@ def test_a_case_becomes_a_payload_with_its_teachers(cases: list[Explained]) -> N
     assert found["teachers"]["winner"] in ("speech", "image")
     assert found["teachers"]["speech"] == pytest.approx([cases[0].row[f"ser_{name}"] for name in CLASSES], rel=1e-3)
     assert explanation.teachers_of({"winner": "given"}) is None
-
-
-def test_ones_own_sentence_and_photograph_are_explained(
-    tiny_run: Run, tmp_path: Path, paint: Callable[..., Path]
-) -> None:
-    model = training.load_model(tiny_run, "fused")
-    found = explanation.explain_own(model, paint(tmp_path / "a.jpg"), "So #happy today & you?", depth=1)
-    assert (
-        found["text"] == "So happy today & you?" and [word["text"] for word in found["words"]] == found["text"].split()
-    )
-    assert sum(found["scores"]) == pytest.approx(1, abs=1e-3) and set(found["explanations"]["owen"]) == set(CLASSES)
-    with pytest.raises(Unusable, match="text without words"):
-        explanation.explain_own(model, tmp_path / "a.jpg", "@you", depth=1)
-    with pytest.raises(Unusable, match="missing image file"):
-        explanation.explain_own(model, tmp_path / "b.jpg", "hello", depth=1)

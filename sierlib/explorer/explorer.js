@@ -380,7 +380,7 @@ function scoreTable(sample, target, teachers) {
   const row = (name, k) => h("tr", { class: name === target ? "target" : "" },
     h("th", { scope: "row" }, name, ...(name === predictedOf(sample) ? [" ", tag("predicted")] : []),
       ...(name === sample.label ? [" ", tag("true label")] : [])), ...known.map(([, values]) => cell(values[k])));
-  return h("table", {}, h("caption", {}, "Scores, and what the teachers said"),
+  return h("table", {}, h("caption", {}, known.length > 1 ? "Scores, and what the teachers said" : "Scores"),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), ...known.map(([name]) => heading(name)))),
     h("tbody", {}, ...sample.classes.map(row)));
 }
