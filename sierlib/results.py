@@ -312,10 +312,27 @@ def fusion_verdicts(differences: pd.DataFrame) -> list[str]:
     ]
 
 
+def _say_of_teachers(scores: dict[str, Any]) -> str:
+    """Say how much of the labels each teacher alone reproduces, and when that is all there is to them."""
+    shares = {role: scores[f"{role} teacher"]["accuracy"] for role in labelling.ROLES if f"{role} teacher" in scores}
+    if not shares:
+        return ""
+    parts = [f"the {labelling.ROLES[role]} teacher alone reproduces {share:.1%}" for role, share in shares.items()]
+    text = f"Of the test rows' labels, {' and '.join(parts)}. "
+    strongest = max(shares, key=lambda role: shares[role])
+    if shares[strongest] > 0.95:
+        text += (
+            f"These labels are in effect the {labelling.ROLES[strongest]} teacher's: the other modality has hardly a say "
+            "in them, and a network that uses it cannot gain by it. "
+        )
+    return text
+
+
 def ceilings(evaluation: dict[str, Any]) -> str:
     """Say how much better anybody could have done, as far as the corpus lets that be known."""
+    said = _say_of_teachers(evaluation["scores"]["labels"])
     if "truth" not in evaluation["scores"]:
-        return (
+        return said + (
             "This corpus brings no ground truth, so label noise cannot be measured: the accuracies above say how well "
             "the teachers' opinion is recovered, and no more."
         )
@@ -323,7 +340,7 @@ def ceilings(evaluation: dict[str, Any]) -> str:
     teachers = " and ".join(
         f"{truth[name]['accuracy']:.1%} ({TITLES[name]})" for name in ("ser teacher", "ier teacher") if name in truth
     )
-    return (
+    return said + (
         f"The label agrees with the planted emotion in {truth['label']['accuracy']:.1%} of the test rows; the teachers "
         f"alone reach {teachers}. ParallelNet reaches {truth['fused']['accuracy']:.1%} on the planted emotion and "
         f"{evaluation['scores']['labels']['fused']['accuracy']:.1%} on the labels."
