@@ -322,8 +322,8 @@ def _say_of_teachers(scores: dict[str, Any]) -> str:
     strongest = max(shares, key=lambda role: shares[role])
     if shares[strongest] > 0.95:
         text += (
-            f"These labels are in effect the {labelling.ROLES[strongest]} teacher's: the other modality has hardly a say "
-            "in them, and a network that uses it cannot gain by it. "
+            f"These labels are in effect the {labelling.ROLES[strongest]} teacher's: the other modality has hardly a "
+            "say in them, and a network that uses it cannot gain by it. "
         )
     return text
 
