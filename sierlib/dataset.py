@@ -188,14 +188,11 @@ def _augmented(given: dict[str, Any], seed: Any) -> dict[str, Any]:
     seed = tf.cast(seed, tf.int32)
     out = dict(given)
     if "speech" in given:
-        steps = tf.random.stateless_uniform((tf.shape(given["speech"])[0],), seed, -4, 25, tf.int32)
-
-        def shift(pair: tuple[Any, Any]) -> Any:
-            mel, by = pair
-            padded = tf.pad(mel, [[0, 0], [24, 4], [0, 0]])
-            return padded[:, 24 - by : 24 - by + settings.SIZE]
-
-        out["speech"] = tf.map_fn(shift, (given["speech"], steps), fn_output_signature=tf.float32)
+        later = tf.random.stateless_uniform((tf.shape(given["speech"])[0], 1), seed, -4, 25, tf.int32)
+        # Step t of the shifted speech is step t - later of what was given; there is silence on both sides.
+        source = tf.range(settings.SIZE)[tf.newaxis] - later + 24
+        padded = tf.pad(given["speech"], [[0, 0], [0, 0], [24, 4], [0, 0]])
+        out["speech"] = tf.gather(padded, source, axis=2, batch_dims=1)
         out["speech"].set_shape((None, settings.SIZE, settings.SIZE, 1))
     if "image" in given:
         flip = tf.random.stateless_uniform((tf.shape(given["image"])[0], 1, 1, 1), seed + 1) < 0.5

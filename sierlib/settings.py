@@ -112,13 +112,13 @@ class Profile:
     """
 
     name: str
-    pairs: int = 4_400
-    speech_items: int = 4_600
+    pairs: int = 4_000
+    speech_items: int = 4_400
     image_items: int = 3_000
     width: float = 0.125
     n1_filters: tuple[int, ...] = (32, 64, 96, 128)
     batch: int = 32
-    epochs: int = 14
+    epochs: int = 12
     learning_rate: float = 1e-3
     teacher_epochs: int = 14
     teacher_learning_rate: float = 2e-3

