@@ -1,0 +1,127 @@
+"""The figures of notebook 07, in the style of `sierlib.plots`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from sierlib import explanation, plots
+from sierlib.attribution import METHODS, Maps, Sample
+from sierlib.faithfulness import CEILING, PARTS
+
+#: Ours in warm colours, the rivals in cool ones, what knows nothing of the network in grey.
+_COLOURS = "D55E00 E69F00 CC79A7 8b3a00 0072B2 56B4E9 009E73 7fb069 2f5d3a 8c6bb1 999999 000000"
+COLOURS = {name: f"#{colour}" for name, colour in zip((*METHODS, CEILING), f"{_COLOURS} 00aa88".split(), strict=True)}
+
+
+def side_by_side(
+    sample: Sample, maps: dict[str, Maps], planted: dict[str, Any] | None = None, columns: int = 6
+) -> Figure:
+    """Draw one sample as every method explains it: over the picture, and over time; what was planted is marked."""
+    lines = -(-len(maps) // columns)
+    figure, axes = plt.subplots(2 * lines, columns, figsize=(11, 3.6 * lines), height_ratios=[3, 2] * lines)
+    seconds = (np.arange(sample.spoken) + 0.5) * explanation.FRAME_SECONDS
+    for place, (method, found) in enumerate(maps.items()):
+        above, below = axes[2 * (place // columns) :, place % columns][:2]
+        most = np.percentile(np.abs(found.image), 99.5)  # single pixels would leave the rest of a map without colour
+        plots.overlay(sample.image, found.image.clip(-most, most), above, planted["image"]["boxes"] if planted else ())
+        above.set_title(method, fontsize=9)
+        for start, end in planted["speech"]["emotion_times"] if planted else ():
+            below.axvspan(start, end, color="#00aa88", alpha=0.25, lw=0)
+        values = explanation.time_importance(found.speech)[: sample.spoken]
+        below.fill_between(seconds, values, step="mid", color=COLOURS[method])
+        below.set(yticks=[], xlabel="seconds" if place // columns == lines - 1 else "")
+    figure.tight_layout(h_pad=0.3)
+    return figure
+
+
+def scores(table: pd.DataFrame, measure: str, parts: Sequence[str] = ("speech", "image")) -> Figure:
+    """Draw a measure of every method with its interval, and chance as a dotted line.
+
+    Parameters
+    ----------
+    table
+        As `verdicts.summary` gives it.
+    """
+    figure, axes = plt.subplots(1, len(parts), figsize=(4.6 * len(parts), 3.4), sharey=True, squeeze=False)
+    for axis, part in zip(axes[0], parts, strict=True):
+        chosen = table[(table["measure"] == measure) & (table["part"] == part)].set_index("method")
+        for place, (method, row) in enumerate(chosen.iterrows()):
+            spread = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
+            axis.errorbar(row["mean"], place, xerr=spread, fmt="o", color=COLOURS[str(method)], capsize=3)
+        if chosen["chance"].notna().any():
+            axis.axvline(chosen["chance"].mean(), color="black", lw=1, ls=":")
+        axis.set(yticks=range(len(chosen)), yticklabels=chosen.index, ylim=(len(chosen) - 0.5, -0.5))
+        axis.set(xlabel=measure, title=f"{part}, n = {chosen['n'].max() if len(chosen) else 0}")
+    figure.tight_layout()
+    return figure
+
+
+def removal(table: pd.DataFrame) -> Figure:
+    """Draw deletion and insertion curves, the mean over samples, for speech, image and both."""
+    means = table.groupby(["kind", "part", "method", "fraction"], sort=False)["score"].mean().reset_index()
+    figure, axes = plt.subplots(2, len(PARTS), figsize=(11, 6), sharex=True, sharey=True)
+    for row, kind in zip(axes, ("deletion", "insertion"), strict=True):
+        for axis, part in zip(row, PARTS, strict=True):
+            chosen = means[(means["kind"] == kind) & (means["part"] == part)]
+            sns.lineplot(
+                chosen, x="fraction", y="score", hue="method", palette=COLOURS, ax=axis, legend=axis is axes[0, 0]
+            )
+            axis.set(title=f"{kind}, {part}", xlabel="share of the area", ylabel="score of the class", ylim=(0, 1))
+    _legend_below(figure, axes[0, 0])
+    return figure
+
+
+def random_weights(table: pd.DataFrame) -> Figure:
+    """Draw how much of a map is left (rank correlation) when ever more blocks have lost their weights."""
+    figure, axis = plt.subplots(figsize=(8.4, 3.6))
+    sns.lineplot(table, x="block", y="value", hue="method", palette=COLOURS, errorbar=None, marker="o", ax=axis)
+    axis.axhline(0, color="black", lw=0.8)
+    axis.set(xlabel="blocks with random weights, from the output inwards", ylabel="rank correlation", ylim=(-0.6, 1.05))
+    _legend_below(figure, axis)
+    return figure
+
+
+def convergence(table: pd.DataFrame) -> Figure:
+    """Draw the error of maps made on a budget, and the standard error that `sampled` states; means over samples."""
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.4), sharex=True)
+    for axis, kind in zip(axes, ("largest", "mean"), strict=True):
+        sns.lineplot(
+            table, x="budget", y=kind, hue="method", palette=COLOURS, errorbar=None, marker="o", ax=axis, legend="full"
+        )
+        axis.set(xlabel="evaluations allowed", ylabel=f"{kind} error of a region")
+        axis.set_xscale("log", base=2)
+        axis.xaxis.set_major_formatter("{x:.0f}")
+        axis.set_yscale("symlog", linthresh=1e-4)
+        axis.set_ylim(0, None)
+    axes[0].get_legend().remove()
+    stated = table.dropna(subset="standard error").groupby("budget")["standard error"].mean()
+    axes[1].plot(stated.index, stated, color="black", ls=":", marker="x", label="standard error stated")
+    _legend_below(figure, axes[1])
+    return figure
+
+
+def modality_values(table: pd.DataFrame) -> Figure:
+    """Draw speech's share of every test prediction and the interaction, by class, and by whether the teachers agree."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6))
+    for axis, column in zip(axes, ("share", "interaction"), strict=True):
+        sns.boxplot(table, x="predicted", y=column, hue="teachers", order=list(plots.COLOURS), fliersize=1.5, ax=axis)
+        axis.set(xlabel="predicted class", ylabel={"share": "speech's share"}.get(column, column))
+    axes[0].get_legend().remove()
+    axes[1].legend(title="teachers", fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def _legend_below(figure: Figure, axis: Any) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    if axis.get_legend():
+        axis.get_legend().remove()
+    figure.tight_layout()
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncol=5, fontsize=9, frameon=False)
