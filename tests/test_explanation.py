@@ -38,14 +38,15 @@ def test_spoken_frames_are_those_that_hold_sound(seconds: float, frames: int) ->
     assert explanation.spoken_frames(np.zeros(round(seconds * SAMPLE_RATE))) == frames
 
 
-@given(seed=SEEDS, frames=st.integers(1, 128), percentile=st.floats(0, 100))
-def test_frames_below_the_percentile_of_the_spoken_ones_are_silenced(seed: int, frames: int, percentile: float) -> None:
+@given(seed=SEEDS, frames=st.integers(1, 128), percentile=st.integers(0, 100))
+def test_frames_below_the_percentile_of_the_spoken_ones_are_silenced(seed: int, frames: int, percentile: int) -> None:
     importance = np.random.default_rng(seed).normal(size=128)
     keep = explanation.keep_frames(importance, frames, percentile)
     assert keep.dtype == bool and keep.shape == (128,) and not keep[frames:].any()
     assert keep[importance[:frames].argmax()]
-    # By counting: with n distinct values, those at or above the percentile are n - ceil(p (n - 1)).
-    assert keep.sum() == frames - np.ceil(np.round(percentile / 100 * (frames - 1), 9))
+    # By counting: of n distinct values p (n - 1) lie below the percentile, rounded up; one more where that is whole
+    # and interpolation ends a rounding error above a value.
+    assert -1e-6 <= (frames - keep.sum()) - percentile / 100 * (frames - 1) <= 1 + 1e-6
     if keep[:frames].any() and not keep[:frames].all():
         assert importance[:frames][keep[:frames]].min() > importance[:frames][~keep[:frames]].max()
 
