@@ -6,10 +6,12 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from sierlib import __version__, settings
+from sierlib.runs import Run
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,10 +32,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("notebook", help="its name or number, such as 04")
     commands.add_parser("dataset", parents=[common], help="build the data set and print its summary as JSON")
     train = commands.add_parser(
-        "train", parents=[common], help="train one network on one fold and print how it validates"
+        "train", parents=[common], help="train networks, two at once without a GPU, and print how they validate"
     )
-    train.add_argument("model", help="fused, ser or ier")
+    train.add_argument("model", nargs="+", help='names such as fused, or of groups such as "Table 1", N2 or choice')
     train.add_argument("--fold", type=int, default=0, help="the fold that validates, 0 to 4 (default: 0)")
+    train.add_argument(
+        "--repeat", type=int, default=0, help="which repetition, each from a seed of its own (default: 0)"
+    )
     explain = commands.add_parser(
         "explain", help="explain a photograph with a sentence or a recording of your own, as a folder with a page"
     )
@@ -53,7 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     explain.add_argument("--seed", type=int, default=0, help="of the voice and of `sampled` (default: 0)")
     commands.add_parser(
-        "record", parents=[common], help="keep the run's results in book/results, for the bare checkout"
+        "record", parents=[common], help="keep the run's results in book/recorded, for pages and for `sier verify`"
+    )
+    commands.add_parser(
+        "verify", parents=[common], help="run the profile anew and compare every result with the recorded one"
     )
     return parser
 
@@ -83,6 +91,25 @@ def _explain(options: argparse.Namespace) -> None:
     print(f"{own.predicted} {own.probabilities[own.predicted]:.2f}", page, sep="\n")
 
 
+def _verify(run: Run) -> int:
+    """Run the profile anew, print a table of what differs from the recorded results; 1 when anything does."""
+    from sierlib import pipeline, studies, verification
+
+    recorded = studies.RECORDED / run.profile.name
+    if not any(recorded.glob("[0-9]*.json")):
+        raise FileNotFoundError(f"{recorded} holds no recorded results: `sier record` writes them after a run")
+    pipeline.execute_all(run)
+    reports = verification.against_recorded(run.folder / "results", recorded)
+    for name, report in reports.items():
+        manner = "equal to the recorded" if report.exact else "within recorded intervals (another machine or versions)"
+        outside = len(report.differences)
+        print(f"{name}: {report.compared - outside} of {report.compared} values {manner}")
+        print(*(f"  {line}" for line in report.differences), sep="\n", end="\n" if outside else "")
+    failed = sum(len(report.differences) for report in reports.values())
+    print(f"verify: {f'{failed} values differ' if failed else 'all as recorded'}; the run is {run.folder}")
+    return 1 if failed else 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 only when all was done."""
     options = _parser().parse_args(arguments)
@@ -92,9 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _explain(options)
             return 0
         from sierlib import pipeline
-        from sierlib.runs import Run
 
         name = pipeline.resolve_notebook(options.notebook) if options.command == "run" else None
+        if options.command == "verify" and not options.run_dir:
+            options.run_dir = tempfile.mkdtemp(prefix="sier-verify-")  # nothing that is there already may be read
         run = Run.open(options.profile, options.data, options.ser, options.ier, options.seed, options.run_dir)
         if name:
             print(pipeline.execute_with_needs(run, name))
@@ -103,10 +131,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "record":
             print(*pipeline.record(run), sep="\n")
         elif options.command == "train":
-            from sierlib import training
+            from sierlib import specs, training
 
-            _, history = training.train_model(run, options.model, options.fold)
-            print(json.dumps(history["validation"], indent=1))
+            jobs = [(name, options.fold, options.repeat) for name in specs.resolve(options.model)]
+            histories = training.train_all(run, jobs)
+            print(json.dumps({job[0]: history["validation"] for job, history in histories.items()}, indent=1))
+        elif options.command == "verify":
+            return _verify(run)
         else:
             from sierlib import labelling
 

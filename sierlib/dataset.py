@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import warnings
@@ -89,6 +90,30 @@ def split(labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.ndarray
     for number, (_, held) in enumerate(_quiet_split(five, labels[training], groups[training])):
         folds[training[held]] = number
     return parts, folds
+
+
+def split_by_session(sessions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Hold out the last session and validate on the one before it, so that no speaker is on two sides (IEMOCAP).
+
+    Parameters
+    ----------
+    sessions
+        (n,) numbers; at least three different ones.
+
+    Returns
+    -------
+    parts, folds
+        As `split`; the session that validates is fold 0, the others are numbered after it.
+
+    Examples
+    --------
+    >>> parts, folds = split_by_session(np.array([1, 2, 2, 3]))
+    >>> list(parts), folds.tolist()
+    (['train', 'train', 'train', 'test'], [1, 0, 0, -1])
+    """
+    order = sorted(set(sessions), reverse=True)
+    parts = np.where(sessions == order[0], "test", "train").astype(object)
+    return parts, np.array([order.index(session) - 1 for session in sessions])
 
 
 def _quiet_split(splitter: StratifiedGroupKFold, labels: np.ndarray, groups: np.ndarray) -> list[Any]:
@@ -213,18 +238,32 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     os.replace(partial, path)
 
 
-def read_manifest(run: Run) -> pd.DataFrame:
-    """Read the run's manifest, as `labelling.build` has written it.
+def read_manifest(run: Run, name: str = "manifest") -> pd.DataFrame:
+    """Read the run's manifest, as `labelling.build` has written it; or `name` "discarded", rows of the same columns.
 
     Raises
     ------
     FileNotFoundError
         Naming the notebook to run first.
     """
-    path = run.folder / "dataset" / "manifest.csv"
+    path = run.folder / "dataset" / f"{name}.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run notebooks/01-dataset.ipynb first")
     return pd.read_csv(path, dtype={"id": str, "text": str}, keep_default_na=False, na_values={"sentiment": ""})
+
+
+def signature(manifest: pd.DataFrame) -> dict[str, str]:
+    """Return what tells whether two runs made the same data set: a letter for each row's label and part, and a hash.
+
+    Labels are named by their place in `settings.CLASSES`; parts are the fold, or "t" for test.
+    """
+    parts = manifest["fold"].astype(str).where(manifest["split"] == "train", "t")
+    ids = hashlib.sha256("\n".join(manifest["id"]).encode()).hexdigest()[:12]
+    labels = "".join(str(settings.CLASSES.index(label)) for label in manifest["label"])
+    if len(manifest) > 20_000:  # a hash will do
+        return {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in
+                (("ids", ids), ("labels", labels), ("parts", "".join(parts)))}  # fmt: skip
+    return {"ids": ids, "labels": labels, "parts": "".join(parts)}
 
 
 def read_truth(run: Run) -> dict[str, Any]:

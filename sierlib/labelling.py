@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,94 +10,89 @@ import keras
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, encoding, metrics, networks, runs, settings, training
+from sierlib import dataset, encoding, metrics, networks, rules, runs, settings, training
 from sierlib.runs import Run
 
 #: Modules on which labels depend, besides those of the arrays and of training.
-LABELLING_MODULES = ("labelling", "dataset")
-
-ROLES = {"ser": "speech", "ier": "image"}
-
-
-# -------------------------------------------------------------------------------------------- rules
-def max_rule(ser: np.ndarray, ier: np.ndarray, threshold: float = settings.LABEL_THRESHOLD) -> dict[str, np.ndarray]:
-    """Label each pair as its more confident teacher does.
-
-    Parameters
-    ----------
-    ser, ier
-        Probabilities (n, classes) of the speech and the image teacher.
-    threshold
-        Pairs whose greatest probability lies below it are discarded.
-
-    Returns
-    -------
-    dict
-        ``label`` (n,) class index; ``winner`` (n,) "ser" or "ier" (speech where both are equally sure);
-        ``confidence`` (n,); ``kept`` (n,) bool.
-
-    Examples
-    --------
-    The example of Section 3.1: the image teacher is the more confident one, and names the second class.
-
-    >>> rule = max_rule(np.array([[.1, .1, .7, .1]]), np.array([[.1, .8, .05, .05]]))
-    >>> int(rule["label"][0]), str(rule["winner"][0])
-    (1, 'ier')
-    """
-    max_1, max_2 = ser.max(axis=1), ier.max(axis=1)
-    speech_wins = max_1 >= max_2
-    confidence = np.maximum(max_1, max_2)
-    return {
-        "label": np.where(speech_wins, ser.argmax(axis=1), ier.argmax(axis=1)),
-        "winner": np.where(speech_wins, "ser", "ier"),
-        "confidence": confidence,
-        "kept": confidence >= threshold,
-    }
-
-
-def agreement_rule(ser: np.ndarray, ier: np.ndarray) -> dict[str, np.ndarray]:
-    """Keep only pairs to which both teachers give one label: the alternative that Section 5.4 rejects.
-
-    Returns
-    -------
-    dict
-        ``label`` (n,) and ``kept`` (n,) bool, as `max_rule`.
-    """
-    return {"label": ser.argmax(axis=1), "kept": ser.argmax(axis=1) == ier.argmax(axis=1)}
+LABELLING_MODULES = ("labelling", "rules", "dataset")
 
 
 # ----------------------------------------------------------------------------------------- teachers
-def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
-    """Train the speech or the image teacher on its own corpus, or read it where it is up to date.
+def train_teachers(
+    run: Run, roles: Iterable[str] = tuple(rules.ROLES)
+) -> dict[str, tuple[keras.Model, dict[str, Any]]]:
+    """Train the teachers on their own corpora, several at once, or read those that are up to date.
 
     Parameters
     ----------
-    role
-        "ser" or "ier".
+    roles
+        "ser", "ier" or both.
 
     Returns
     -------
-    model
-        Its softmax has one unit for each class its corpus holds.
-    report
-        ``classes`` it knows, ``missing`` ones, ``notes`` of the corpus, ``rows``, ``held_out`` scores on items
-        of its corpus that it was not trained on, ``history``.
+    dict
+        By role: the model, whose softmax has one unit for each class its corpus holds, and a report: ``classes`` it
+        knows, ``missing`` ones, ``notes`` of the corpus, ``rows``, ``held_out`` scores on items of its corpus that it
+        was not trained on (IEMOCAP: of speakers that it was not trained on), ``history``.
 
     Raises
     ------
     ValueError
-        When its corpus is too small to be split, or holds fewer than two classes.
+        When a corpus is too small to be split, or holds fewer than two classes.
     """
-    corpus, rows, folder = encoding.encoded(run, role)
-    artefact = f"models/teacher-{role}"
-    key = runs.digest(
+    roles = list(roles)
+    for role in roles:
+        encoding.encoded(run, role)  # its own processes; what follows only reads
+    stale = [
+        role for role in roles if not run.current(_artefact(role), _teacher_key(run, role), *_teacher_files(run, role))
+    ]
+    if stale:
+        training.in_workers(_train_here, [(run, role) for role in stale], "training teachers")
+    files = {role: _teacher_files(run, role) for role in roles}
+    return {
+        role: (keras.saving.load_model(model), runs.read_json(report)) for role, (model, report, _) in files.items()
+    }
+
+
+def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
+    """Train one teacher, or read it where it is up to date; as `train_teachers`."""
+    return train_teachers(run, [role])[role]
+
+
+def held_out(run: Run, role: str) -> pd.DataFrame:
+    """Return a trained teacher's held-out items: `label`, and its probability for each class.
+
+    Raises
+    ------
+    FileNotFoundError
+        Naming the notebook to run first.
+    """
+    path = _teacher_files(run, role)[2]
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: run notebooks/01-dataset.ipynb first")
+    return pd.read_csv(path)
+
+
+def _artefact(role: str) -> str:
+    return f"models/teacher-{role}"
+
+
+def _teacher_files(run: Run, role: str) -> tuple[Path, Path, Path]:
+    """The teacher's model, its report, and its opinions of held-out items."""
+    place = run.folder / _artefact(role)
+    return place.with_suffix(".keras"), place.with_suffix(".json"), place.with_suffix(".csv")
+
+
+def _teacher_key(run: Run, role: str) -> str:
+    return runs.digest(
         role, run.profile.as_dict(), run.seed, run.key_of(f"teachers/{role}"),
         runs.source_key((*training.TRAINING_MODULES, "labelling", "dataset")),
     )  # fmt: skip
-    path = run.folder / f"{artefact}.keras"
-    if run.current(artefact, key, path, path.with_suffix(".json")):
-        return keras.saving.load_model(path), runs.read_json(path.with_suffix(".json"))
 
+
+def _train_here(run: Run, role: str) -> None:
+    """Train one teacher in this process and write its files."""
+    corpus, rows, folder = encoding.encoded(run, role)
     quarantined = [(item, reason) for item, _, reason in corpus.quarantined]
     quarantined += rows.loc[rows["reason"].notna(), ["id", "reason"]].itertuples(index=False, name=None)
     usable = rows[rows["reason"].isna()]
@@ -105,15 +101,22 @@ def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
     if len(classes) < 2:
         raise ValueError(f"{role}={corpus.spec}: items of at least two of {', '.join(settings.CLASSES)} are needed")
     usable = usable.reset_index(drop=True)
-    by = usable["text"] if role == "ser" else usable["id"]
-    usable["split"], usable["fold"] = dataset.split(usable["label"].to_numpy(), dataset.groups_of(by), run.seed)
+    session = {item.id: (item.truth or {}).get("session") for item in corpus.items}
+    sessions = usable["id"].map(session)
+    if sessions.nunique() >= 3 and sessions.notna().all():
+        usable["split"], usable["fold"] = dataset.split_by_session(sessions.to_numpy())
+        by_session = True
+    else:
+        by = usable["text"] if role == "ser" else usable["id"]
+        usable["split"], usable["fold"] = dataset.split(usable["label"].to_numpy(), dataset.groups_of(by), run.seed)
+        by_session = False
     learning = usable["split"] == "train"
 
     def targets(some: pd.DataFrame) -> np.ndarray:
         return np.eye(len(classes), dtype=np.float32)[[classes.index(label) for label in some["label"]]]
 
     model, history = training.fit(
-        lambda: networks.teacher(ROLES[role], run.profile, len(classes)),
+        lambda: networks.teacher(rules.ROLES[role], run.profile, len(classes)),
         usable[learning & (usable["fold"] != 0)],
         usable[learning & (usable["fold"] == 0)],
         folder,
@@ -123,10 +126,10 @@ def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
         loss=keras.losses.CategoricalCrossentropy(),
         targets=targets,
         seed=run.seed,
-        title=f"{ROLES[role]} teacher",
+        title=f"{rules.ROLES[role]} teacher",
     )
     held = usable[~learning]
-    guesses = opinions(model, held, folder, classes).argmax(axis=1)
+    probabilities = opinions(model, held, folder, classes)
     report = {
         "corpus": corpus.spec,
         "classes": classes,
@@ -134,15 +137,18 @@ def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
         "notes": corpus.notes,
         "quarantined": len(quarantined),
         "duplicates": len(repeated),
+        "speakers_apart": by_session,
         "rows": {"train": int(learning.sum()), "held_out": len(held)},
-        "held_out": metrics.scores(metrics.codes(held["label"]), guesses),
+        "held_out": metrics.scores(metrics.codes(held["label"]), probabilities.argmax(axis=1)),
         "history": history,
     }
+    path, told, table = _teacher_files(run, role)
     path.parent.mkdir(parents=True, exist_ok=True)
     model.save(path)
-    runs.write_json(path.with_suffix(".json"), report)
-    run.done(artefact, key)
-    return model, report
+    frame = pd.DataFrame(np.round(probabilities, 6), columns=list(settings.CLASSES))
+    dataset.write_csv(frame.assign(label=held["label"].to_numpy()), table)
+    runs.write_json(told, report)
+    run.done(_artefact(role), _teacher_key(run, role))
 
 
 def opinions(model: keras.Model, rows: pd.DataFrame, folder: Path, classes: list[str]) -> np.ndarray:
@@ -172,7 +178,7 @@ def build(run: Run) -> dict[str, Any]:
     """
     corpus, rows, folder = encoding.encoded(run, "data")
     labelled = bool(corpus.items) and all(item.label for item in corpus.items)
-    teachers = {} if labelled else {role: train_teacher(run, role) for role in ROLES}
+    teachers = {} if labelled else train_teachers(run)
     key = runs.digest(
         run.key_of("arrays"), labelled, [run.key_of(f"models/teacher-{role}") for role in teachers], run.seed,
         settings.LABEL_THRESHOLD, runs.source_key(LABELLING_MODULES),
@@ -195,7 +201,7 @@ def build(run: Run) -> dict[str, Any]:
     given = {item.id: item for item in corpus.items}
     usable["sentiment"] = [given[name].sentiment for name in usable["id"]]
     usable["own_split"] = [given[name].split for name in usable["id"]]
-    for role in ROLES:
+    for role in rules.ROLES:
         values = (
             opinions(teachers[role][0], usable, folder, teachers[role][1]["classes"])
             if teachers
@@ -203,7 +209,7 @@ def build(run: Run) -> dict[str, Any]:
         )
         usable[[f"{role}_{name}" for name in settings.CLASSES]] = np.round(values, 6)
     if teachers:
-        rule = max_rule(teacher_opinions(usable, "ser"), teacher_opinions(usable, "ier"), settings.LABEL_THRESHOLD)
+        rule = rules.max_rule(rules.teacher_opinions(usable, "ser"), rules.teacher_opinions(usable, "ier"))
         usable["label"] = [settings.CLASSES[index] for index in rule["label"]]
         usable["winner"], kept = rule["winner"], rule["kept"]
     else:
@@ -229,11 +235,6 @@ def build(run: Run) -> dict[str, Any]:
     runs.write_json(folder / "summary.json", counts)
     run.done("manifest", key)
     return counts
-
-
-def teacher_opinions(rows: pd.DataFrame, role: str) -> np.ndarray:
-    """Return a teacher's probabilities (n, 4) from manifest rows."""
-    return rows[[f"{role}_{name}" for name in settings.CLASSES]].to_numpy(float)
 
 
 def _write_truth(run: Run, given: dict[str, Any], rows: pd.DataFrame, folder: Path) -> None:

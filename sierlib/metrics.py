@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,20 @@ from sierlib import settings
 RESAMPLES = 4_000
 
 
-def codes(labels: Iterable[str]) -> np.ndarray:
-    """Return class indices (n,) of labels given by name, in the order of `settings.CLASSES`."""
-    return np.array([settings.CLASSES.index(label) for label in labels], dtype=int)
+def codes(labels: Iterable[str], classes: Sequence[str] = settings.CLASSES) -> np.ndarray:
+    """Return class indices (n,) of labels given by name, in the order of `classes`."""
+    return np.array([classes.index(label) for label in labels], dtype=int)
 
 
-def scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
+def scores(truth: np.ndarray, predicted: np.ndarray, classes: Sequence[str] = settings.CLASSES) -> dict[str, Any]:
     """Score predictions against labels.
 
     Parameters
     ----------
     truth, predicted
         Class indices (n,).
+    classes
+        Their names.
 
     Returns
     -------
@@ -40,11 +42,9 @@ def scores(truth: np.ndarray, predicted: np.ndarray) -> dict[str, Any]:
     0.75
     """
     present = sorted(set(truth) | set(predicted))
-    confusion = sk.confusion_matrix(truth, predicted, labels=range(len(settings.CLASSES)))
+    confusion = sk.confusion_matrix(truth, predicted, labels=range(len(classes)))
     totals = confusion.sum(axis=1)
-    recalls = {
-        name: float(confusion[i, i] / totals[i]) if totals[i] else None for i, name in enumerate(settings.CLASSES)
-    }
+    recalls = {name: float(confusion[i, i] / totals[i]) if totals[i] else None for i, name in enumerate(classes)}
     return {
         "n": len(truth),
         "accuracy": float(np.mean(truth == predicted)),
@@ -64,19 +64,79 @@ def proportion_interval(right: np.ndarray, level: float = 0.95) -> list[float]:
     return [float(result.low), float(result.high)]
 
 
+def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> dict[str, Any]:
+    """Hold how sure a classifier is against how often it is right (Guo et al., 2017).
+
+    Parameters
+    ----------
+    probabilities
+        (n, classes).
+    truth
+        Class indices (n,).
+    bins
+        Of equal width, between 0 and 1.
+
+    Returns
+    -------
+    dict
+        ``ece``, the expected calibration error; ``bins``: for each that holds rows ``low``, ``high``, ``n``,
+        ``confidence`` (mean of the greatest probability) and ``accuracy``.
+
+    Examples
+    --------
+    >>> round(calibration(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))["ece"], 6)
+    0.4
+    """
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
+    found = [
+        {
+            "low": index / bins,
+            "high": (index + 1) / bins,
+            "n": int(np.sum(place == index)),
+            "confidence": float(sure[place == index].mean()),
+            "accuracy": float(right[place == index].mean()),
+        }
+        for index in sorted(set(place))
+    ]
+    ece = sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in found) / len(truth)
+    return {"ece": float(ece), "bins": found}
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> list[float]:
+    """Return Student's interval for the mean of a few values, [low, high]."""
+    found = stats.ttest_1samp(values, 0.0).confidence_interval(level)
+    return [float(found.low), float(found.high)]
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return probabilities corrected by Holm's step-down method, in the order given.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order, corrected, most = np.argsort(p), [0.0] * len(p), 0.0
+    for rank, index in enumerate(order):
+        most = max(most, min(1.0, (len(p) - rank) * p[index]))
+        corrected[index] = float(most)
+    return corrected
+
+
 def paired_difference(right_a: np.ndarray, right_b: np.ndarray, seed: int = 0, level: float = 0.95) -> dict[str, Any]:
     """Compare two classifiers on the same rows.
 
     Parameters
     ----------
     right_a, right_b
-        bool (n,): which rows each gets right.
+        (n,): which rows each gets right; bool, or the share of several repetitions that do.
 
     Returns
     -------
     dict
-        ``difference`` of accuracies a - b; its paired bootstrap ``interval``; ``p``, the exact McNemar
-        test's two-sided probability.
+        ``difference`` of accuracies a - b; its paired bootstrap ``interval``; ``p``, two-sided: of the exact McNemar
+        test, or for repetitions of a paired permutation test on the rows' mean differences; ``n``.
     """
     gains = right_a.astype(float) - right_b.astype(float)
     if np.ptp(gains) == 0:
@@ -86,6 +146,13 @@ def paired_difference(right_a: np.ndarray, right_b: np.ndarray, seed: int = 0, l
             (gains,), np.mean, n_resamples=RESAMPLES, confidence_level=level, method="percentile", rng=seed
         ).confidence_interval
         interval = [float(found.low), float(found.high)]
-    only_a, only_b = int(np.sum(gains > 0)), int(np.sum(gains < 0))
-    p = float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    if set(np.unique(gains)) <= {-1.0, 0.0, 1.0}:
+        only_a, only_b = int(np.sum(gains > 0)), int(np.sum(gains < 0))
+        p = float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    else:
+        p = float(
+            stats.permutation_test(
+                (gains,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=seed
+            ).pvalue
+        )
     return {"difference": float(gains.mean()), "interval": interval, "p": p, "n": len(gains)}

@@ -5,34 +5,22 @@
     image  (n,128,128,3) ──┬─ N1_i ─────────────┤              └─ F_i ─ dense 1024-1024-4 ─ O_img ─┘
                            └─ N2_i (VGG19) ──────┘
 
-References
-----------
-Simonyan and Zisserman (2014), "Very Deep Convolutional Networks", for VGG16 and VGG19.
+That is configuration 3 of Section 4.3.2; configurations 1 and 2 have a criss-cross before N2 too, or only there. What
+N2 holds is one of `sierlib.backbones.BACKBONES`.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import keras
 from keras import layers
 
-from sierlib import settings
+from sierlib import backbones, settings
 from sierlib.settings import Profile
 
 BRANCH_UNITS = 256  # width of what N1 and N2 give to Eq. 1; the paper states only that they can be added
 DENSE_UNITS = 1024  # Section 3.2.2
-
-# Convolutions of each block; filters are 64, 128, 256, 512, 512 times the width.
-_VGG = {"VGG16": (2, 2, 3, 3, 3), "VGG19": (2, 2, 4, 4, 4)}
-_VGG_FILTERS = (64, 128, 256, 512, 512)
-# Means of ImageNet's channels, red first, in [0, 1]: what the published weights were trained to see removed.
-_IMAGENET_MEAN = (123.68 / 255, 116.779 / 255, 103.939 / 255)
-
-
-class WeightsUnavailable(RuntimeError):
-    """ImageNet weights are demanded and cannot be had."""
 
 
 @keras.saving.register_keras_serializable("sierlib")
@@ -65,6 +53,19 @@ def _norm(name: str | None = None) -> layers.Layer:
     return layers.BatchNormalization(momentum=0.9, name=name)
 
 
+def _out(x: keras.KerasTensor, units: int) -> keras.KerasTensor:
+    """End a branch: dense, normalised, so that both sides of Add and Multiply in Eq. 1 are of one size."""
+    return layers.ReLU()(_norm()(layers.Dense(units, use_bias=False)(x)))
+
+
+def _blocks(x: keras.KerasTensor, filters: tuple[int, ...]) -> keras.KerasTensor:
+    for index, count in enumerate(filters):
+        size, stride = (5, 2) if index == 0 else (3, 1)
+        x = layers.Conv2D(count, size, strides=stride, padding="same", activation="relu")(x)
+        x = _norm()(layers.MaxPooling2D()(x))  # (n, 32, 32, filters), then half of it
+    return x
+
+
 def n1(channels: int, filters: tuple[int, ...], name: str, units: int = BRANCH_UNITS) -> keras.Model:
     """Build N1: convolutions with max-pooling and batch normalisation, flatten, dense (Fig. 1, bottom left).
 
@@ -82,98 +83,50 @@ def n1(channels: int, filters: tuple[int, ...], name: str, units: int = BRANCH_U
         (n, 128, 128, channels) to (n, units).
     """
     given = keras.Input((settings.SIZE, settings.SIZE, channels))
-    x = given
-    for index, count in enumerate(filters):
-        size, stride = (5, 2) if index == 0 else (3, 1)
-        x = layers.Conv2D(count, size, strides=stride, padding="same", activation="relu")(x)
-        x = _norm()(layers.MaxPooling2D()(x))  # (n, 32, 32, filters), then half of it
-    x = _norm()(layers.Flatten()(x))
-    return keras.Model(given, layers.Dense(units, activation="relu")(x), name=name)
+    x = _norm()(layers.Flatten()(_blocks(given, filters)))
+    return keras.Model(given, _out(x, units), name=name)
 
 
-def _vgg(kind: str, width: float) -> keras.Model:
-    """Build the convolutional part of VGG16 or VGG19, (n, 128, 128, 3) to (n, 4, 4, 512 x width)."""
-    given = keras.Input((settings.SIZE, settings.SIZE, 3))
-    x = given
-    for block, (depth, filters) in enumerate(zip(_VGG[kind], _VGG_FILTERS, strict=True), start=1):
-        for index in range(1, depth + 1):
-            x = layers.Conv2D(
-                max(4, round(filters * width)),
-                3,
-                padding="same",
-                activation="relu",
-                kernel_initializer="he_uniform",
-                name=f"block{block}_conv{index}",
-            )(x)  # (n, h, w, filters)
-        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)  # (n, h/2, w/2, filters)
-    return keras.Model(given, x, name=kind)
+def n1_before(channels: int, filters: tuple[int, ...], name: str) -> keras.Model:
+    """Build N1 for a criss-cross before N2: what N2 of the other modality is given besides its own input.
 
+    The first two blocks of N1, reduced to three channels by a 1x1 convolution and enlarged to the size of the input:
+    N2 expects a picture. The paper does not say how (Section 4.3.2).
 
-def imagenet(kind: str) -> keras.Model:
-    """Return the published VGG16 or VGG19 without its top, with ImageNet weights.
-
-    Raises
-    ------
-    WeightsUnavailable
-        When they are neither on this machine nor to be downloaded; the message says what to do.
+    Returns
+    -------
+    keras.Model
+        (n, 128, 128, channels) to (n, 128, 128, 3).
     """
-    try:
-        return getattr(keras.applications, kind)(weights="imagenet", include_top=False)
-    except Exception as error:  # keras raises a bare Exception when the download fails
-        raise WeightsUnavailable(
-            f"this profile starts {kind} from ImageNet weights, and they could not be had ({error}). "
-            "Connect to the internet once, or put the file into ~/.keras/models, or choose PROFILE=full"
-        ) from error
-
-
-def _copy_weights(published: keras.Model, trunk: keras.Model) -> None:
-    """Copy the published weights into our VGG of full width."""
-    for layer in trunk.layers:
-        if layer.weights:
-            values = published.get_layer(layer.name).get_weights()
-            if layer.name == "block1_conv1":
-                # The published weights expect blue first and values up to 255; ours come red first up to 1.
-                values = [values[0][:, :, ::-1] * 255.0, values[1]]
-            layer.set_weights(values)
+    given = keras.Input((settings.SIZE, settings.SIZE, channels))
+    x = _blocks(given, filters[:2])  # (n, 16, 16, filters)
+    x = layers.Conv2D(3, 1)(x)
+    x = layers.UpSampling2D(settings.SIZE // x.shape[1], interpolation="bilinear")(x)
+    return keras.Model(given, x, name=name)
 
 
 def n2(channels: int, kind: str, width: float, weights: str, name: str, units: int = BRANCH_UNITS) -> keras.Model:
-    """Build N2: VGG with batch normalisation, flatten and dense; before it, for speech, a 1x1 convolution.
+    """Build N2: a backbone with batch normalisation, flatten and dense; before it, for speech, a 1x1 convolution.
 
     Parameters
     ----------
     channels
         1 for speech (three 1x1 filters turn it into three channels, Section 3.2.1), 3 for images.
-    kind
-        "VGG16" or "VGG19".
-    width
-        Factor on the filters; 1 is the published network.
-    weights
-        "none" for random ones; "imagenet" for the published ones where they can be had, with a warning where not;
-        "imagenet-required" to stop instead.
+    kind, width, weights
+        As in `backbones.trunk`.
 
-    Raises
-    ------
-    WeightsUnavailable
-        When ImageNet weights are required and cannot be had.
-    ValueError
-        When ImageNet weights are asked for at a width that has none.
+    Returns
+    -------
+    keras.Model
+        (n, 128, 128, channels) to (n, units).
     """
-    if weights != "none" and width != 1.0:
-        raise ValueError(f"weights={weights!r} at width {width:g}: ImageNet weights exist for width 1 only")
-    trunk = _vgg(kind, width)
+    trunk, before = backbones.trunk(kind, width, weights)
     given = keras.Input((settings.SIZE, settings.SIZE, channels))
     x = layers.Conv2D(3, 1, name="to_three_channels")(given) if channels == 1 else given
-    if weights != "none":
-        try:
-            _copy_weights(imagenet(kind), trunk)
-            x = layers.Normalization(mean=_IMAGENET_MEAN, variance=(1.0, 1.0, 1.0), name="imagenet_mean")(x)
-        except WeightsUnavailable:
-            if weights == "imagenet-required":
-                raise
-            warnings.warn("no ImageNet weights can be had here: VGG starts from random ones", stacklevel=2)
+    for layer in before:
+        x = layer(x)
     x = layers.Flatten()(_norm()(trunk(x)))
-    return keras.Model(given, layers.Dense(units, activation="relu")(_norm()(x)), name=name)
+    return keras.Model(given, _out(_norm()(x), units), name=name)
 
 
 def _dense(x: keras.KerasTensor, name: str, classes: int) -> keras.KerasTensor:
@@ -188,8 +141,17 @@ def _inputs(modalities: tuple[str, ...]) -> dict[str, keras.KerasTensor]:
     return {name: keras.Input((settings.SIZE, settings.SIZE, channels[name]), name=name) for name in modalities}
 
 
-def parallel_net(profile: str | Profile, classes: int = len(settings.CLASSES)) -> keras.Model:
-    """Build ParallelNet: configuration 3, criss-cross after N2 (Fig. 1, Eq. 1 and 2).
+def parallel_net(
+    profile: str | Profile,
+    classes: int = len(settings.CLASSES),
+    *,
+    configuration: int = 3,
+    n2_s: str = "VGG16",
+    n2_i: str = "VGG19",
+    fusion: str = "multiply",
+    late: str = "learned",
+) -> keras.Model:
+    """Build ParallelNet (Fig. 1, Eq. 1 and 2), or another member of its family (Section 4.3.2).
 
     Parameters
     ----------
@@ -197,34 +159,67 @@ def parallel_net(profile: str | Profile, classes: int = len(settings.CLASSES)) -
         Width of the networks and where their weights come from.
     classes
         Of the softmax.
+    configuration
+        Where the criss-cross is: 1 before and after N2, 2 before it, 3 after it (the paper's choice).
+    n2_s, n2_i
+        What N2 holds for speech and for the image: keys of `backbones.BACKBONES`.
+    fusion
+        "multiply" as Eq. 1, or "add": the weighted addition that Section 3.2.1 argues against.
+    late
+        "learned" weights w1, w2, w3 as Eq. 2, or "fixed": a third each.
 
     Returns
     -------
     keras.Model
         ``{"speech": (n,128,128,1), "image": (n,128,128,3)}``, float32 in [0, 1], to (n, classes) probabilities.
         Layers `N1_s`, `N2_s`, `N1_i`, `N2_i`, `F_i`, `F_s`, `F_mul`, `O_sp`, `O_img`, `O_mul` and `late_fusion` can be
-        found by name.
+        found by name; with a criss-cross before N2 also `N1_s_before` and `N1_i_before`.
 
     Raises
     ------
     WeightsUnavailable
         When the profile demands ImageNet weights that cannot be had.
+    ValueError
+        For a choice that does not exist, naming those that do.
     """
+    for what, value, known in (
+        ("configuration", configuration, (1, 2, 3)),
+        ("fusion", fusion, ("multiply", "add")),
+        ("late", late, ("learned", "fixed")),
+    ):
+        if value not in known:
+            raise ValueError(f"unknown {what} {value!r}: choose one of {', '.join(map(str, known))}")
     chosen = settings.profile(profile)
     given = _inputs(("speech", "image"))
-    n1_s = n1(1, chosen.n1_filters, "N1_s")(given["speech"])  # (n, 256), as the other three
-    n1_i = n1(3, chosen.n1_filters, "N1_i")(given["image"])
-    n2_s = n2(1, "VGG16", chosen.width, chosen.weights, "N2_s")(given["speech"])
-    n2_i = n2(3, "VGG19", chosen.width, chosen.weights, "N2_i")(given["image"])
-    # Eq. 1: the criss-cross and the intermediate fusion.
-    f_i = layers.Add(name="F_i")([n1_i, n2_s])
-    f_s = layers.Add(name="F_s")([n1_s, n2_i])
-    f_mul = layers.Multiply(name="F_mul")([f_i, f_s])
+    branch_s = n2(3 if configuration < 3 else 1, n2_s, chosen.width, chosen.weights, "N2_s")
+    branch_i = n2(3, n2_i, chosen.width, chosen.weights, "N2_i")
+    if configuration == 3:
+        seen_s, seen_i = given["speech"], given["image"]
+    else:
+        # The criss-cross before N2: N1 of each modality joins the input of the other's N2.
+        three = layers.Conv2D(3, 1, name="to_three_channels")(given["speech"])
+        from_i = n1_before(3, chosen.n1_filters, "N1_i_before")(given["image"])
+        from_s = n1_before(1, chosen.n1_filters, "N1_s_before")(given["speech"])
+        seen_s = layers.Add(name="before_N2_s")([three, from_i])  # (n, 128, 128, 3)
+        seen_i = layers.Add(name="before_N2_i")([given["image"], from_s])
+    two_s, two_i = branch_s(seen_s), branch_i(seen_i)  # (n, 256), as all four branches
+    if configuration == 2:
+        f_i, f_s = (layers.Identity(name=name)(two) for name, two in (("F_i", two_s), ("F_s", two_i)))
+    else:
+        # Eq. 1: the criss-cross after N2.
+        one_s = n1(1, chosen.n1_filters, "N1_s")(given["speech"])
+        one_i = n1(3, chosen.n1_filters, "N1_i")(given["image"])
+        f_i = layers.Add(name="F_i")([one_i, two_s])
+        f_s = layers.Add(name="F_s")([one_s, two_i])
+    # Eq. 1: the intermediate fusion.
+    join = layers.Multiply(name="F_mul") if fusion == "multiply" else WeightedAddition(name="F_mul")
+    f_mul = join([f_i, f_s])
     # Eq. 2: the late fusion.
     o_sp = _dense(f_s, "O_sp", classes)  # (n, classes)
     o_img = _dense(f_i, "O_img", classes)
     o_mul = _dense(f_mul, "O_mul", classes)
-    o = WeightedAddition(name="late_fusion")([o_sp, o_img, o_mul])
+    mix = WeightedAddition(name="late_fusion") if late == "learned" else layers.Average(name="late_fusion")
+    o = mix([o_sp, o_img, o_mul])
     # Probabilities stay float32 whatever the layers compute in.
     y = layers.Activation("softmax", name="y", dtype="float32")(o)
     return keras.Model(given, y, name="ParallelNet")

@@ -25,9 +25,10 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "01-dataset": (),
     "02-training": ("01-dataset",),
     "03-ablation": ("02-training",),
-    "04-results": ("02-training",),
+    "04-results": ("03-ablation",),
     "05-interpretability": ("02-training",),
     "06-explorer": ("05-interpretability",),
+    "07-trust": ("02-training",),
 }
 
 _PAGES = ("_config.yml", "_toc.yml", "book")
@@ -182,10 +183,10 @@ def check(run: Run) -> None:
         For ImageNet weights.
     """
     if run.profile.weights == "imagenet-required":
-        from sierlib import networks
+        from sierlib import backbones
 
         for kind in ("VGG16", "VGG19"):
-            networks.imagenet(kind)
+            backbones.imagenet(kind)
 
 
 def execute_with_needs(run: Run, name: str) -> Path:
@@ -235,22 +236,37 @@ def stage(run: Run) -> Path:
     return place
 
 
-def record(run: Run, place: Path = ROOT / "book" / "results") -> list[Path]:
-    """Copy the run's result files to where the bare checkout's pages read them, marked as recorded.
+def record(run: Run, place: Path | None = None) -> list[Path]:
+    """Keep the run's result files, marked as recorded, where pages and later runs read them.
+
+    The networks' histories are kept as well, so that the studies of a large profile can be made piece by piece. What is
+    out of date is left out, and named on stderr.
+
+    Parameters
+    ----------
+    place
+        By default ``book/recorded/<profile>``.
 
     Raises
     ------
     BuildFailed
-        When a notebook's results are not those of the code as it is now.
+        When nothing of the run is what the code as it is now would give.
     """
-    _refuse_outdated(run)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    written = []
+    from sierlib import studies
+
+    place = place or studies.RECORDED / run.profile.name
+    written = studies.record(run, place)
+    old = [name for name in NEEDS if not up_to_date(run, name)]
+    if old and not written:
+        _refuse_outdated(run)
+    if old:
+        print(f"left out, as out of date: {', '.join(old)}", file=sys.stderr)
     for name in NEEDS:
-        value = run.results(name)
-        value["provenance"] |= {"recorded": True, "commit": commit.stdout.strip() or None}
-        runs.write_json(place / f"{name}.json", value)
-        written.append(place / f"{name}.json")
+        if name not in old:
+            value = run.results(name)
+            value["provenance"]["recorded"] = True
+            runs.write_json(place / f"{name}.json", value)
+            written.append(place / f"{name}.json")
     return written
 
 
@@ -299,9 +315,14 @@ def build(run: Run, output: Path = ROOT) -> Path:
     return index
 
 
-def book(run: Run, output: Path = ROOT) -> Path:
-    """Execute every notebook that is out of date, in order, and build the book."""
+def execute_all(run: Run) -> None:
+    """Execute every notebook that is out of date, in order."""
     check(run)
     for name in NEEDS:
         execute(run, name)
+
+
+def book(run: Run, output: Path = ROOT) -> Path:
+    """Execute every notebook that is out of date, in order, and build the book."""
+    execute_all(run)
     return build(run, output)

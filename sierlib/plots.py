@@ -171,8 +171,17 @@ def differences(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def confusion(matrix: Sequence[Sequence[int]], title: str = "") -> Figure:
-    """Draw a confusion matrix as Fig. 3 does: shares of each true class, with counts."""
+def confusion(
+    matrix: Sequence[Sequence[int]], title: str = "", calibration: dict[str, Any] | None = None,
+    classes: Sequence[str] = settings.CLASSES,
+) -> Figure:  # fmt: skip
+    """Draw a confusion matrix as Fig. 3 does, shares of each true class with counts; beside it, calibration.
+
+    Parameters
+    ----------
+    calibration
+        As `metrics.calibration` gives it.
+    """
     counts = np.asarray(matrix)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
@@ -182,13 +191,27 @@ def confusion(matrix: Sequence[Sequence[int]], title: str = "") -> Figure:
             for row in zip(shares, counts, strict=True)
         ]
     )
-    figure, axis = plt.subplots(figsize=(4.8, 4.2))
+    figure, axes = plt.subplots(1, 2 if calibration else 1, figsize=(9.2 if calibration else 4.8, 4.2), squeeze=False)
     sns.heatmap(
         shares, annot=labels, fmt="", cmap="Blues", vmin=0, vmax=1, square=True, cbar=False,
-        xticklabels=settings.CLASSES, yticklabels=settings.CLASSES, ax=axis,
+        xticklabels=classes, yticklabels=classes, ax=axes[0, 0],
     )  # fmt: skip
-    axis.set(xlabel="predicted", ylabel="label", title=title)
+    axes[0, 0].set(xlabel="predicted", ylabel="label", title=title)
+    if calibration:
+        reliability(calibration, axes[0, 1])
+    figure.tight_layout()
     return figure
+
+
+def reliability(calibration: dict[str, Any], axis: Axes) -> Axes:
+    """Draw how often a classifier is right against how sure it is; the size of a dot is its number of rows."""
+    bins = pd.DataFrame(calibration["bins"])
+    axis.plot([0, 1], [0, 1], color="#999999", lw=1, ls=":")
+    axis.plot(bins["confidence"], bins["accuracy"], color="#0072B2", lw=1)
+    axis.scatter(bins["confidence"], bins["accuracy"], s=10 + 300 * bins["n"] / bins["n"].sum(), color="#0072B2")
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="how sure (greatest probability)", ylabel="how often right")
+    axis.set_title(f"calibration, expected error {calibration['ece']:.3f}")
+    return axis
 
 
 def waveform(audio: np.ndarray, importance: np.ndarray, axis: Axes | None = None) -> Axes:

@@ -11,7 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from sierlib import explanation, plots
+from sierlib import explanation, plots, rules
 from sierlib.attribution import METHODS, Maps, Sample
 from sierlib.faithfulness import CEILING, PARTS
 
@@ -125,3 +125,91 @@ def _legend_below(figure: Figure, axis: Any) -> None:
         axis.get_legend().remove()
     figure.tight_layout()
     figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncol=5, fontsize=9, frameon=False)
+
+
+# ----------------------------------------------------------------------------- is the experiment sound?
+def reliability(table: pd.DataFrame) -> Figure:
+    """Draw how often each teacher is right against how sure it is; on the diagonal it is as right as it says.
+
+    Parameters
+    ----------
+    table
+        As `scrutiny.reliability_table` gives it.
+    """
+    teachers = list(dict.fromkeys(table["teacher"]))
+    figure, axes = plt.subplots(1, len(teachers), figsize=(4.4 * len(teachers), 3.8), sharey=True, squeeze=False)
+    for axis, teacher in zip(axes[0], teachers, strict=True):
+        axis.plot([0, 1], [0, 1], color="black", lw=1, ls=":")
+        opinions = table[table["teacher"] == teacher].groupby("opinion", sort=False)
+        for (opinion, part), colour in zip(opinions, ("#999999", "#0072B2"), strict=False):
+            right = part["accuracy"].to_numpy()
+            spread = np.abs(part[["low", "high"]].to_numpy().T - right)
+            axis.errorbar(part["confidence"], right, spread, fmt="o-", ms=4, color=colour, capsize=2, label=opinion)
+        axis.set(title=teacher, xlabel="how sure", xlim=(0.2, 1.02), ylim=(0, 1.05))
+    axes[0, 0].set_ylabel("how often right")
+    axes[0, 0].legend(loc="upper left", fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def leads(manifest: pd.DataFrame) -> Figure:
+    """Draw by how much the surer teacher leads, by the class it named; right of zero the speech teacher decided."""
+    ser, ier = (rules.teacher_opinions(manifest, role).max(axis=1) for role in rules.ROLES)
+    figure, axis = plt.subplots(figsize=(7.6, 3.4))
+    sns.histplot(
+        manifest.assign(lead=ser - ier), x="lead", hue="label", hue_order=list(plots.COLOURS), palette=plots.COLOURS,
+        multiple="stack", bins=np.linspace(-0.75, 0.75, 61), ax=axis,
+    )  # fmt: skip
+    axis.axvline(0, color="black", lw=1)
+    axis.set(xlabel="confidence of the speech teacher − that of the image teacher", ylabel="pairs")
+    sns.move_legend(axis, "upper right", title="")
+    return figure
+
+
+def recovery(table: pd.DataFrame) -> Figure:
+    """Draw whose class the networks name, group by group; a diamond marks how often it is the planted emotion."""
+    groups = list(dict.fromkeys(table["rows"]))
+    figure, axes = plt.subplots(1, len(groups), figsize=(2.7 * len(groups), 3), sharey=True, squeeze=False)
+    for axis, group in zip(axes[0], groups, strict=True):
+        part, start = table[table["rows"] == group], 0.0
+        for column, colour, named in (
+            ("winner", "#0072B2", "the winner's class"),
+            ("loser", "#E69F00", "the loser's class"),
+            ("neither", "#cccccc", "another class"),
+        ):
+            axis.barh(part["who"], part[column], left=start, color=colour, label=named)
+            start = start + part[column].to_numpy()
+        axis.scatter(
+            part["truth"],
+            part["who"],
+            marker="D",
+            color="black",
+            s=24,
+            zorder=3,
+            clip_on=False,
+            label="planted emotion",
+        )
+        axis.set_title(str(group).replace(", ", "\n") + f"\nn = {part['n'].iloc[0]}", fontsize=9)
+        axis.set_xticks([0, 0.5, 1])
+        axis.xaxis.set_major_formatter("{x:.0%}")
+    axes[0, 0].invert_yaxis()
+    figure.tight_layout()
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0.03), ncol=4, fontsize=9, frameon=False)
+    return figure
+
+
+def noise(table: pd.DataFrame) -> Figure:
+    """Draw accuracy on the labels against the noise added to one modality, with Wilson's intervals."""
+    noisy = list(dict.fromkeys(table["modality"]))
+    figure, axes = plt.subplots(1, len(noisy), figsize=(4.6 * len(noisy), 3.6), sharey=True, squeeze=False)
+    colours = dict(zip(dict.fromkeys(table["network"]), ("#D55E00", "#0072B2", "#009E73"), strict=False))
+    for axis, modality in zip(axes[0], noisy, strict=True):
+        for name, part in table[table["modality"] == modality].groupby("network", sort=False):
+            axis.plot(part["level"], part["accuracy"], marker="o", color=colours[str(name)], label=name)
+            axis.fill_between(part["level"], part["low"], part["high"], color=colours[str(name)], alpha=0.15, lw=0)
+        axis.set(title=f"noise in the {modality}", xlabel="standard deviation of the noise", ylim=(0, 1))
+    axes[0, 0].set_ylabel("accuracy on the labels")
+    axes[0, 0].yaxis.set_major_formatter("{x:.0%}")
+    _legend_below(figure, axes[0, 0])
+    return figure

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, labelling, metrics, settings, training
+from sierlib import dataset, metrics, rules, training
 from sierlib.runs import Run
 
 #: Names in tables and figures.
@@ -33,6 +33,7 @@ def evaluate(run: Run) -> dict[str, Any]:
         label itself, whose accuracies are the ceilings that label noise leaves.
         ``differences``: fused minus each unimodal model, on each of the two, as `metrics.paired_difference`.
         ``relations``: accuracy on the truth by how the modalities relate ("agree", "conflict", "neutral").
+        ``calibration``: on the labels, by model, as `metrics.calibration`.
         ``accuracy``: in short, on the labels, with ``majority``.
     """
     rows, by_name = training.predict_test(run, tuple(_MODELS.values()))
@@ -41,8 +42,8 @@ def evaluate(run: Run) -> dict[str, Any]:
     answers = {"labels": labels}
     contenders = {"labels": dict(predicted), "truth": dict(predicted)}
     if (rows["winner"] != "given").all():
-        for role in labelling.ROLES:
-            opinion = labelling.teacher_opinions(rows, role).argmax(axis=1)
+        for role in rules.ROLES:
+            opinion = rules.teacher_opinions(rows, role).argmax(axis=1)
             for against in contenders.values():
                 against[f"{role} teacher"] = opinion
     contenders["truth"]["label"] = labels
@@ -71,7 +72,9 @@ def evaluate(run: Run) -> dict[str, Any]:
         for against, answer in answers.items()
     }
     short = {name: scores["labels"][name]["accuracy"] for name in _MODELS}
+    calibration = {name: metrics.calibration(by_name[file], labels) for name, file in _MODELS.items()}
     return {
+        "calibration": calibration,
         "accuracy": {**short, "majority": scores["labels"]["fused"]["majority"]},
         "scores": scores,
         "differences": differences,
@@ -95,19 +98,25 @@ def teachers_as_models(manifest: pd.DataFrame) -> pd.DataFrame:
     """
     if (manifest["winner"] == "given").any():
         return pd.DataFrame()
-    ser, ier = (labelling.teacher_opinions(manifest, role) for role in ("ser", "ier"))
-    both = labelling.max_rule(ser, ier)["label"]
-    rules = {
-        "the more confident teacher": labelling.max_rule(ser, ier),
-        "agreement": labelling.agreement_rule(ser, ier),
+    ser, ier = (rules.teacher_opinions(manifest, role) for role in ("ser", "ier"))
+    both = rules.max_rule(ser, ier)["label"]
+    labelled = {
+        "the more confident teacher": rules.max_rule(ser, ier),
+        "agreement": rules.agreement_rule(ser, ier),
     }
     rows = {}
-    for name, rule in rules.items():
+    for name, rule in labelled.items():
         kept, label = rule["kept"], rule["label"]
         opinions = {"speech teacher": ser.argmax(axis=1), "image teacher": ier.argmax(axis=1), "the pair": both}
         rows[name] = {who: np.mean(guess[kept] == label[kept]) for who, guess in opinions.items()}
         rows[name]["rows kept"] = kept.mean()
     return pd.DataFrame(rows).T.rename_axis("rule")
+
+
+def rule_example() -> dict[str, Any]:
+    """Return what the labelling rule makes of the example in Section 3.1."""
+    rule = rules.max_rule(np.array([[0.1, 0.1, 0.7, 0.1]]), np.array([[0.1, 0.8, 0.05, 0.05]]))
+    return {"label": int(rule["label"][0]), "winner": str(rule["winner"][0])}
 
 
 def label_accuracy(manifest: pd.DataFrame, truth: dict[str, Any]) -> dict[str, float]:
@@ -195,7 +204,7 @@ def teacher_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Return the teachers' held-out scores, a column for each; `reports` as `labelling.train_teacher` gives them."""
     return pd.DataFrame(
         {
-            f"{labelling.ROLES[role]} teacher": {
+            f"{rules.ROLES[role]} teacher": {
                 "trained on": report["rows"]["train"],
                 "held out": report["rows"]["held_out"],
                 "held-out accuracy": f"{report['held_out']['accuracy']:.3f}",
@@ -213,7 +222,7 @@ def teacher_remarks(reports: dict[str, dict[str, Any]]) -> list[str]:
     """Return what a reader has to know of the teachers: their corpora's notes, and whether they learned anything."""
     remarks = []
     for role, report in reports.items():
-        name, held = labelling.ROLES[role], report["held_out"]
+        name, held = rules.ROLES[role], report["held_out"]
         remarks += [f"{name} corpus: {note}" for note in report["notes"]]
         if report["quarantined"] or report["duplicates"]:
             remarks.append(f"{name} corpus: {report['quarantined']} unusable and {report['duplicates']} repeated items")
@@ -262,41 +271,6 @@ def learning_verdicts(histories: dict[str, dict[str, Any]]) -> list[str]:
     return verdicts
 
 
-def table_1(models: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Return Table 1 with our validation accuracies beside the published ones; a dash where nothing was trained."""
-    ours = {history["title"]: history["validation"] for history in models.values()}
-    rows = []
-    for title, published in settings.PAPER_TABLE_1.items():
-        found = ours.get(title)
-        rows.append(
-            {
-                "model": title,
-                "published (validation)": f"{published:.2%}",
-                "ours (validation)": f"{found['accuracy']:.2%}" if found else "–",
-                "95 % interval": _interval(found) if found else "–",
-                "macro F1": f"{found['macro_f1']:.3f}" if found else "–",
-                "kappa": f"{found['kappa']:.3f}" if found else "–",
-            }
-        )
-    return pd.DataFrame(rows).set_index("model")
-
-
-def validation_table(models: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Return the validation accuracies in the form that `plots.accuracies` draws."""
-    return pd.DataFrame(
-        [
-            {
-                "model": history["title"],
-                "against": "ours, validation",
-                "accuracy": history["validation"]["accuracy"],
-                "low": history["validation"]["accuracy_interval"][0],
-                "high": history["validation"]["accuracy_interval"][1],
-            }
-            for history in models.values()
-        ]
-    )
-
-
 def fusion_verdicts(differences: pd.DataFrame) -> list[str]:
     """Say for each row of `difference_table` whether its interval lets a difference be claimed."""
     return [
@@ -314,15 +288,15 @@ def fusion_verdicts(differences: pd.DataFrame) -> list[str]:
 
 def _say_of_teachers(scores: dict[str, Any]) -> str:
     """Say how much of the labels each teacher alone reproduces, and when that is all there is to them."""
-    shares = {role: scores[f"{role} teacher"]["accuracy"] for role in labelling.ROLES if f"{role} teacher" in scores}
+    shares = {role: scores[f"{role} teacher"]["accuracy"] for role in rules.ROLES if f"{role} teacher" in scores}
     if not shares:
         return ""
-    parts = [f"the {labelling.ROLES[role]} teacher alone reproduces {share:.1%}" for role, share in shares.items()]
+    parts = [f"the {rules.ROLES[role]} teacher alone reproduces {share:.1%}" for role, share in shares.items()]
     text = f"Of the test rows' labels, {' and '.join(parts)}. "
     strongest = max(shares, key=lambda role: shares[role])
     if shares[strongest] > 0.95:
         text += (
-            f"These labels are in effect the {labelling.ROLES[strongest]} teacher's: the other modality has hardly a "
+            f"These labels are in effect the {rules.ROLES[strongest]} teacher's: the other modality has hardly a "
             "say in them, and a network that uses it cannot gain by it. "
         )
     return text

@@ -14,6 +14,7 @@ import platform
 import re
 import resource
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -172,6 +173,8 @@ class Run:
             "peak_memory_mb": round(peak),
             "source": source_key([""]),
             "python": platform.python_version(),
+            "commit": _commit(),
+            "lock": _lock(),
             "versions": {name: version(name) for name in ("tensorflow", "keras", "librosa", "hibari-tts", "shap")},
             "machine": machine(),
             "recorded": False,
@@ -195,6 +198,25 @@ class Run:
         if found is None:
             raise FileNotFoundError(f"{self.folder} has no results of {notebook}: run notebooks/{notebook}.ipynb first")
         return found
+
+
+def _commit() -> str | None:
+    """Name the commit the code is at, with a plus sign where files have changed since; None outside a checkout."""
+    root = PACKAGE.parent
+    try:
+        told = [
+            subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+            for words in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "sierlib", "notebooks"))
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return told[0] + ("+" if told[1] else "")
+
+
+def _lock() -> str | None:
+    """Return 12 hex digits of the lock file that the environment was made from; None where it is not there."""
+    path = PACKAGE.parent / "requirements.lock"
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else None
 
 
 def machine() -> dict[str, Any]:

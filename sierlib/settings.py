@@ -13,6 +13,9 @@ from typing import Any
 #: The four emotions, in the order of every probability vector (Section 3.1).
 CLASSES: tuple[str, ...] = ("anger", "happy", "hate", "sad")
 
+#: What B-T4SA's labels tell apart (Section 5.3).
+SENTIMENTS: tuple[str, ...] = ("negative", "neutral", "positive")
+
 #: Class shares of the IIT-R SIER data set, 80,893 samples (Section 3.1).
 PAPER_COUNTS: dict[str, int] = {"anger": 19_913, "happy": 42_958, "hate": 4_401, "sad": 13_621}
 
@@ -61,6 +64,9 @@ PAPER_TABLE_1: dict[str, float] = {
     "ParallelNet": 0.8329,
 }
 
+#: Published accuracies, Table 2; the other two systems there saw other inputs.
+PAPER_TABLE_2: dict[str, float] = {"ParallelNet": 0.8968}
+
 #: Width and height of both inputs (Section 3.2.1).
 SIZE = 128
 
@@ -97,10 +103,16 @@ class Profile:
         constant, as in the paper.
     augment
         Whether training items are shifted in time and mirrored.
+    eager
+        Whether networks run without being turned into a graph first, which pays for a handful of steps.
     patience_stop, patience_plateau
         Early stopping and learning-rate reduction (Section 4.2: 5 and 2).
     folds
         How many of the five cross-validation folds are trained.
+    repeats
+        How many times, from different seeds, each network of the primary comparisons is trained.
+    studies
+        The groups of `sierlib.specs.GROUPS` that are trained; of the others, recorded values are shown.
     weights
         "imagenet-required" stops when ImageNet weights cannot be had, "none" starts from random weights.
     depth
@@ -109,28 +121,38 @@ class Profile:
         How many samples notebook 05 explains.
     aligned
         How many utterances check the forced alignment.
+    judged
+        Samples on which methods of explanation are compared, those of them that are perturbed, and those on which the
+        network's weights are randomised (notebook 07).
+    probed
+        Test rows to which noise is added, and that are spoken again at another speed (notebook 07).
     """
 
     name: str
-    pairs: int = 4_000
-    speech_items: int = 4_400
-    image_items: int = 3_000
+    pairs: int = 2_400
+    speech_items: int = 3_600
+    image_items: int = 2_400
     width: float = 0.125
-    n1_filters: tuple[int, ...] = (32, 64, 96, 128)
+    n1_filters: tuple[int, ...] = (24, 48, 72, 96)
     batch: int = 32
-    epochs: int = 12
-    learning_rate: float = 1e-3
+    epochs: int = 8
+    learning_rate: float = 2e-3
     teacher_epochs: int = 14
     teacher_learning_rate: float = 2e-3
-    warmup: int = 2
+    warmup: int = 1
     augment: bool = True
+    eager: bool = False
     patience_stop: int = 5
     patience_plateau: int = 2
     folds: int = 1
+    repeats: int = 1
+    studies: tuple[str, ...] = ("Table 1",)
     weights: str = "none"
     depth: int = 6
     explained: int = 6
     aligned: int = 100
+    judged: tuple[int, int, int] = (24, 8, 4)
+    probed: int = 200
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as a plain dict, for keys and result files."""
@@ -149,7 +171,7 @@ PROFILES: dict[str, Profile] = {
         width=0.0625,
         n1_filters=(8, 8, 8, 8),
         batch=16,
-        epochs=2,
+        epochs=1,
         teacher_epochs=12,
         teacher_learning_rate=2e-3,
         warmup=6,  # by then batch normalisation's averages mean something, even with so few steps
@@ -157,9 +179,25 @@ PROFILES: dict[str, Profile] = {
         depth=3,
         explained=2,
         aligned=6,
+        judged=(4, 2, 1),
+        probed=20,
+        eager=True,
+        studies=("Table 1", "N2", "choice", "Table 2"),
     ),
     "quick": QUICK,
-    "full": replace(QUICK, name="full", pairs=10_000, speech_items=8_000, image_items=5_000, epochs=20, folds=5),
+    "full": replace(
+        QUICK,
+        name="full",
+        pairs=3_200,
+        speech_items=4_000,
+        image_items=2_800,
+        epochs=10,
+        folds=FOLDS,
+        repeats=3,
+        studies=("Table 1", "N2", "choice", "Table 2"),
+        judged=(96, 24, 8),
+        probed=600,
+    ),
     # Section 4.2, to the letter: what needs a GPU and the ImageNet weights.
     "paper": replace(
         QUICK,
@@ -175,6 +213,10 @@ PROFILES: dict[str, Profile] = {
         warmup=0,
         augment=False,
         folds=FOLDS,
+        repeats=3,
+        studies=("Table 1", "N2", "choice", "Table 2"),
+        judged=(96, 24, 8),
+        probed=600,
         weights="imagenet-required",
     ),
 }

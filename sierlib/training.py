@@ -1,10 +1,14 @@
-"""Training of ParallelNet, of its halves and of the teachers (Section 4.2)."""
+"""Training of the networks in `sierlib.specs` and of the teachers (Section 4.2)."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+import multiprocessing
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +17,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, metrics, networks, runs, settings
+from sierlib import dataset, metrics, runs, settings, specs
 from sierlib.losses import FocalCrossEntropy
 from sierlib.runs import Run
 
 #: Modules on which trained weights depend, besides their data.
-TRAINING_MODULES = ("networks", "losses", "training")
+TRAINING_MODULES = ("backbones", "networks", "losses", "training")
 
 
 def device() -> str:
@@ -131,6 +135,7 @@ def fit(
     learning_rate = learning_rate or profile.learning_rate
     targets = targets or (lambda rows: dataset.one_hot(rows["label"]))
     computing = precision(profile)
+    keras.backend.clear_session()  # a worker trains several networks, one after the other
     keras.utils.set_random_seed(seed)
     with _policy(computing):
         model = build()
@@ -160,7 +165,12 @@ def fit(
         callbacks.append(keras.callbacks.LearningRateScheduler(_schedule(learning_rate, profile.warmup, epochs)))
     else:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=profile.patience_plateau))
-    model.compile(keras.optimizers.Adam(learning_rate), loss or FocalCrossEntropy(), metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        loss or FocalCrossEntropy(),
+        metrics=["accuracy"],
+        run_eagerly=profile.eager,
+    )
     start = time.perf_counter()
     seen = model.fit(
         feeds[0], validation_data=feeds[1], epochs=epochs, callbacks=callbacks, shuffle=False, verbose=0
@@ -190,58 +200,166 @@ def predict(model: keras.Model, rows: pd.DataFrame, folder: Path, batch: int = 6
     return np.asarray(model.predict(feed, verbose=0), dtype=np.float64)
 
 
-#: The models of Section 4.3.1 by the name their results carry: display name and what builds them.
-MODELS: dict[str, tuple[str, Callable[[settings.Profile], keras.Model]]] = {
-    "fused": ("ParallelNet", networks.parallel_net),
-    "ser": ("SER only", lambda profile: networks.unimodal("speech", profile)),
-    "ier": ("IER only", lambda profile: networks.unimodal("image", profile)),
-}
+# ------------------------------------------------------------------------------------------ workers
+def workers() -> int:
+    """Return how many networks are trained at once: two where there are two cores and no GPU; or ``$SIER_WORKERS``."""
+    import tensorflow as tf
+
+    if chosen := os.environ.get("SIER_WORKERS"):
+        return max(1, int(chosen))
+    return 1 if tf.config.list_physical_devices("GPU") or (os.cpu_count() or 1) < 2 else 2
 
 
-def train_model(run: Run, name: str, fold: int = 0) -> tuple[keras.Model, dict[str, Any]]:
-    """Train one of `MODELS` on the run's manifest, or read it where it is up to date.
+def _alone(threads: int) -> None:
+    """Keep a worker to its share of the processor: small networks gain little by a second core.
 
-    Parameters
-    ----------
-    name
-        A key of `MODELS`.
-    fold
-        The training part's fold that validates; the other four are trained on. The test part is not touched.
+    It also fixes the order of every sum, so that the same seed gives the same weights.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def in_workers(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], title: str) -> list[Any]:
+    """Call a function of a module once for each tuple of arguments, several at once in processes of their own.
+
+    With one worker (a GPU, one core) the calls are made here, one after the other.
 
     Returns
     -------
-    model, history
-        As `fit` gives them; `history` also holds ``validation`` scores.
+    list
+        What the calls returned, in the order of `jobs`. The first error is raised after the others have ended, so that
+        what they made is kept.
     """
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}: choose one of {', '.join(MODELS)}")
-    title, build = MODELS[name]
-    manifest = dataset.read_manifest(run)
-    artefact = f"models/{name}" + (f"-fold{fold}" if fold else "")
-    key = runs.digest(
-        name, fold, run.profile.as_dict(), run.seed, run.key_of("manifest"), runs.source_key(TRAINING_MODULES)
-    )
-    path = run.folder / f"{artefact}.keras"
-    told = path.with_suffix(".json")
-    if run.current(artefact, key, path, told):
-        return keras.saving.load_model(path), runs.read_json(told)
-    training = manifest[manifest["split"] == "train"]
-    train, validation = training[training["fold"] != fold], training[training["fold"] == fold]
-    if validation.empty:
-        raise ValueError(f"fold {fold} of {run.folder} is empty: folds are 0 to {settings.FOLDS - 1}")
+    from tqdm.auto import tqdm
+
+    at_once = workers()
+    if at_once == 1:
+        return [function(*job) for job in tqdm(jobs, desc=title, unit="network")]
+    threads = max(1, (os.cpu_count() or 1) // at_once)
+    context = multiprocessing.get_context("spawn")
+    results: dict[int, Any] = {}
+    failed: list[BaseException] = []
+    with ProcessPoolExecutor(min(at_once, max(1, len(jobs))), context, initializer=_alone, initargs=(threads,)) as pool:
+        waiting = {pool.submit(function, *job): index for index, job in enumerate(jobs)}
+        for future in tqdm(as_completed(waiting), total=len(waiting), desc=title, unit="network"):
+            if error := future.exception():
+                failed.append(error)
+            else:
+                results[waiting[future]] = future.result()
+    if failed:
+        raise failed[0]
+    return [results[index] for index in range(len(jobs))]
+
+
+# ------------------------------------------------------------------------------ the table of networks
+#: A network to train: its specification's name, the fold that validates, and which repetition (its seed).
+Job = tuple[str, int, int]
+
+
+def artefact_of(name: str, fold: int = 0, repeat: int = 0) -> str:
+    """Return the name that a trained network's files carry.
+
+    Examples
+    --------
+    >>> artefact_of("fused"), artefact_of("ser", fold=2, repeat=1)
+    ('models/fused', 'models/ser-fold2-repeat1')
+    """
+    return f"models/{name}" + (f"-fold{fold}" if fold else "") + (f"-repeat{repeat}" if repeat else "")
+
+
+def _key(run: Run, job: Job) -> str:
+    return runs.digest(
+        job, specs.SPECS[job[0]].as_dict(), run.profile.as_dict(), run.seed, run.key_of("manifest"),
+        runs.source_key(TRAINING_MODULES),
+    )  # fmt: skip
+
+
+def is_current(run: Run, job: Job) -> bool:
+    """Tell whether a network's files are those that training it now would give."""
+    path = run.folder / artefact_of(*job)
+    return run.current(artefact_of(*job), _key(run, job), path.with_suffix(".keras"), path.with_suffix(".json"))
+
+
+def _train_here(run: Run, name: str, fold: int, repeat: int) -> None:
+    """Train one network in this process and write its files."""
+    spec = specs.SPECS[name]
+    rows, folder = specs.rows_of(run, spec, fold), run.folder / "dataset"
+    eye = np.eye(len(spec.classes), dtype=np.float32)
     model, history = fit(
-        lambda: build(run.profile), train, validation, run.folder / "dataset", run.profile, seed=run.seed, title=title
+        lambda: spec.build(run.profile),
+        rows["train"],
+        rows["validation"],
+        folder,
+        run.profile,
+        loss=spec.make_loss(),
+        targets=lambda some: eye[metrics.codes(some["answer"], spec.classes)],
+        seed=run.seed + repeat,
+        title=spec.title,
     )
-    probabilities = predict(model, validation, run.folder / "dataset")
-    history["validation"] = metrics.scores(metrics.codes(validation["label"]), probabilities.argmax(axis=1))
-    history |= {"title": title, "rows": {"train": len(train), "validation": len(validation)}}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"part-{path.name}")
+    # The test rows' predictions are written down here and opened by notebook 04.
+    for part in ("validation", "test"):
+        guesses = predict(model, rows[part], folder).argmax(axis=1)
+        answers = metrics.codes(rows[part]["answer"], spec.classes)
+        history[part] = metrics.scores(answers, guesses, spec.classes)
+        history[f"{part}_predicted"] = "".join(map(str, guesses))
+        history[f"{part}_rows"] = row_digest(rows[part])
+    history |= {
+        "title": spec.title,
+        "spec": spec.as_dict(),
+        "fold": fold,
+        "repeat": repeat,
+        "rows": {part: len(some) for part, some in rows.items()},
+        "provenance": run.provenance(),
+    }
+    place = run.folder / artefact_of(name, fold, repeat)
+    partial = place.with_name(f"part-{place.name}.keras")
     model.save(partial)
-    partial.replace(path)
-    runs.write_json(told, history)
-    run.done(artefact, key)
-    return model, history
+    partial.replace(place.with_suffix(".keras"))
+    runs.write_json(place.with_suffix(".json"), history)
+    run.done(artefact_of(name, fold, repeat), _key(run, (name, fold, repeat)))
+
+
+def row_digest(rows: pd.DataFrame) -> str:
+    """Return 12 hex digits that tell whether two lists of predictions are about the same rows and answers."""
+    return hashlib.sha256("\n".join(rows["id"] + " " + rows["answer"]).encode()).hexdigest()[:12]
+
+
+def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
+    """Train every network that is out of date, several at once, and read the histories of all.
+
+    Parameters
+    ----------
+    jobs
+        `Job` tuples, or names of specifications for fold 0 and the first repetition.
+
+    Returns
+    -------
+    dict
+        By job: the history of `fit` with ``validation`` and ``test`` scores and predictions (a digit for each row),
+        ``rows``, ``spec``, ``title``, ``fold``, ``repeat`` and ``provenance``.
+    """
+    wanted = [(job, 0, 0) if isinstance(job, str) else job for job in jobs]
+    for name, fold, _ in wanted:
+        if name not in specs.SPECS:
+            raise ValueError(f"unknown model {name!r}: choose one of {', '.join(specs.SPECS)}")
+        if not 0 <= fold < settings.FOLDS:
+            raise ValueError(f"fold {fold} of {run.folder} is empty: folds are 0 to {settings.FOLDS - 1}")
+    dataset.read_manifest(run)  # says what to run first, before any process is started
+    runs.ensure(run.folder / "models")
+    stale = [(run, *job) for job in wanted if not is_current(run, job)]
+    if stale:
+        in_workers(_train_here, stale, "training")
+    return {job: runs.read_json((run.folder / artefact_of(*job)).with_suffix(".json")) for job in wanted}
+
+
+def train_model(run: Run, name: str, fold: int = 0, repeat: int = 0) -> tuple[keras.Model, dict[str, Any]]:
+    """Train one network of `specs.SPECS`, or read it where it is up to date; its model and history."""
+    job = (name, fold, repeat)
+    history = train_all(run, [job])[job]
+    return keras.saving.load_model((run.folder / artefact_of(*job)).with_suffix(".keras")), history
 
 
 def cross_validate(run: Run, name: str = "fused") -> pd.DataFrame:
@@ -252,21 +370,20 @@ def cross_validate(run: Run, name: str = "fused") -> pd.DataFrame:
     pandas.DataFrame
         A row for each fold: `accuracy`, `macro F1`, `kappa` on the fold that validates, `best epoch`, `seconds`.
     """
-    rows = []
-    for fold in range(run.profile.folds):
-        _, history = train_model(run, name, fold)
-        scores = history["validation"]
-        rows.append(
+    histories = train_all(run, [(name, fold, 0) for fold in range(run.profile.folds)])
+    return pd.DataFrame(
+        [
             {
                 "fold": fold,
-                "accuracy": scores["accuracy"],
-                "macro F1": scores["macro_f1"],
-                "kappa": scores["kappa"],
+                "accuracy": history["validation"]["accuracy"],
+                "macro F1": history["validation"]["macro_f1"],
+                "kappa": history["validation"]["kappa"],
                 "best epoch": history["best_epoch"],
                 "seconds": history["seconds"],
             }
-        )
-    return pd.DataFrame(rows).set_index("fold")
+            for (_, fold, _), history in histories.items()
+        ]
+    ).set_index("fold")
 
 
 def load_model(run: Run, name: str) -> keras.Model:
@@ -283,7 +400,9 @@ def load_model(run: Run, name: str) -> keras.Model:
     return keras.saving.load_model(path)
 
 
-def predict_test(run: Run, names: Sequence[str] = tuple(MODELS)) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+def predict_test(
+    run: Run, names: Sequence[str] = ("fused", "ser", "ier")
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Return the manifest's test rows and each model's probabilities for them, (n, 4)."""
     manifest = dataset.read_manifest(run)
     rows = manifest[manifest["split"] == "test"].reset_index(drop=True)

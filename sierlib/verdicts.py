@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sierlib import dataset, labelling, metrics, settings, training
+from sierlib import dataset, metrics, rules, settings, training
 from sierlib.attribution import METHODS, Array, Subject
 from sierlib.evaluation import MODALITIES
 from sierlib.faithfulness import CEILING
@@ -123,6 +123,6 @@ def modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
         }
     )
     if (rows["winner"] != "given").all():
-        ser, ier = (labelling.teacher_opinions(rows, role).argmax(axis=1) for role in ("ser", "ier"))
+        ser, ier = (rules.teacher_opinions(rows, role).argmax(axis=1) for role in ("ser", "ier"))
         table["teachers"] = np.where(ser == ier, "agree", "differ")
     return table

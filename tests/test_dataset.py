@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sierlib import dataset, encoding, labelling, settings
+from sierlib import dataset, encoding, labelling, rules, settings
 from sierlib.corpora import open_corpus
 from sierlib.runs import Run
 
@@ -86,7 +86,7 @@ def test_a_manifest_survives_being_read(built_run: Run) -> None:
     manifest = dataset.read_manifest(built_run)
     assert manifest["id"].is_unique and set(manifest["label"]) <= set(settings.CLASSES)
     for role in ("ser", "ier"):
-        np.testing.assert_allclose(labelling.teacher_opinions(manifest, role).sum(axis=1), 1, atol=1e-5)
+        np.testing.assert_allclose(rules.teacher_opinions(manifest, role).sum(axis=1), 1, atol=1e-5)
     assert set(manifest["split"]) == {"train", "test"}
     assert (manifest.loc[manifest["split"] == "test", "fold"] == -1).all()
     assert set(manifest.loc[manifest["split"] == "train", "fold"]) == set(range(settings.FOLDS))

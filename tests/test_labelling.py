@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sierlib import dataset, labelling, networks, runs, settings, training
-from sierlib.labelling import agreement_rule, max_rule
+from sierlib import dataset, labelling, networks, rules, runs, settings, training
+from sierlib.rules import agreement_rule, max_rule
 from sierlib.runs import Run
 
 
@@ -142,7 +142,7 @@ def test_a_trained_teacher_is_read_and_not_trained_again(
     assert report["held_out"]["n"] == report["rows"]["held_out"] == 80 - report["duplicates"] - report["rows"]["train"]
     manifest = dataset.read_manifest(built_run).head(5)
     again = labelling.opinions(model, manifest, built_run.folder / "dataset", report["classes"])
-    np.testing.assert_allclose(again, labelling.teacher_opinions(manifest, role), atol=1e-4)
+    np.testing.assert_allclose(again, rules.teacher_opinions(manifest, role), atol=1e-4)
 
 
 # ---------------------------------------------------------------------------------------- manifest
@@ -151,7 +151,7 @@ def test_the_manifest_follows_the_rule(built_run: Run) -> None:
     kept, discarded = dataset.read_manifest(built_run), pd.read_csv(folder / "discarded.csv")
     assert list(discarded.columns) == list(kept.columns) == dataset.COLUMNS
     for rows, wanted in ((kept, True), (discarded, False)):
-        ser, ier = (labelling.teacher_opinions(rows, role) for role in ("ser", "ier"))
+        ser, ier = (rules.teacher_opinions(rows, role) for role in ("ser", "ier"))
         rule = max_rule(ser, ier)
         assert (rule["kept"] == wanted).all()
         assert [settings.CLASSES[index] for index in rule["label"]] == list(rows["label"])
@@ -184,7 +184,7 @@ def test_a_stricter_threshold_discards_more(built_run: Run, tmp_path: Path, monk
     monkeypatch.setattr(settings, "LABEL_THRESHOLD", 0.6)
     counts = labelling.build(run)
     manifest = dataset.read_manifest(run)
-    sure = np.maximum(*(labelling.teacher_opinions(manifest, role).max(axis=1) for role in ("ser", "ier")))
+    sure = np.maximum(*(rules.teacher_opinions(manifest, role).max(axis=1) for role in ("ser", "ier")))
     assert (sure >= 0.6).all() and counts["discarded"] == run.profile.pairs - len(manifest)
 
 
@@ -200,5 +200,5 @@ def test_unsure_teachers_leave_no_pair_and_an_explanation(
 
 
 def test_teachers_have_the_same_network_and_other_inputs(tiny_profile: settings.Profile) -> None:
-    inputs = [networks.teacher(modality, tiny_profile, 4).inputs[0].name for modality in labelling.ROLES.values()]
+    inputs = [networks.teacher(modality, tiny_profile, 4).inputs[0].name for modality in rules.ROLES.values()]
     assert inputs == ["speech", "image"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 
 from sierlib import networks, settings
+from sierlib.losses import FocalCrossEntropy
 
 RNG = np.random.default_rng(0)
 BATCH = {
@@ -139,61 +138,6 @@ def test_a_saved_network_gives_the_same_scores(model: keras.Model, tmp_path: Pat
     np.testing.assert_allclose(again.get_layer("late_fusion").shares, model.get_layer("late_fusion").shares)
 
 
-@pytest.mark.parametrize(
-    ("kind", "published"), [("VGG16", keras.applications.VGG16), ("VGG19", keras.applications.VGG19)]
-)
-def test_at_full_width_vgg_is_the_published_one(kind: str, published: Callable[..., keras.Model]) -> None:
-    ours = networks.n2(3, kind, 1.0, "none", "N2").get_layer(kind)
-    theirs = published(weights=None, include_top=False, input_shape=(128, 128, 3))
-    assert ours.count_params() == theirs.count_params() and ours.output.shape == theirs.output.shape
-    shapes = [[weight.shape for weight in model.weights] for model in (ours, theirs)]
-    assert shapes[0] == shapes[1]
-
-
-def test_published_weights_see_what_they_were_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = keras.applications.VGG16(weights=None, include_top=False, input_shape=(128, 128, 3))
-    monkeypatch.setattr(keras.applications, "VGG16", lambda **_: theirs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        branch = networks.n2(3, "VGG16", 1.0, "imagenet-required", "N2")
-    image = BATCH["image"][:1]
-    trunk = branch.get_layer("VGG16")
-    features = keras.Model(branch.inputs, trunk(branch.get_layer("imagenet_mean").output)).predict(image, verbose=0)
-    wanted = theirs.predict(keras.applications.vgg16.preprocess_input(image * 255.0), verbose=0)
-    np.testing.assert_allclose(features, wanted, rtol=1e-2, atol=1e-3 * np.abs(wanted).max())
-
-
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(**_: object) -> None:
-        raise Exception("URL fetch failure")
-
-    monkeypatch.setattr(keras.applications, "VGG16", unreachable)
-    monkeypatch.setattr(keras.applications, "VGG19", unreachable)
-
-
-@pytest.mark.usefixtures("offline")
-def test_demanded_weights_that_cannot_be_had_stop_with_what_to_do() -> None:
-    with pytest.raises(networks.WeightsUnavailable, match="URL fetch failure") as error:
-        networks.parallel_net("paper")
-    assert "internet" in str(error.value) and "PROFILE=" in str(error.value)
-
-
-@pytest.mark.usefixtures("offline")
-def test_demanded_weights_do_not_fit_a_narrower_network() -> None:
-    with pytest.raises(ValueError, match="width"):
-        networks.n2(3, "VGG16", 0.25, "imagenet-required", "N2")
-
-
-@pytest.mark.usefixtures("offline")
-def test_wished_weights_that_cannot_be_had_are_told_once() -> None:
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        made = networks.n2(1, "VGG16", 1.0, "imagenet", "N2_s")
-    told = [str(warning.message) for warning in said if "ImageNet" in str(warning.message)]
-    assert len(told) == 1 and "random" in told[0] and made.output.shape == (None, networks.BRANCH_UNITS)
-
-
 @pytest.mark.parametrize(("modality", "shape"), [("speech", (128, 128, 1)), ("image", (128, 128, 3))])
 def test_a_half_sees_one_modality_and_is_parallelnets_otherwise(
     modality: str, shape: tuple[int, ...], tiny_profile: settings.Profile, model: keras.Model
@@ -210,6 +154,80 @@ def test_a_half_sees_one_modality_and_is_parallelnets_otherwise(
 def test_a_teacher_has_a_unit_for_each_class_it_knows(tiny_profile: settings.Profile) -> None:
     assert networks.teacher("speech", tiny_profile, 3).output.shape == (None, 3)
     assert networks.teacher("image", tiny_profile, 4).inputs[0].shape == (None, 128, 128, 3)
+
+
+# ------------------------------------------------------------------------------------ the family (Section 4.3.2)
+def _named(model: keras.Model, *names: str) -> dict[str, np.ndarray]:
+    outputs = {name: model.get_layer(name).output for name in names}
+    return keras.Model(model.inputs, outputs).predict(BATCH, verbose=0)
+
+
+@pytest.mark.parametrize("configuration", [1, 2, 3])
+def test_every_configuration_trains_saves_and_joins_the_modalities_where_it_says(
+    configuration: int, tiny_profile: settings.Profile, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(0)
+    made = networks.parallel_net(tiny_profile, configuration=configuration)
+    made.compile("adam", FocalCrossEntropy())
+    loss = made.train_on_batch(BATCH, np.eye(4, dtype="float32")[:3])
+    assert np.isfinite(loss)
+    made.save(tmp_path / "m.keras")
+    again = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_allclose(again.predict(BATCH, verbose=0), made.predict(BATCH, verbose=0), rtol=1e-4, atol=1e-6)
+    layers = {layer.name for layer in made.layers}
+    assert ({"N1_s", "N1_i"} <= layers) == (configuration != 2)
+    assert ({"N1_s_before", "N1_i_before"} <= layers) == (configuration != 3)
+    # What N2 of the one modality gives depends on the other exactly where there is a criss-cross before it.
+    outputs = keras.Model(made.inputs, made.get_layer("O_sp").output)  # F_s holds N2_i
+    inner = made.get_layer("F_s")
+    two_i = inner.input if configuration == 2 else next(t for t in inner.input if "N2_i" in t._keras_history[0].name)
+    probe = keras.Model(made.inputs, two_i)
+    silent = probe.predict({**BATCH, "speech": np.zeros_like(BATCH["speech"])}, verbose=0)
+    assert outputs.output.shape == (None, 4)
+    assert np.allclose(silent, probe.predict(BATCH, verbose=0), atol=1e-6) == (configuration == 3)
+
+
+def test_a_criss_cross_before_n2_adds_what_n1_made_of_the_other_modality(tiny_profile: settings.Profile) -> None:
+    made = networks.parallel_net(tiny_profile, configuration=2)
+    sums = {name: made.get_layer(name) for name in ("before_N2_s", "before_N2_i")}
+    parts = {t._keras_history[0].name: t for layer in sums.values() for t in layer.input}
+    outputs = parts | {name: layer.output for name, layer in sums.items()}
+    found = keras.Model(made.inputs, outputs).predict(BATCH, verbose=0)
+    np.testing.assert_allclose(found["before_N2_s"], found["to_three_channels"] + found["N1_i_before"], atol=1e-5)
+    np.testing.assert_allclose(found["before_N2_i"], BATCH["image"] + found["N1_s_before"], atol=1e-5)
+    assert found["N1_s_before"].shape == (3, 128, 128, 3)
+
+
+def test_weighted_addition_can_replace_the_product_of_eq_1(tiny_profile: settings.Profile) -> None:
+    made = networks.parallel_net(tiny_profile, fusion="add")
+    w = made.get_layer("F_mul").shares
+    found = _named(made, "F_i", "F_s", "F_mul")
+    np.testing.assert_allclose(found["F_mul"], w[0] * found["F_i"] + w[1] * found["F_s"], rtol=1e-4, atol=1e-6)
+
+
+def test_fixed_weights_are_a_third_each(tiny_profile: settings.Profile) -> None:
+    found = _named(networks.parallel_net(tiny_profile, late="fixed"), "O_sp", "O_img", "O_mul", "late_fusion")
+    mean = (found["O_sp"] + found["O_img"] + found["O_mul"]) / 3
+    np.testing.assert_allclose(found["late_fusion"], mean, rtol=1e-4, atol=1e-6)
+
+
+def test_sentiment_has_three_classes(tiny_profile: settings.Profile) -> None:
+    assert networks.parallel_net(tiny_profile, 3).output.shape == (None, 3)
+    assert networks.unimodal("image", tiny_profile, 3).output.shape == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"configuration": 4}, "unknown configuration 4: choose one of 1, 2, 3"),
+        ({"fusion": "divide"}, "unknown fusion 'divide': choose one of multiply, add"),
+        ({"late": "never"}, "unknown late 'never'"),
+        ({"n2_s": "AlexNet"}, "unknown backbone 'AlexNet': choose one of VGG16"),
+    ],
+)
+def test_a_choice_that_does_not_exist_stops(options: dict, message: str, tiny_profile: settings.Profile) -> None:
+    with pytest.raises(ValueError, match=message):
+        networks.parallel_net(tiny_profile, **options)
 
 
 def test_an_unknown_profile_stops() -> None:

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 
 from sierlib import pipeline, runs
-from sierlib.networks import WeightsUnavailable
+from sierlib.backbones import WeightsUnavailable
 from sierlib.pipeline import BuildFailed, NotebookFailed
 from sierlib.runs import Run
 

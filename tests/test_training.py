@@ -115,6 +115,9 @@ def test_the_papers_profile_computes_in_float32() -> None:
 
 
 # ----------------------------------------------------------------------------------- of a whole run
+MAIN = ("fused", "ser", "ier")
+
+
 @pytest.fixture
 def copy(built_run: Run, tmp_path: Path) -> Run:
     """The built run without its models, to change."""
@@ -125,6 +128,7 @@ def copy(built_run: Run, tmp_path: Path) -> Run:
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set, set]]:
     """Replace the training of a network by nothing, and note the rows of each."""
+    monkeypatch.setenv("SIER_WORKERS", "1")  # in this process
     calls: list[tuple[set, set]] = []
 
     def fit(build: Callable[[], keras.Model], train: pd.DataFrame, validation: pd.DataFrame, *_: object, **__: object):
@@ -136,8 +140,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set, set]]:
 
 
 def test_a_trained_model_is_read_and_not_trained_again(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained again"))
-    for name in training.MODELS:
+    monkeypatch.setattr(training, "in_workers", lambda *_, **__: pytest.fail("trained again"))
+    for name in MAIN:
         model, history = training.train_model(tiny_run, name)
         assert history["validation"]["n"] == history["rows"]["validation"] and len(history["epochs"]) == 1
         assert {tensor.name for tensor in model.inputs} == {
@@ -195,16 +199,14 @@ def test_a_model_that_is_missing_names_the_notebook_to_run(copy: Run) -> None:
 def test_predictions_are_for_the_test_rows_in_order(tiny_run: Run) -> None:
     rows, found = training.predict_test(tiny_run)
     manifest = dataset.read_manifest(tiny_run)
-    assert list(rows["id"]) == list(manifest.loc[manifest["split"] == "test", "id"]) and set(found) == set(
-        training.MODELS
-    )
+    assert list(rows["id"]) == list(manifest.loc[manifest["split"] == "test", "id"]) and set(found) == set(MAIN)
     model = training.load_model(tiny_run, "fused")
     alone = model.predict(dataset.inputs(rows.iloc[[2]], tiny_run.folder / "dataset"), verbose=0)
     np.testing.assert_allclose(found["fused"][2], alone[0], atol=1e-4)
 
 
 def test_models_are_saved_with_what_was_seen(tiny_run: Run) -> None:
-    for name, (title, _) in training.MODELS.items():
+    for name, title in zip(MAIN, ("ParallelNet", "SER only", "IER only"), strict=True):
         told = runs.read_json(tiny_run.folder / "models" / f"{name}.json")
         assert told["title"] == title and told["precision"] in ("float32", "mixed_bfloat16")
     assert isinstance(training.load_model(tiny_run, "fused").get_layer("late_fusion"), networks.WeightedAddition)

@@ -18,6 +18,12 @@ COLUMNS = {"notebook": "Result", "profile": "Profile", "data": "Data", "seed": "
            "seconds": "Duration", "peak_memory_mb": "Peak memory", "source": "Code", "recorded": "Origin"}  # fmt: skip
 
 
+def results_folder(env):
+    """Where result files lie: those of this build, and on the bare checkout those of the recorded quick run."""
+    own = Path(env.srcdir, env.config.sier_results_dir)
+    return own if own.is_dir() else Path(env.srcdir, env.config.sier_recorded_dir, "quick")
+
+
 def load(env, path):
     """Read a result file; none yet is an empty dict, a broken one a warning."""
     env.note_dependency(str(path))
@@ -62,7 +68,7 @@ class Result(SphinxRole):
     def run(self):
         path, _, spec = self.text.partition("|")
         notebook, _, keys = path.strip().partition(":")
-        results = load(self.env, Path(self.env.srcdir, self.config.sier_results_dir, f"{notebook}.json"))
+        results = load(self.env, results_folder(self.env) / f"{notebook}.json")
         value, origin = find(results, keys), results.get("provenance", {})
         if value is None:
             return [nodes.abbreviation("", "–", explanation="not yet computed", classes=["result"])], []
@@ -79,8 +85,7 @@ class Result(SphinxRole):
 
 class ResultTable(SphinxDirective):
     def run(self):
-        folder = Path(self.env.srcdir, self.config.sier_results_dir)
-        files = [load(self.env, path) for path in sorted(folder.glob("*.json"))]
+        files = [load(self.env, path) for path in sorted(results_folder(self.env).glob("[0-9]*.json"))]
         cells = [{"notebook": file.get("notebook"), **file["provenance"]} for file in files if "provenance" in file]
         if not cells:
             return [nodes.paragraph("", "No results yet: they appear here once the notebooks have run.")]
@@ -90,6 +95,7 @@ class ResultTable(SphinxDirective):
 
 def setup(app):
     app.add_config_value("sier_results_dir", "book/results", "env")
+    app.add_config_value("sier_recorded_dir", "book/recorded", "env")
     app.add_role("result", Result())
     app.add_directive("result-table", ResultTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

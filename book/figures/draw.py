@@ -1,6 +1,6 @@
-"""Draw the three diagrams of the page "The paper in one page".
+"""Draw the diagrams of the pages.
 
-python book/figures/draw.py            writes architecture.svg, divide.svg, labelling.svg beside this file
+python book/figures/draw.py            writes an SVG for each of them beside this file
 """
 
 import io
@@ -177,8 +177,42 @@ def labelling():
     return figure
 
 
+def configurations():
+    """Where the criss-cross is in the three configurations of Section 4.3.2."""
+    figure, axes = canvas(112, 44)
+    for number, left in ((1, 2), (2, 39), (3, 76)):
+        text(axes, left + 17, 40.5, f"Configuration {number}", size=10, weight="bold")
+        rows = {"s": (30, SPEECH, "speech"), "i": (11, IMAGE, "image")}
+        other = {"s": "i", "i": "s"}
+        for letter, (y, colour, word) in rows.items():
+            box(axes, left + 4, y, 6.6, 4.2, word, colour, 8.2)
+            box(axes, left + 20, y, 6, 4.2, f"$N2_{letter}$", colour, 9.5)
+            box(axes, left + 31, y, 5, 4.2, f"$F_{other[letter]}$", BOTH, 9.5)
+            arrow(axes, (left + 23, y), (left + 28.5, y), colour)
+            if number == 3:
+                arrow(axes, (left + 7.3, y), (left + 17, y), colour)
+            else:  # N1 of the other modality joins the input of N2
+                axes.text(left + 13, y, "+", fontsize=12, ha="center", va="center", color=BOTH, weight="bold")
+                arrow(axes, (left + 7.3, y), (left + 12, y), colour)
+                arrow(axes, (left + 14, y), (left + 17, y), BOTH)
+                middle = y - 6 if letter == "s" else y + 6
+                box(axes, left + 4, middle, 5.6, 3.6, f"$N1_{letter}$", colour, 8.6)
+                arrow(axes, (left + 4, y - 2.1 if letter == "s" else y + 2.1),
+                      (left + 4, middle + 1.8 if letter == "s" else middle - 1.8), colour)  # fmt: skip
+                there = rows[other[letter]][0]
+                arrow(axes, (left + 6.8, middle), (left + 13, there + (-1.6 if there > y else 1.6)), colour)
+            if number != 2:  # N1 joins what N2 of the other modality gives
+                outer = y + 6 if letter == "s" else y - 6
+                box(axes, left + 20, outer, 6, 3.6, f"$N1_{letter}$", colour, 8.6)
+                arrow(axes, (left + 5.5, y + 2.1 if letter == "s" else y - 2.1), (left + 17, outer), colour)
+                arrow(axes, (left + 23, outer), (left + 30, rows[other[letter]][0] + (-2.1 if letter == "i" else 2.1)),
+                      colour, bend=-0.12 if letter == "s" else 0.12)  # fmt: skip
+    text(axes, 56, 2.6, "after this all three go on as in Fig. 1: $F_{mul}$, dense layers, weighted addition", size=8)
+    return figure
+
+
 if __name__ == "__main__":
-    for draw in (architecture, divide, labelling):
+    for draw in (architecture, configurations, divide, labelling):
         sheet = io.StringIO()
         draw().savefig(sheet, format="svg", metadata={"Date": None, "Title": draw.__doc__})
         # Fonts of about the same width, for readers without the first.

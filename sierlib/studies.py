@@ -1,0 +1,435 @@
+"""Table 1, the sweep over N2, the paper's other choices and Table 2: what was trained here, and what was recorded.
+
+A study's entry comes from this run where the profile trains it, and otherwise from the recorded files of a larger run,
+and says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sierlib import dataset, metrics, rules, runs, settings, specs, training
+from sierlib.runs import Run
+
+#: Where recorded runs lie, a folder for each profile.
+RECORDED = runs.PACKAGE.parent / "book" / "recorded"
+#: The recorded run that stands in for what a profile does not train.
+STAND_IN = "full"
+#: What is trained from several seeds, where the profile asks for it: Table 1 and the primary comparisons.
+REPEATED = (*specs.of_group("Table 1"), "addition", "agreement")
+
+#: The five comparisons that were named before any was made, with the two networks and what their predictions are held
+#: against; everything else is exploratory.
+PRIMARY: dict[str, tuple[str, str, str, str]] = {
+    "fused-ser": ("ParallelNet − SER only", "fused", "ser", "labels"),
+    "fused-ier": ("ParallelNet − IER only", "fused", "ier", "labels"),
+    "fused-baseline3": ("ParallelNet − Baseline 3", "fused", "baseline3", "labels"),
+    "multiply-addition": ("multiplication − addition, pairs in conflict", "fused", "addition", "labels"),
+    "max-agreement": ("maximum rule − agreement rule, planted truth", "fused", "agreement", "truth"),
+}
+
+Entry = dict[str, Any]
+
+
+# ------------------------------------------------------------------------------------------- entries
+def jobs_of(run: Run, groups: Iterable[str] | None = None) -> list[training.Job]:
+    """Return all that a profile trains of these groups, by default of its own."""
+    names = specs.resolve(run.profile.studies if groups is None else groups)
+    with_sentiment = _has_sentiment(run)
+    return [
+        (name, 0, repeat)
+        for name in names
+        if with_sentiment or specs.SPECS[name].task != "sentiment"
+        for repeat in range(run.profile.repeats if name in REPEATED else 1)
+    ]
+
+
+def _has_sentiment(run: Run) -> bool:
+    return bool(dataset.read_manifest(run)["sentiment"].isin(settings.SENTIMENTS).any())
+
+
+def collect(run: Run) -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """Train what the profile trains, and return an entry for every specification that there is anything known of.
+
+    Returns
+    -------
+    entries, stand_in
+        This run's entries, with recorded ones where it has none; and all that was recorded, which is what recorded ones
+        have to be compared with. Both by name of the specification: ``title``, ``group``, ``origin`` ("this run" or
+        "recorded"), ``profile``, ``data``, ``date``, ``parameters``, ``seconds``, ``n_epochs`` and ``best_epoch`` (of
+        each repetition), ``validation`` and ``test`` (scores of the first), ``repeats`` (accuracies of all), ``curves``
+        of the first, ``rows``.
+    """
+    histories = training.train_all(run, jobs_of(run))
+    recorded = recorded_histories()
+    return merge(histories.values(), recorded), merge([], recorded)
+
+
+def recorded_histories(profile: str = STAND_IN) -> list[dict[str, Any]]:
+    """Return the histories of the networks that were recorded with a profile; none where nothing was recorded."""
+    return [runs.read_json(path) for path in sorted((RECORDED / profile / "models").glob("*.json"))]
+
+
+def merge(own: Iterable[dict[str, Any]], recorded: Iterable[dict[str, Any]]) -> dict[str, Entry]:
+    """Make entries of histories: this run's where there are any, recorded ones elsewhere."""
+    entries: dict[str, Entry] = {}
+    for origin, histories in (("recorded", recorded), ("this run", own)):
+        by_name: dict[str, list[dict[str, Any]]] = {}
+        for history in histories:
+            if history["fold"] == 0:
+                by_name.setdefault(history["spec"]["name"], []).append(history)
+        entries |= {name: _entry(origin, found) for name, found in by_name.items()}
+    return {name: entries[name] for name in specs.SPECS if name in entries}
+
+
+def _entry(origin: str, histories: list[dict[str, Any]]) -> Entry:
+    histories = sorted(histories, key=lambda history: history["repeat"])
+    first = histories[0]
+    told = first["provenance"]
+    curves = ("accuracy", "val_accuracy", "loss", "val_loss")
+    return {
+        "title": first["title"],
+        "group": first["spec"]["group"],
+        "origin": origin,
+        **{key: told[key] for key in ("profile", "data", "date")},
+        "parameters": first["parameters"],
+        "seconds": float(np.mean([history["seconds"] for history in histories])),
+        "n_epochs": [len(history["epochs"]) for history in histories],
+        "best_epoch": [history["best_epoch"] for history in histories],
+        "validation": first["validation"],
+        "test": first["test"],
+        "repeats": {
+            "n": len(histories),
+            **{part: [history[part]["accuracy"] for history in histories] for part in ("validation", "test")},
+        },
+        "curves": {name: [row[name] for row in first["epochs"]] for name in curves},
+        "rows": first["rows"],
+    }
+
+
+# --------------------------------------------------------------------------------------- comparisons
+def comparisons(run: Run) -> list[dict[str, Any]]:
+    """Make the primary comparisons on the test rows, from this run's networks where it has both, else as recorded.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``title``, ``difference`` of accuracies (mean over repetitions), its paired bootstrap ``interval``,
+        ``p``, ``p_holm`` (Holm's correction over all that are there), ``n``, ``repeats``, ``against``, ``origin``,
+        ``profile``, ``date``, ``primary``.
+    """
+    found = {entry["name"]: entry for entry in _own_comparisons(run)}
+    elsewhere = (runs.read_json(RECORDED / STAND_IN / "comparisons.json") or {"comparisons": []})["comparisons"]
+    found = {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere} | found
+    ordered = [found[name] for name in PRIMARY if name in found]
+    corrected = metrics.holm([entry["p"] for entry in ordered])
+    return [entry | {"p_holm": p} for entry, p in zip(ordered, corrected, strict=True)]
+
+
+def _own_comparisons(run: Run) -> list[dict[str, Any]]:
+    rows = dataset.read_manifest(run)
+    rows = rows[rows["split"] == "test"].reset_index(drop=True)
+    truth = dataset.read_truth(run)
+    answers = {"labels": metrics.codes(rows["label"])}
+    if truth:
+        answers["truth"] = metrics.codes([truth[name]["emotion"] for name in rows["id"]])
+    made = []
+    for name, (title, one, other, against) in PRIMARY.items():
+        histories = [_trained(run, spec) for spec in (one, other)]
+        if against not in answers or not all(histories):
+            continue
+        chosen = _in_conflict(rows, truth) if name == "multiply-addition" else np.ones(len(rows), bool)
+        if not chosen.any():
+            continue
+        count = min(map(len, histories))  # as many repetitions of the one as of the other
+        one_right, other_right = (_right(several[:count], answers[against])[chosen] for several in histories)
+        made.append(
+            {"name": name, "title": title, "against": against, "origin": "this run", "primary": True, "repeats": count}
+            | {key: histories[0][0]["provenance"][key] for key in ("profile", "data", "date")}
+            | metrics.paired_difference(one_right, other_right, run.seed)
+        )
+    return made
+
+
+def _trained(run: Run, name: str) -> list[dict[str, Any]]:
+    """The histories of a network's repetitions that this run has and that are up to date."""
+    found: list[dict[str, Any]] = []
+    while training.is_current(run, (name, 0, len(found))):
+        found.append(runs.read_json((run.folder / training.artefact_of(name, 0, len(found))).with_suffix(".json")))
+    return found
+
+
+def _right(histories: Sequence[dict[str, Any]], answers: np.ndarray) -> np.ndarray:
+    """For each test row the share of the repetitions that got it right."""
+    return np.mean([np.array(list(history["test_predicted"]), int) == answers for history in histories], axis=0)
+
+
+def _in_conflict(rows: pd.DataFrame, truth: dict[str, Any]) -> np.ndarray:
+    """Which rows are in conflict: by what was planted, else by the teachers' opinions; none where nobody was asked."""
+    if truth:
+        return np.array([truth[name]["relation"] == "conflict" for name in rows["id"]])
+    if (rows["winner"] == "given").any():
+        return np.zeros(len(rows), bool)
+    ser, ier = (rules.teacher_opinions(rows, role).argmax(axis=1) for role in rules.ROLES)
+    return ser != ier
+
+
+# -------------------------------------------------------------------------------------------- tables
+def _origin(entry: Entry) -> str:
+    if entry["origin"] == "this run":
+        return "this run"
+    return f"recorded: {entry['profile']}, {entry['data']}, {entry['date']}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.2%}"
+
+
+def _with_interval(scores: dict[str, Any]) -> str:
+    return "{:.1%} [{:.1%}, {:.1%}]".format(scores["accuracy"], *scores["accuracy_interval"])
+
+
+def _mean(entry: Entry, part: str) -> str:
+    """Mean over repetitions, with the 95 % interval of Student's t; a dash for one."""
+    values = entry["repeats"][part]
+    if len(values) < 2:
+        return "–"
+    return "{:.1%} [{:.1%}, {:.1%}]".format(np.mean(values), *metrics.mean_interval(values))
+
+
+def table(
+    entries: dict[str, Entry], group: str, part: str = "validation", stand_in: dict[str, Entry] | None = None
+) -> pd.DataFrame:
+    """Return a group's table: accuracy with its interval, over repetitions, F1, kappa, cost and where it comes from.
+
+    Parameters
+    ----------
+    part
+        "validation", as in the paper's Table 1, or "test".
+    stand_in
+        As `collect` gives it: where the group's rows are recorded ones, so is the row that they are compared with.
+    """
+    published = settings.PAPER_TABLE_1 if group == "Table 1" else settings.PAPER_TABLE_2 if group == "Table 2" else {}
+    reference = {"N2": ("fused", "baseline3"), "choice": ("fused",)}.get(group, ())
+    rows = []
+    names = specs.of_group(group)
+    for name in (*reference, *names):
+        spec, entry = specs.SPECS[name], entries.get(name)
+        if name in reference and any(entries[other]["origin"] == "recorded" for other in names if other in entries):
+            entry = (stand_in or {}).get(name)
+        title = {"fused": "ParallelNet as published", "baseline3": "EfficientNet (Baseline 3)"}.get(
+            name if reference else "", spec.title
+        )
+        row = {"model": title}
+        if published:
+            row["published"] = _percent(published[title]) if title in published else "–"
+        if entry:
+            scores = entry[part]
+            row |= {
+                f"accuracy, {part}": _with_interval(scores),
+                "mean over seeds": _mean(entry, part),
+                "seeds": str(entry["repeats"]["n"]),
+                "macro F1": f"{scores['macro_f1']:.3f}",
+                "kappa": f"{scores['kappa']:.3f}",
+                "parameters": f"{entry['parameters']:,}",
+                "seconds": f"{entry['seconds']:.0f}",
+                "best epoch": ", ".join(map(str, entry["best_epoch"])),
+                "origin": _origin(entry),
+            }
+        else:
+            row["origin"] = "not trained yet"
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("model").fillna("–")
+
+
+def accuracy_rows(entries: dict[str, Entry], group: str, part: str = "validation") -> pd.DataFrame:
+    """Return accuracies with their intervals in the form that `plots.accuracies` draws."""
+    return pd.DataFrame(
+        [
+            {
+                "model": entries[name]["title"],
+                "against": f"{part}, {entries[name]['origin']}",
+                "accuracy": entries[name][part]["accuracy"],
+                "low": entries[name][part]["accuracy_interval"][0],
+                "high": entries[name][part]["accuracy_interval"][1],
+            }
+            for name in specs.of_group(group)
+            if name in entries
+        ],
+        columns=["model", "against", "accuracy", "low", "high"],
+    )
+
+
+def comparison_table(found: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Return the primary comparisons as a table; columns as `plots.differences` wants them, and what they mean."""
+    return pd.DataFrame(
+        [
+            {
+                "comparison": entry["title"],
+                "difference": entry["difference"],
+                "low": entry["interval"][0],
+                "high": entry["interval"][1],
+                "p": entry["p"],
+                "p (Holm)": entry["p_holm"],
+                "n": entry["n"],
+                "seeds": entry["repeats"],
+                "origin": entry["origin"] if entry["origin"] == "this run" else f"recorded: {entry['profile']}",
+            }
+            for entry in found
+        ]
+    )
+
+
+def comparison_verdicts(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Say of each primary comparison what can be claimed at 5 % after Holm's correction."""
+    missing = [title for name, (title, *_) in PRIMARY.items() if name not in {entry["name"] for entry in found}]
+    said = []
+    for entry in found:
+        claim = "no difference can be claimed"
+        if entry["p_holm"] < 0.05:
+            claim = "the first is better" if entry["difference"] > 0 else "the first is worse"
+        low, high = entry["interval"]
+        said.append(
+            f"{entry['title']}: {entry['difference']:+.1%} [{low:+.1%}, {high:+.1%}], p = {entry['p_holm']:.2g}: "
+            f"{claim}."
+        )
+    return said + [f"{title}: not computed; it needs networks that have not been trained yet." for title in missing]
+
+
+def provenance(entries: dict[str, Entry]) -> str:
+    """Say what of the tables was trained in this run, and where the rest comes from."""
+    own = [name for name in specs.SPECS if entries.get(name, {}).get("origin") == "this run"]
+    recorded = [entry for entry in entries.values() if entry["origin"] == "recorded"]
+    absent = [name for name in specs.SPECS if name not in entries]
+    said = f"**Of {len(specs.SPECS)} networks, {len(own)} were trained in this run.** "
+    if recorded:
+        told = "; ".join(sorted({f"profile `{e['profile']}`, {e['data']}, {e['date']}" for e in recorded}))
+        said += f"Of {len(recorded)} others the tables show recorded values ({told}). "
+    if absent:
+        said += f"{len(absent)} have not been trained anywhere yet: {', '.join(f'`{name}`' for name in absent)}."
+    return said.strip()
+
+
+def curves(entries: dict[str, Entry], names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the learning curves of some entries in the form that `plots.learning_curves` draws."""
+    return {
+        entries[name]["title"]: {
+            "epochs": pd.DataFrame(entries[name]["curves"]).to_dict("records"),
+            "best_epoch": entries[name]["best_epoch"][0],
+        }
+        for name in names
+        if name in entries
+    }
+
+
+def thresholds(run: Run, values: Sequence[float] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)) -> pd.DataFrame:
+    """Say how many pairs each threshold keeps under the two rules, and how often the label is the planted emotion.
+
+    Empty where the corpus brought its labels.
+    """
+    rows = pd.concat([dataset.read_manifest(run), dataset.read_manifest(run, "discarded")], ignore_index=True)
+    if (rows["winner"] == "given").any():
+        return pd.DataFrame()
+    ser, ier = (rules.teacher_opinions(rows, role) for role in rules.ROLES)
+    most, agreed = rules.max_rule(ser, ier), rules.agreement_rule(ser, ier)
+    truth = dataset.read_truth(run)
+    right = {}
+    if truth:
+        planted = metrics.codes([truth[name]["emotion"] for name in rows["id"]])
+        right = {"maximum": most["label"] == planted, "agreement": agreed["label"] == planted}
+    table = []
+    for threshold in values:
+        sure = most["confidence"] >= threshold
+        for rule, kept in (("maximum", sure), ("agreement", sure & agreed["kept"])):
+            table.append(
+                {
+                    "threshold": threshold,
+                    "rule": rule,
+                    "pairs kept": int(kept.sum()),
+                    "share": float(kept.mean()),
+                    "label is the planted emotion": float(right[rule][kept].mean()) if right and kept.any() else None,
+                }
+            )
+    return pd.DataFrame(table).set_index(["threshold", "rule"])
+
+
+def remarks(entries: dict[str, Entry]) -> list[str]:
+    """Hold the paper's remarks on learning (Sections 4.2, 4.3.1 and 5.4) against the curves."""
+    said = []
+
+    def speak(name: str, text: Callable[[Entry], str]) -> None:
+        if name in entries:
+            entry = entries[name]
+            said.append(text(entry) + ("" if entry["origin"] == "this run" else f" ({_origin(entry)})"))
+
+    def gap(entry: Entry) -> float:
+        best = entry["best_epoch"][0] - 1
+        return entry["curves"]["accuracy"][best] - entry["curves"]["val_accuracy"][best]
+
+    speak(
+        "ier",
+        lambda e: (
+            "*IER only has high training and low validation accuracy, and a low kappa* (4.3.1): here the gap is "
+            f"{gap(e):+.1%} at the best epoch, kappa {e['validation']['kappa']:.2f}"
+        ),
+    )
+    speak(
+        "ser",
+        lambda e: (
+            "*Accuracy and F1 of SER only converge in line, though the accuracy is less* (4.3.1): here accuracy "
+            f"{e['validation']['accuracy']:.1%}, macro F1 {e['validation']['macro_f1']:.2f}, gap {gap(e):+.1%}"
+        ),
+    )
+    for name in ("n2-resnet34", "n2-resnet50", "n2-resnet101"):
+        speak(
+            name,
+            lambda e: (
+                f"*ResNet learns slowly at a low rate and fluctuates at a high one* (5.4): {e['title']}'s "
+                f"validation loss rises in {_rises(e):.0%} of the epochs, ParallelNet's in "
+                + (f"{_rises(entries['fused']):.0%}" if "fused" in entries else "–")
+            ),
+        )
+    for name in ("n2-inception3a", "n2-inception4a", "baseline3"):
+        speak(
+            name,
+            lambda e: (
+                f"*Inception and EfficientNet converge faster, to less* (5.4): {e['title']} was best at epoch "
+                f"{e['best_epoch'][0]} of {e['n_epochs'][0]} with {e['validation']['accuracy']:.1%}"
+                + (
+                    f"; ParallelNet at {entries['fused']['best_epoch'][0]} with "
+                    f"{entries['fused']['validation']['accuracy']:.1%}"
+                    if "fused" in entries
+                    else ""
+                )
+            ),
+        )
+    return said
+
+
+def _rises(entry: Entry) -> float:
+    """Share of the epochs in which the validation loss is higher than in the epoch before."""
+    losses = entry["curves"]["val_loss"]
+    return float(np.mean(np.diff(losses) > 0)) if len(losses) > 1 else 0.0
+
+
+def record(run: Run, place: Path) -> list[Path]:
+    """Write the run's trained networks' histories and its primary comparisons to `place`; return the files."""
+    written = []
+    for path in sorted((run.folder / "models").glob("*.json")):
+        history = runs.read_json(path)
+        if "spec" in history and training.is_current(
+            run, (history["spec"]["name"], history["fold"], history["repeat"])
+        ):
+            history["provenance"]["recorded"] = True
+            runs.write_json(place / "models" / path.name, history)
+            written.append(place / "models" / path.name)
+    found = _own_comparisons(run) if written else []
+    if found:
+        runs.write_json(place / "comparisons.json", {"provenance": run.provenance(), "comparisons": found})
+        written.append(place / "comparisons.json")
+    return written
