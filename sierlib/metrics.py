@@ -79,8 +79,8 @@ def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) ->
     Returns
     -------
     dict
-        ``ece``, the expected calibration error; ``bins``: for each that holds rows ``low``, ``high``, ``n``,
-        ``confidence`` (mean of the greatest probability) and ``accuracy``.
+        ``ece``, the expected calibration error; ``bins``: for each that holds rows ``confidence`` (mean of the greatest
+        probability), ``n``, and ``accuracy`` with Wilson's interval, ``low`` and ``high``.
 
     Examples
     --------
@@ -88,19 +88,22 @@ def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) ->
     0.4
     """
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    place = np.clip(np.ceil(sure * bins).astype(int) - 1, 0, bins - 1)
-    found = [
-        {
-            "low": index / bins,
-            "high": (index + 1) / bins,
-            "n": int(np.sum(place == index)),
-            "confidence": float(sure[place == index].mean()),
-            "accuracy": float(right[place == index].mean()),
-        }
-        for index in sorted(set(place))
-    ]
+    place = bins_of(sure, bins)
+    found = []
+    for index in np.unique(place):
+        here = right[place == index]
+        low, high = proportion_interval(here)
+        confidence = float(sure[place == index].mean())
+        found.append(
+            {"confidence": confidence, "n": len(here), "accuracy": float(here.mean()), "low": low, "high": high}
+        )
     ece = sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in found) / len(truth)
     return {"ece": float(ece), "bins": found}
+
+
+def bins_of(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """Return the bin of each confidence; an upper edge belongs to its bin, a lower one to the bin before."""
+    return np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> list[float]:

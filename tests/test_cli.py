@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from sierlib import cli, labelling, pipeline, settings
 from sierlib.pipeline import BuildFailed, NotebookFailed
 from sierlib.runs import Run
 
-COMMANDS = ("book", "run", "dataset", "train", "record", "explain")
+COMMANDS = ("book", "run", "dataset", "train", "record", "verify", "explain")
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,10 +92,46 @@ def test_train_prints_how_the_network_validates(
     monkeypatch.setitem(settings.PROFILES, "smoke", tiny_run.profile)
     monkeypatch.setattr(Run, "open", lambda *_: tiny_run)
     assert cli.main(["train", "ser", "--profile", "smoke"]) == 0
-    scores = json.loads(capsys.readouterr().out)
+    scores = json.loads(capsys.readouterr().out)["ser"]
     assert scores["n"] == sum(map(sum, scores["confusion"])) and 0 <= scores["accuracy"] <= 1
     assert cli.main(["train", "both", "--profile", "smoke"]) == 1
     assert "unknown model 'both': choose one of fused, ser, ier" in capsys.readouterr().err
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A run that gives one result, and the same result recorded; returns the recorded file."""
+    from sierlib import pipeline, studies
+
+    def execute_all(run: Run) -> None:
+        run.record("04-results", scores={"accuracy": 0.75, "accuracy_interval": [0.6, 0.9]})
+
+    monkeypatch.setattr(pipeline, "execute_all", execute_all)
+    monkeypatch.setattr(studies, "RECORDED", tmp_path)
+    before = Run.open("smoke", run_dir=tmp_path / "before")
+    execute_all(before)
+    (tmp_path / "smoke").mkdir()
+    return Path(shutil.copy(before.folder / "results" / "04-results.json", tmp_path / "smoke"))
+
+
+def test_verify_passes_twice_and_fails_when_a_recorded_number_is_altered(
+    verified: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert cli.main(["verify", "--profile", "smoke"]) == 0
+        assert "all as recorded" in capsys.readouterr().out
+    verified.write_text(verified.read_text().replace("0.75", "0.7500001"))
+    assert cli.main(["verify", "--profile", "smoke"]) == 1
+    said = capsys.readouterr().out
+    assert "scores.accuracy: recorded 0.75" in said and "1 values differ" in said
+
+
+def test_verify_without_anything_recorded_says_what_to_do_before_any_work(
+    verified: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verified.unlink()
+    assert cli.main(["verify", "--profile", "smoke"]) == 1
+    assert "holds no recorded results: `sier record`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The teachers' rule, and what Section 5.4 says about it."""
+"""The teachers and the manifest that their labels go into."""
 
 from __future__ import annotations
 
@@ -11,68 +11,9 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sierlib import dataset, labelling, networks, rules, runs, settings, training
-from sierlib.rules import agreement_rule, max_rule
 from sierlib.runs import Run
-
-
-def _teachers(seed: int, rows: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return rng.dirichlet(np.full(4, 0.5), rows), rng.dirichlet(np.full(4, 0.5), rows)
-
-
-# ------------------------------------------------------------------------------------------- rules
-def test_the_papers_example() -> None:
-    # Section 3.1: the image teacher is the surer one (0.8 against 0.7), so its class is the label.
-    rule = max_rule(np.array([[0.1, 0.1, 0.7, 0.1]]), np.array([[0.1, 0.8, 0.05, 0.05]]))
-    assert rule["label"].tolist() == [1] and rule["winner"].tolist() == ["ier"]
-    assert rule["confidence"].tolist() == [0.8] and rule["kept"].tolist() == [True]
-
-
-@given(seed=st.integers(0, 10_000))
-def test_the_label_is_where_the_greatest_of_all_probabilities_lies(seed: int) -> None:
-    ser, ier = _teachers(seed, 20)
-    rule = max_rule(ser, ier)
-    for row in range(20):
-        both = np.concatenate([ser[row], ier[row]])
-        place = int(both.argmax())
-        assert rule["label"][row] == place % 4 and rule["winner"][row] == ("ser" if place < 4 else "ier")
-        assert rule["confidence"][row] == both.max() and rule["kept"][row] == (both.max() >= 0.5)
-
-
-@given(seed=st.integers(0, 10_000))
-def test_under_the_agreement_rule_each_teacher_alone_is_always_right(seed: int) -> None:
-    ser, ier = _teachers(seed)
-    rule = agreement_rule(ser, ier)
-    kept = rule["kept"]
-    assert 0 < kept.sum() < len(ser)
-    for teacher in (ser, ier):
-        assert (teacher.argmax(axis=1)[kept] == rule["label"][kept]).all()
-
-
-@given(seed=st.integers(0, 10_000))
-def test_under_the_max_rule_only_the_pair_of_teachers_is_always_right(seed: int) -> None:
-    ser, ier = _teachers(seed)
-    rule = max_rule(ser, ier)
-    kept = rule["kept"]
-    surer = np.where(ser.max(axis=1) >= ier.max(axis=1), ser.argmax(axis=1), ier.argmax(axis=1))
-    assert (surer[kept] == rule["label"][kept]).all()
-    for teacher in (ser, ier):
-        assert 0.25 < np.mean(teacher.argmax(axis=1)[kept] == rule["label"][kept]) < 0.95
-
-
-def test_exactly_the_threshold_is_kept_and_less_is_not() -> None:
-    ser = np.array([[0.5, 0.3, 0.1, 0.1], [0.499, 0.301, 0.1, 0.1]])
-    assert max_rule(ser, np.full((2, 4), 0.25))["kept"].tolist() == [True, False]
-    assert max_rule(ser, np.full((2, 4), 0.25), threshold=0.4)["kept"].tolist() == [True, True]
-
-
-def test_where_both_are_equally_sure_speech_decides() -> None:
-    rule = max_rule(np.array([[0, 0, 0.6, 0.4]]), np.array([[0.6, 0.4, 0, 0]]))
-    assert rule["label"].tolist() == [2] and rule["winner"].tolist() == ["ser"]
 
 
 # ---------------------------------------------------------------------------------------- teachers
@@ -152,7 +93,7 @@ def test_the_manifest_follows_the_rule(built_run: Run) -> None:
     assert list(discarded.columns) == list(kept.columns) == dataset.COLUMNS
     for rows, wanted in ((kept, True), (discarded, False)):
         ser, ier = (rules.teacher_opinions(rows, role) for role in ("ser", "ier"))
-        rule = max_rule(ser, ier)
+        rule = rules.max_rule(ser, ier)
         assert (rule["kept"] == wanted).all()
         assert [settings.CLASSES[index] for index in rule["label"]] == list(rows["label"])
         assert rule["winner"].tolist() == list(rows["winner"])

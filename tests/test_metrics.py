@@ -86,3 +86,42 @@ def test_classifiers_that_never_differ_have_no_spread() -> None:
     assert metrics.paired_difference(same, same) == {"difference": 0.0, "interval": [0.0, 0.0], "p": 1.0, "n": 3}
     always = metrics.paired_difference(np.ones(6, bool), np.zeros(6, bool))
     assert always["difference"] == 1.0 and always["interval"] == [1.0, 1.0] and always["p"] == pytest.approx(2 / 64)
+
+
+# --------------------------------------------------------------------------- several comparisons, seeds, calibration
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holms_correction_is_the_step_down_by_definition(p: list[float]) -> None:
+    found = metrics.holm(p)
+    order = sorted(range(len(p)), key=lambda index: p[index])
+    for rank, index in enumerate(order):
+        wanted = max(min(1.0, (len(p) - earlier) * p[order[earlier]]) for earlier in range(rank + 1))
+        assert found[index] == pytest.approx(wanted)
+
+
+def test_repetitions_are_compared_by_a_permutation_test_on_their_means() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.random(200), rng.random(200)  # as if of very many repetitions
+    found = metrics.paired_difference(a, b)
+    assert found["p"] == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.03)
+    assert metrics.paired_difference(a + 0.2, b)["p"] < 0.01
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    values = [0.7, 0.72, 0.71]
+    wanted = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert metrics.mean_interval(values) == pytest.approx(wanted)
+
+
+def test_calibration_of_a_known_case() -> None:
+    # Two bins: 0.95 sure and right in one of two; 0.55 sure and right in both. (2 x 0.45 + 2 x 0.45) / 4 = 0.45.
+    p = np.array([[0.95, 0.05], [0.95, 0.05], [0.55, 0.45], [0.55, 0.45]])
+    found = metrics.calibration(p, np.array([0, 1, 0, 0]))
+    assert found["ece"] == pytest.approx(0.45) and [row["n"] for row in found["bins"]] == [2, 2]
+
+
+@given(st.integers(0, 1000))
+def test_one_who_is_as_sure_as_he_is_right_is_calibrated(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.ones(4), 4_000)
+    truth = np.array([rng.choice(4, p=row) for row in p[:2_000]])
+    assert metrics.calibration(p[:2_000], truth)["ece"] < 0.06

@@ -126,8 +126,7 @@ def test_functions_in_notebooks_are_short(path: Path) -> None:
 
 
 def test_the_pipeline_knows_every_notebook_and_so_does_the_table_of_contents() -> None:
-    by_hand = {"07-trust"}  # not yet a part of the book, see the changelog
-    assert [path.stem for path in NOTEBOOKS if path.stem not in by_hand] == list(pipeline.NEEDS)
+    assert [path.stem for path in NOTEBOOKS] == list(pipeline.NEEDS)
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     assert all(f"notebooks/{name}" in contents for name in pipeline.NEEDS)
 

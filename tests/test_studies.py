@@ -1,0 +1,163 @@
+"""Tables of what was trained here and what was recorded, and the comparisons that were named in advance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from sierlib import dataset, metrics, runs, settings, specs, studies, training
+from sierlib.runs import Run
+
+
+def _history(name: str, right: float, repeat: int = 0, profile: str = "full", rows: int = 50) -> dict[str, Any]:
+    """A made-up history of a network that gets a share of its rows right."""
+    answers = np.arange(rows) % 4
+    guesses = np.where(np.arange(rows) < right * rows, answers, (answers + 1) % 4)
+    scores = metrics.scores(answers, guesses)
+    epochs = [{"accuracy": 0.5, "val_accuracy": 0.4, "loss": 1.0, "val_loss": loss} for loss in (3.0, 2.0, 2.5)]
+    return {
+        "title": specs.SPECS[name].title,
+        "spec": specs.SPECS[name].as_dict(),
+        "fold": 0,
+        "repeat": repeat,
+        "epochs": epochs,
+        "best_epoch": 2,
+        "seconds": 10.0,
+        "parameters": 1_000,
+        "rows": {"train": 100, "validation": rows, "test": rows},
+        "validation": scores,
+        "test": scores,
+        "provenance": {"profile": profile, "data": "synthetic", "date": "2026-01-01"},
+    }
+
+
+def test_this_runs_networks_come_before_recorded_ones_and_every_entry_says_which() -> None:
+    own = [_history("fused", 0.9, profile="quick")]
+    recorded = [_history("fused", 0.5), _history("n2-vgg16", 0.6)]
+    entries = studies.merge(own, recorded)
+    assert {name: entry["origin"] for name, entry in entries.items()} == {"fused": "this run", "n2-vgg16": "recorded"}
+    assert entries["fused"]["validation"]["accuracy"] == 0.9 and entries["n2-vgg16"]["profile"] == "full"
+    assert "1 were trained in this run" in studies.provenance(entries)
+    assert "`ser`" in studies.provenance(entries)
+
+
+def test_recorded_rows_are_compared_with_recorded_ones() -> None:
+    recorded = [_history("fused", 0.5), _history("n2-vgg16", 0.6)]
+    entries, stand_in = studies.merge([_history("fused", 0.9, profile="quick")], recorded), studies.merge([], recorded)
+    table = studies.table(entries, "N2", stand_in=stand_in)
+    assert table.loc["ParallelNet as published", "accuracy, validation"].startswith("50.0%")
+    assert "recorded: full, synthetic, 2026-01-01" in set(table["origin"])
+    assert table.loc["MobileNet", "origin"] == "not trained yet" and table.loc["MobileNet", "kappa"] == "–"
+
+
+def test_table_1_has_six_rows_with_what_was_published_beside_them() -> None:
+    table = studies.table(studies.merge([_history("baseline2", 0.5)], []), "Table 1")
+    assert list(table.index) == [specs.SPECS[name].title for name in specs.of_group("Table 1")]
+    assert dict(table["published"]) == {title: f"{value:.2%}" for title, value in settings.PAPER_TABLE_1.items()}
+    low, high = metrics.proportion_interval(np.arange(50) < 25)
+    assert table.loc["Baseline 2", "accuracy, validation"] == f"50.0% [{low:.1%}, {high:.1%}]"
+
+
+def test_over_several_seeds_the_mean_has_students_interval() -> None:
+    histories = [_history("ser", right, repeat) for repeat, right in enumerate((0.5, 0.6, 0.7))]
+    table = studies.table(studies.merge(histories, []), "Table 1")
+    wanted = stats.t.interval(0.95, 2, np.mean([0.5, 0.6, 0.7]), stats.sem([0.5, 0.6, 0.7]))
+    assert table.loc["SER only", "mean over seeds"] == "60.0% [{:.1%}, {:.1%}]".format(*wanted)
+    assert table.loc["SER only", "seeds"] == "3"
+
+
+def test_remarks_hold_the_papers_words_against_the_curves() -> None:
+    entries = studies.merge([_history("fused", 0.9), _history("n2-resnet34", 0.6), _history("ier", 0.5)], [])
+    said = " ".join(studies.remarks(entries))
+    assert "ResNet34's validation loss rises in 50% of the epochs, ParallelNet's in 50%" in said
+    assert "gap is +10.0% at the best epoch" in said
+    assert studies.remarks({}) == []
+
+
+def test_curves_can_be_drawn_again() -> None:
+    found = studies.curves(studies.merge([_history("ser", 0.5)], []), ["ser", "ier"])
+    assert list(found) == ["SER only"] and [row["val_loss"] for row in found["SER only"]["epochs"]] == [3.0, 2.0, 2.5]
+
+
+# -------------------------------------------------------------------------------------- comparisons
+def test_a_comparison_is_that_of_the_two_networks_predictions(tiny_run: Run) -> None:
+    found = {entry["name"]: entry for entry in studies.comparisons(tiny_run) if entry["origin"] == "this run"}
+    assert {"fused-ser", "fused-ier"} <= set(found) <= set(studies.PRIMARY)
+    rows, predicted = training.predict_test(tiny_run)
+    labels = metrics.codes(rows["label"])
+    right = {name: predicted[name].argmax(axis=1) == labels for name in ("fused", "ser")}
+    entry = found["fused-ser"]
+    assert entry["n"] == len(rows)
+    assert entry["difference"] == pytest.approx(right["fused"].mean() - right["ser"].mean(), abs=2 / len(rows))
+
+
+def test_a_recorded_comparison_fills_in_and_holms_correction_runs_over_all(
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "RECORDED", tmp_path)
+    alone = studies.comparisons(tiny_run)
+    entry = alone[0] | {"name": "max-agreement", "title": "recorded", "p": 1e-6}
+    own_too = alone[0] | {"p": 0.123456}
+    runs.write_json(tmp_path / studies.STAND_IN / "comparisons.json", {"comparisons": [entry, own_too]})
+    found = studies.comparisons(tiny_run)
+    assert [one["name"] for one in found] == [*(one["name"] for one in alone), "max-agreement"]
+    assert found[-1]["origin"] == "recorded" and found[0]["p"] == alone[0]["p"]
+    assert [one["p_holm"] for one in found] == metrics.holm([one["p"] for one in found])
+
+
+def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing() -> None:
+    base = {"title": "a − b", "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
+    assert "the first is better" in studies.comparison_verdicts([base | {"p_holm": 0.01}])[0]
+    assert "the first is worse" in studies.comparison_verdicts([base | {"p_holm": 0.01, "difference": -0.1}])[0]
+    said = studies.comparison_verdicts([base | {"p_holm": 0.2}])
+    assert "no difference can be claimed" in said[0] and len(said) == len(studies.PRIMARY)
+    assert all("not computed" in text for text in said[1:])
+
+
+def test_pairs_in_conflict_are_the_planted_ones_else_those_on_which_teachers_differ(built_run: Run) -> None:
+    rows, truth = dataset.read_manifest(built_run), dataset.read_truth(built_run)
+    planted = studies._in_conflict(rows, truth)
+    assert list(planted) == [truth[name]["relation"] == "conflict" for name in rows["id"]]
+    differ = studies._in_conflict(rows, {})
+    columns = [[f"{role}_{name}" for name in settings.CLASSES] for role in ("ser", "ier")]
+    assert list(differ) == list(
+        rows[columns[0]].to_numpy().argmax(axis=1) != rows[columns[1]].to_numpy().argmax(axis=1)
+    )
+    assert not studies._in_conflict(rows.assign(winner="given"), {}).any()
+
+
+def test_a_stricter_threshold_keeps_less_and_agreement_less_still(built_run: Run, labelled_run: Run) -> None:
+    table = studies.thresholds(built_run)
+    for rule in ("maximum", "agreement"):
+        kept = table.xs(rule, level="rule")["pairs kept"]
+        assert kept.is_monotonic_decreasing
+    assert (table.xs("agreement", level="rule")["pairs kept"] <= table.xs("maximum", level="rule")["pairs kept"]).all()
+    at_half = table.loc[(0.5, "maximum")]
+    truth, manifest = dataset.read_truth(built_run), dataset.read_manifest(built_run)
+    assert at_half["pairs kept"] == len(manifest)
+    right = np.mean([truth[name]["emotion"] == label for name, label in manifest[["id", "label"]].to_numpy()])
+    assert at_half["label is the planted emotion"] == pytest.approx(right)
+    assert studies.thresholds(labelled_run).empty
+
+
+def test_what_is_recorded_can_be_read_again(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = studies.record(tiny_run, tmp_path / "full")
+    assert {path.name for path in written} >= {"fused.json", "ser.json", "ier.json", "comparisons.json"}
+    monkeypatch.setattr(studies, "RECORDED", tmp_path)
+    entries = studies.merge([], studies.recorded_histories())
+    assert set(entries) == {"fused", "ser", "ier"} and all(e["origin"] == "recorded" for e in entries.values())
+    assert isinstance(studies.table(entries, "Table 1"), pd.DataFrame)
+    assert all(history["provenance"]["recorded"] for history in studies.recorded_histories())
+
+
+def test_a_profile_trains_its_own_groups_and_repeats_the_primary_ones(built_run: Run) -> None:
+    full = replace(built_run, profile=replace(built_run.profile, studies=("Table 1", "choice"), repeats=3))
+    jobs = studies.jobs_of(full)
+    assert ("fused", 0, 2) in jobs and ("agreement", 0, 2) in jobs and ("focal-only", 0, 1) not in jobs
+    assert not any(name.startswith("n2-") for name, *_ in jobs)
