@@ -195,11 +195,11 @@ def _with_interval(scores: dict[str, Any]) -> str:
 
 
 def _mean(entry: Entry, part: str) -> str:
-    """Mean over repetitions, with the 95 % interval of Student's t; a dash for one."""
+    """Mean over repetitions, with the 95 % interval of Student's t and their number; a dash for one."""
     values = entry["repeats"][part]
     if len(values) < 2:
         return "–"
-    return "{:.1%} [{:.1%}, {:.1%}]".format(np.mean(values), *metrics.mean_interval(values))
+    return "{:.1%} [{:.1%}, {:.1%}] of {}".format(np.mean(values), *metrics.mean_interval(values), len(values))
 
 
 def table(
@@ -233,18 +233,19 @@ def table(
             row |= {
                 f"accuracy, {part}": _with_interval(scores),
                 "mean over seeds": _mean(entry, part),
-                "seeds": str(entry["repeats"]["n"]),
-                "macro F1": f"{scores['macro_f1']:.3f}",
-                "kappa": f"{scores['kappa']:.3f}",
-                "parameters": f"{entry['parameters']:,}",
-                "seconds": f"{entry['seconds']:.0f}",
+                "macro F1": f"{scores['macro_f1']:.2f}",
+                "kappa": f"{scores['kappa']:.2f}",
+                "weights": f"{entry['parameters'] / 1e6:.1f} M",
+                "time": f"{entry['seconds']:.0f} s",
                 "best epoch": ", ".join(map(str, entry["best_epoch"])),
                 "origin": _origin(entry),
             }
         else:
             row["origin"] = "not trained yet"
         rows.append(row)
-    return pd.DataFrame(rows).set_index("model").fillna("–")
+    table = pd.DataFrame(rows).set_index("model").fillna("–")
+    same = {"mean over seeds": "–", "origin": "this run"}  # columns that would say nothing
+    return table.drop(columns=[name for name, value in same.items() if name in table and (table[name] == value).all()])
 
 
 def accuracy_rows(entries: dict[str, Entry], group: str, part: str = "validation") -> pd.DataFrame:

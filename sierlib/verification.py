@@ -17,7 +17,7 @@ from sierlib import runs
 
 #: What differs from run to run and says nothing of the results: times, memory, places and what was recorded elsewhere.
 VOLATILE = frozenset(
-    ("provenance", "seconds", "seconds_per_epoch", "date", "origin", "megabytes", "device", "recorded", "duration")
+    ("provenance", "stand_in", "seconds", "seconds_per_epoch", "date", "origin", "megabytes", "device", "recorded")
 )
 #: Where an interval stands for a number beside it: key of the interval, by key of the number.
 INTERVALS = {"accuracy": "accuracy_interval", "difference": "interval"}
@@ -115,6 +115,8 @@ def _pairs(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     """Walk through two nested values side by side; what one side lacks is None there."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         if "recorded" in (old.get("origin"), new.get("origin")):  # shown by the run, not made by it
+            return
+        if old.get("measure") == "seconds":  # a row of a table of measures
             return
         for key in [*old, *(key for key in new if key not in old)]:
             if key not in VOLATILE:

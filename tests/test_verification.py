@@ -59,6 +59,14 @@ def test_times_dates_and_what_was_recorded_elsewhere_do_not_count() -> None:
     assert not verification.compare(RESULT, _changed(["comparisons", 1, "difference"], 0.9)).differences
 
 
+def test_seconds_in_a_table_of_measures_do_not_count() -> None:
+    tables = [
+        RESULT | {"rows": [{"measure": "seconds", "mean": mean}, {"measure": "share", "mean": 0.5}]} for mean in (1, 2)
+    ]
+    report = verification.compare(*tables)
+    assert not report.differences and report.compared > verification.compare(RESULT, RESULT).compared
+
+
 def test_what_is_missing_or_new_is_found() -> None:
     less = copy.deepcopy(RESULT)
     del less["manifest"]["labels"]

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sierlib import dataset, labelling, pipeline, runs, settings
+from sierlib import dataset, labelling, pipeline, runs, settings, specs, studies, verification
 from sierlib.corpora import scenes, synthetic
 from sierlib.runs import Run
 
@@ -127,6 +127,29 @@ def test_fused_is_compared_with_each_modality_on_labels_and_truth(run: Run) -> N
             value = found["differences"][against][name]
             assert value["interval"][0] <= value["difference"] <= value["interval"][1]
             assert value["n"] == found["scores"][against]["fused"]["n"]
+
+
+@pytest.mark.usefixtures("index")
+def test_the_run_is_what_was_recorded(run: Run) -> None:
+    reports = verification.against_recorded(run.folder / "results", studies.RECORDED / "smoke")
+    assert {name: report.differences for name, report in reports.items() if report.differences} == {}
+    assert list(reports) == list(NAMES) and all(report.compared for report in reports.values() if report.exact)
+
+
+@pytest.mark.usefixtures("index")
+def test_every_network_of_the_table_was_trained_on_a_handful(run: Run) -> None:
+    found = run.results("03-ablation")["studies"]
+    assert list(found) == list(specs.SPECS) and {entry["origin"] for entry in found.values()} == {"this run"}
+    compared = run.results("04-results")["comparisons"]
+    assert [entry["name"] for entry in compared] == list(studies.PRIMARY)
+
+
+def test_the_ledger_has_a_row_for_every_claim_with_a_verdict(pages: dict[str, str]) -> None:
+    page = pages["book/claims.html"]
+    assert "smoke" in re.sub(r"<[^>]+>", "", page[page.index("<h1") :])[:600]
+    for number in ("60.17", "66.93", "63.93", "61.81", "67.70", "83.29", "89.68", "80,893", "42,958", "4,401"):
+        assert number in page, number
+    assert page.count("not testable here") > 5
 
 
 def test_pages_load_nothing_from_elsewhere(pages: dict[str, str], index: Path) -> None:
