@@ -440,11 +440,10 @@ def _located(results: Results) -> Finding:
     """Show how much positive value lies where the emotion was planted; Fig. 4's samples cannot be had."""
     reason, made, told = "four samples that cannot be had; ours are there to be looked at", {}, []
     for part in ("image", "speech"):
-        found = _find(results, "05-interpretability", "localisation", part)
-        share, chance = _find(found, "share of positive value"), _find(found, "chance")
-        if share is not None and chance is not None:
-            told.append(f"{part} {_percent(share)} (chance {_percent(chance)})")
-            made = _made(results, "05-interpretability")
+        for row in _find(results, "07-trust", "scores") or ():
+            if (row["measure"], row["part"], row["method"]) == ("share", part, "owen"):
+                told.append(f"{part} {_percent(row['mean'])} (chance {_percent(row['chance'])})")
+                made = _made(results, "07-trust")
     text = f"positive value where the emotion was planted: {'; '.join(told)}" if told else DASH
     return Finding(text, NOT_TESTABLE, reason, made)
 

@@ -142,6 +142,20 @@ def largest_gaps(cases: Sequence[Explained], methods: Sequence[str] = ("owen", "
     return pd.DataFrame(table).rename_axis("level")
 
 
+def inverted(case: Explained, target: str | None = None, method: str = "owen") -> np.ndarray:
+    """Turn the Shapley values themselves into sound, as the authors first tried and found meaningless (Section 3.3).
+
+    Values against the class count as silence, the greatest one is as loud as a log-mel can be.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (102400,), 16 kHz.
+    """
+    values = np.clip(case.of(target, method).speech_map, 0, None)
+    return speech.to_sound((values / max(values.max(), 1e-12))[..., np.newaxis])
+
+
 # --------------------------------------------------------------------------------------------- time
 def time_importance(speech_map: np.ndarray) -> np.ndarray:
     """Average the speech map over frequency, as Section 3.3 does: (128, 128) to (128,) frames of 50 ms."""
@@ -266,8 +280,10 @@ def modality_share(explained: Any) -> float:
     return 0.5 if spoken + seen == 0 else float(spoken / (spoken + seen))
 
 
-def represent(rows: pd.DataFrame, probabilities: np.ndarray, count: int) -> pd.DataFrame:
-    """Choose test rows to explain: two "sad" ones first, as in Fig. 4, then the other classes, sure ones first.
+def represent(
+    rows: pd.DataFrame, probabilities: np.ndarray, count: int, lead: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Choose test rows to explain as Fig. 4 does: two "sad" ones, the other classes, and some in which speech decides.
 
     Parameters
     ----------
@@ -277,12 +293,21 @@ def represent(rows: pd.DataFrame, probabilities: np.ndarray, count: int) -> pd.D
         (n, 4) of the model for them.
     count
         How many.
+    lead
+        (n,) by how much the speech's value exceeds the image's. Where it is given, a third of the cases are those that
+        are predicted right and in which the speech is furthest ahead.
 
     Returns
     -------
     pandas.DataFrame
-        Rows, each class in turn: sad, sad, hate, anger, happy, and so on.
+        Rows, each class in turn: sad, sad, hate, anger, happy, and so on; then those in which speech decides.
     """
+    decided: list[Any] = []
+    if lead is not None:
+        predicted = np.array(settings.CLASSES)[probabilities.argmax(axis=1)]
+        ahead = pd.Series(lead, index=rows.index)[(predicted == rows["label"].to_numpy()) & (np.asarray(lead) > 0)]
+        decided = list(ahead.sort_values(ascending=False).index[: count // 3])
+        count -= len(decided)
     sure = pd.Series(probabilities.max(axis=1), index=rows.index)
     queues = {name: list(sure[rows["label"] == name].sort_values(ascending=False).index) for name in settings.CLASSES}
     chosen: list[Any] = []
@@ -294,7 +319,19 @@ def represent(rows: pd.DataFrame, probabilities: np.ndarray, count: int) -> pd.D
         if queue:
             # Not the very surest, which look alike: the first quarter's last.
             chosen.append(queue.pop(len(queue) // 4))
-    return rows.loc[chosen]
+    return rows.loc[[*chosen, *(index for index in decided if index not in chosen)]]
+
+
+def word_table(case: Explained, target: str | None = None, method: str = "owen") -> pd.DataFrame:
+    """Return each word with its time in seconds and its value, in the order in which they are spoken."""
+    values = word_values(case.words, case.of(target, method).speech_map)
+    return pd.DataFrame(
+        [
+            {"word": word.text, "from": word.start, "to": word.end, "value": value}
+            for word, value in zip(case.words, values, strict=True)
+        ],
+        columns=["word", "from", "to", "value"],
+    )
 
 
 def teachers_of(row: dict[Any, Any]) -> dict[str, Any] | None:
@@ -306,42 +343,6 @@ def teachers_of(row: dict[Any, Any]) -> dict[str, Any] | None:
         for role, modality in (("ser", "speech"), ("ier", "image"))
     }
     return {**opinion, "winner": {"ser": "speech", "ier": "image"}[row["winner"]]}
-
-
-def localisation(cases: Sequence[Explained], truth: dict[str, Any], method: str = "owen") -> pd.DataFrame:
-    """Compare where the positive value lies with where the emotion was planted.
-
-    A modality counts only where its planted emotion is the explained (predicted) class.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row for each sample and modality: `id`, `modality`, `share of positive value` inside the planted boxes or
-        the time of the planted words, `chance` (their share of the picture's area or of the spoken time).
-    """
-    rows = []
-    for case in cases:
-        planted, found = truth[case.row["id"]], case.of(method=method)
-        marks = {"image": np.zeros(found.image_map.shape, bool), "speech": np.zeros(found.speech_map.shape, bool)}
-        for left, top, right, bottom in planted["image"]["boxes"]:
-            marks["image"][top:bottom, left:right] = True
-        for start, end in planted["speech"]["emotion_times"]:
-            marks["speech"][:, int(start / FRAME_SECONDS) : int(np.ceil(end / FRAME_SECONDS))] = True
-        spoken = np.zeros(found.speech_map.shape, bool)
-        spoken[:, : spoken_frames(case.audio)] = True
-        possible = {"image": np.ones_like(marks["image"]), "speech": spoken}
-        for name in ("speech", "image"):
-            positive = np.clip(getattr(found, f"{name}_map"), 0, None)
-            if planted[name]["emotion"] == case.predicted and marks[name].any() and positive.sum() > 0:
-                rows.append(
-                    {
-                        "id": case.row["id"],
-                        "modality": name,
-                        "share of positive value": float(positive[marks[name]].sum() / positive.sum()),
-                        "chance": float((marks[name] & possible[name]).sum() / possible[name].sum()),
-                    }
-                )
-    return pd.DataFrame(rows, columns=["id", "modality", "share of positive value", "chance"])
 
 
 def payload(case: Explained, methods: Sequence[str] = ("owen", "published")) -> dict[str, Any]:

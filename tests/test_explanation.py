@@ -190,48 +190,32 @@ def test_as_many_samples_are_chosen_as_there_are(labels: list[str], count: int) 
     assert len(chosen) == min(count, len(labels)) and chosen.index.is_unique
 
 
-def _case(
-    name: str, speech_map: np.ndarray, image_map: np.ndarray, predicted: str = "sad", seconds: float = 3.2
-) -> Explained:
-    probabilities = np.array([0.7 if one == predicted else 0.1 for one in CLASSES])
-    values = {"owen": SimpleNamespace(speech_map=speech_map, image_map=image_map)}
-    return Explained(
-        {"id": name}, None, np.zeros(int(seconds * SAMPLE_RATE)), np.zeros((128, 128, 1)), np.zeros((128, 128, 3)),
-        probabilities, [], {predicted: values},
-    )  # fmt: skip
+def test_a_third_of_the_samples_are_those_in_which_speech_decides_rightly() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"label": list(CLASSES) * 6}, index=range(100, 124))
+    probabilities = np.eye(4)[np.arange(24) % 4] * 0.6 + 0.1  # always right
+    probabilities[3] = [0.7, 0.1, 0.1, 0.1]  # but once
+    lead = rng.normal(size=24)
+    lead[[3, 5, 7]] = 9, 8, 7
+    chosen = explanation.represent(rows, probabilities, 6, lead)
+    assert len(chosen) <= 6 and {105, 107} <= set(chosen.index) and list(chosen["label"])[:2] == ["sad", "sad"]
+    assert 103 not in list(chosen.index)[4:]
+    assert len(explanation.represent(rows, probabilities, 6, np.full(24, -1.0))) == 6
 
 
-def test_localisation_measures_a_planted_map() -> None:
-    speech_map, image_map = np.full((128, 128), -1.0), np.zeros((128, 128))
-    speech_map[:, 20:30] = 3.0  # inside the planted second
-    speech_map[:, 50:60] = 1.0  # outside
-    image_map[10:20, 40:60] = 2.0  # rows are y
-    image_map[100:110, 0:20] = 2.0
-    truth = {"a": {
-        "image": {"emotion": "sad", "boxes": [[40, 10, 60, 20]]},
-        "speech": {"emotion": "sad", "emotion_times": [[1.0, 2.0]]},
-    }}  # fmt: skip
-    found = explanation.localisation([_case("a", speech_map, image_map)], truth).set_index("modality")
-    assert found.loc["speech", "share of positive value"] == pytest.approx(0.75)
-    assert found.loc["image", "share of positive value"] == pytest.approx(0.5)
-    assert found.loc["speech", "chance"] == pytest.approx(20 / 64)
-    assert found.loc["image", "chance"] == pytest.approx(200 / 128**2)
+def test_words_are_listed_with_their_values(cases: list[Explained]) -> None:
+    table = explanation.word_table(cases[0])
+    assert list(table["word"]) == [word.text for word in cases[0].words]
+    np.testing.assert_allclose(table["value"], explanation.word_values(cases[0].words, cases[0].of().speech_map))
 
 
-def test_localisation_leaves_out_what_cannot_be_judged() -> None:
-    plain = {"emotion": "sad", "boxes": [[0, 0, 9, 9]], "emotion_times": [[0, 1]]}
-    truth = {
-        "other class": {
-            "image": {**plain, "emotion": "hate"},
-            "speech": {**plain, "emotion": None, "emotion_times": []},
-        },
-        "no value": {"image": plain, "speech": plain},
-        "nothing planted": {"image": {**plain, "boxes": []}, "speech": {**plain, "emotion_times": []}},
-    }
-    one, none = np.ones((128, 128)), -np.ones((128, 128))
-    cases = [_case("other class", one, one), _case("no value", none, none), _case("nothing planted", one, one)]
-    found = explanation.localisation(cases, truth)
-    assert found.empty and list(found.columns) == ["id", "modality", "share of positive value", "chance"]
+def test_values_against_the_class_are_silent_when_values_become_sound() -> None:
+    speech_map = np.zeros((128, 128))
+    speech_map[20:40, 30:50], speech_map[20:40, 80:100] = 1.0, -1.0
+    case = SimpleNamespace(of=lambda *_: SimpleNamespace(speech_map=speech_map))
+    sound = explanation.inverted(case)
+    step = 800
+    assert np.abs(sound[32 * step : 48 * step]).mean() > 100 * np.abs(sound[84 * step : 96 * step]).mean()
 
 
 def test_rows_are_explained_with_all_that_is_known_of_them(tiny_run: Run, cases: list[Explained]) -> None:
