@@ -174,7 +174,7 @@ def build(run: Run) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        When too few pairs remain to be split.
+        When too few pairs remain to be split, or a class that the corpus labels has none to learn from.
     """
     corpus, rows, folder = encoding.encoded(run, "data")
     labelled = bool(corpus.items) and all(item.label for item in corpus.items)
@@ -223,6 +223,8 @@ def build(run: Run) -> dict[str, Any]:
             "are discarded; the teachers need more data or more epochs"
         )
     usable["split"], usable["fold"] = dataset.split(usable["label"].to_numpy(), usable["group"].to_numpy(), run.seed)
+    if labelled:
+        _refuse_unlearnable(run, usable)
 
     counts = dataset.summary(len(rows) + len(corpus.quarantined), usable, quarantine, len(discarded))
     counts["absent"] = [name for name in settings.CLASSES if not counts["per_class"][name]]
@@ -235,6 +237,17 @@ def build(run: Run) -> dict[str, Any]:
     runs.write_json(folder / "summary.json", counts)
     run.done("manifest", key)
     return counts
+
+
+def _refuse_unlearnable(run: Run, rows: pd.DataFrame) -> None:
+    """Stop when a class that the corpus labels is so rare that the split leaves none of it to learn from."""
+    learning = rows[(rows["split"] == "train") & (rows["fold"] != 0)]
+    for name, count in rows["label"].value_counts().items():
+        if not (learning["label"] == name).any():
+            raise ValueError(
+                f"{run.data}: {count} usable rows are labelled {name}, and the split leaves none of them for training; "
+                f"expected at least {2 * settings.FOLDS} with different texts, or none"
+            )
 
 
 def _write_truth(run: Run, given: dict[str, Any], rows: pd.DataFrame, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from sierlib import dataset, labelling, networks, rules, runs, settings, training
 from sierlib.runs import Run
@@ -143,3 +145,65 @@ def test_unsure_teachers_leave_no_pair_and_an_explanation(
 def test_teachers_have_the_same_network_and_other_inputs(tiny_profile: settings.Profile) -> None:
     inputs = [networks.teacher(modality, tiny_profile, 4).inputs[0].name for modality in rules.ROLES.values()]
     assert inputs == ["speech", "image"]
+
+
+# ----------------------------------------------------------------------------------------- IEMOCAP
+def _iemocap(root: Path) -> Path:
+    """A small corpus in IEMOCAP's layout: five sessions, two speakers each, a tone for each emotion."""
+    rng = np.random.default_rng(0)
+    for session in range(1, 6):
+        dialog = f"Ses0{session}F_impro01"
+        base = root / f"Session{session}"
+        for folder in ("dialog/EmoEvaluation", "dialog/transcriptions", f"sentences/wav/{dialog}"):
+            (base / folder).mkdir(parents=True)
+        lines, words = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"], []
+        for number, code in enumerate(["ang", "hap", "sad", "exc", "neu"] * 3):
+            turn = f"{dialog}_{'FM'[number % 2]}{number:03d}"
+            lines.append(f"[{number}.0000 - {number + 1}.0000]\t{turn}\t{code}\t[2.5000, 2.5000, 2.5000]\n")
+            words.append(f"{turn} [000.0000-001.0000]: Turn {number} of session {session}.\n")
+            pitch = {"ang": 2000, "hap": 900, "exc": 900, "sad": 300, "neu": 100}[code]
+            time = np.arange(16_000) / 16_000
+            sound = 0.3 * np.sin(2 * np.pi * pitch * time) + 0.01 * rng.normal(size=16_000)
+            soundfile.write(base / f"sentences/wav/{dialog}/{turn}.wav", sound, 16_000)
+        (base / f"dialog/EmoEvaluation/{dialog}.txt").write_text("\n".join(lines))
+        (base / f"dialog/transcriptions/{dialog}.txt").write_text("".join(words))
+    return root
+
+
+def test_iemocap_trains_a_teacher_that_is_judged_on_speakers_it_never_heard(
+    tmp_path: Path, tiny_profile: settings.Profile
+) -> None:
+    root = _iemocap(tmp_path / "IEMOCAP")
+    run = Run.open("smoke", ser=f"iemocap:{root}", run_dir=tmp_path / "run")
+    run = replace(run, profile=replace(tiny_profile, teacher_epochs=20, teacher_learning_rate=5e-3))
+    model, report = labelling.train_teacher(run, "ser")
+    assert report["classes"] == ["anger", "happy", "sad"] and report["missing"] == ["hate"]
+    assert report["speakers_apart"] and report["rows"] == {"train": 48, "held_out": 12}  # session 5
+    assert model.output.shape == (None, 3) and "neu 15" in " ".join(report["notes"])
+    found = labelling.held_out(run, "ser")
+    assert len(found) == 12 and (found["hate"] == 0).all()
+    # Tones are easily told apart: most held-out turns are recognised.
+    assert report["held_out"]["accuracy"] > report["held_out"]["majority"]
+
+
+def test_a_labelled_class_with_nothing_to_learn_from_is_named(
+    tmp_path: Path, pairs_csv: Callable[..., Path], tiny_profile: settings.Profile, paint: Callable[..., Path]
+) -> None:
+    path = pairs_csv(tmp_path / "corpus")
+    text = path.read_text(encoding="utf-8")
+    rare = text.replace(",hate", ",sad")
+    paint(path.with_name("rare.png"), seed=99)
+    path.write_text(rare.rstrip() + "\nrare,rare.png,the one and only sentence,hate\n", encoding="utf-8")
+    refused = 0
+    for seed in range(6):  # the one row is in training, in validation or in the test part, as the seed decides
+        run = Run(tiny_profile, f"pairs:{path}", "synthetic", "synthetic", seed, tmp_path / f"run-{seed}")
+        try:
+            labelling.build(run)
+        except ValueError as error:
+            refused += 1
+            assert "1 usable rows are labelled hate" in str(error) and "none of them for training" in str(error)
+        else:
+            rows = dataset.read_manifest(run)
+            row = rows[rows["label"] == "hate"].iloc[0]
+            assert row["split"] == "train" and row["fold"] != 0
+    assert refused

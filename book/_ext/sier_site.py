@@ -26,9 +26,13 @@ ROWS = {
     "warmup": "Epochs of warm-up",
     "augment": "Shifted and mirrored items",
     "folds": "Folds trained, of five",
+    "repeats": "Seeds of the compared networks",
+    "studies": "Groups of networks trained",
     "weights": "ImageNet weights",
     "depth": "Halvings of an explanation",
     "explained": "Explained samples",
+    "judged": "Samples on which explanations are judged; perturbed; with random weights",
+    "probed": "Rows probed with noise",
 }
 
 
