@@ -11,7 +11,7 @@ STAMP := .venv/.installed-$(if $(GPU),gpu,cpu)
 BIN := .venv/bin
 RUN := --profile "$(PROFILE)" --data "$(DATA)" --ser "$(SER)" --ier "$(IER)" --seed $(SEED)
 
-.PHONY: book test check bench lock clean help
+.PHONY: book test check bench links lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make test    run the tests                                 (ARGS=\"-k speech\")"
 	@echo "make check   format, lint, types, notebooks without outputs"
 	@echo "make bench   time the explanations against the alternatives"
+	@echo "make links   check the links that lead out of the book"
 	@echo "make lock    resolve the exact versions again"
 	@echo "make clean   remove runs, the built book and .venv"
 
@@ -36,6 +37,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_shapley.py $(ARGS)
+
+links: $(STAMP)
+	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links
 
 $(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }

@@ -66,6 +66,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _import_tensorflow() -> None:
+    """Import TensorFlow without the lines that its C++ parts write to stderr before they can be told not to."""
+    sys.stderr.flush()
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        ours = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        finally:
+            os.dup2(ours, 2)
+            os.close(ours)
+
+
 def _explain(options: argparse.Namespace) -> None:
     """Explain one's own photograph and speech; print the prediction and where the page is."""
     folder = Path(options.output)
@@ -115,6 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
+        if options.command in ("explain", "train", "dataset"):
+            _import_tensorflow()
         if options.command == "explain":
             _explain(options)
             return 0
