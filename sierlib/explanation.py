@@ -265,10 +265,12 @@ def sentence_html(words: Sequence[Word], values: np.ndarray, planted: Sequence[i
     top = max(float(np.abs(values).max(initial=0.0)), 1e-12)
     parts = []
     for index, (word, value) in enumerate(zip(words, values, strict=True)):
-        colour = "255, 193, 7" if value > 0 else "66, 133, 244"
+        # Mixed with white rather than translucent: dark letters stay readable whatever the page's own colours are.
+        full, share = ((255, 193, 7) if value > 0 else (110, 168, 254)), abs(value) / top
+        colour = ", ".join(str(round(255 + (one - 255) * share)) for one in full)
         line = "text-decoration: underline 2px; text-underline-offset: 4px;" if index in planted else ""
         parts.append(
-            f'<span title="{value:+.3f}" style="background: rgba({colour}, {abs(value) / top:.2f}); '
+            f'<span title="{value:+.3f}" style="color: #111; background: rgb({colour}); '
             f'padding: 2px 3px; border-radius: 3px; {line}">{html.escape(word.text)}</span>'
         )
     return f'<p style="font-size: 1.15em; line-height: 2;">{" ".join(parts)}</p>'

@@ -17,6 +17,7 @@ import pytest
 from sklearn import metrics as sk
 
 from sierlib import claims, metrics, settings
+from sierlib.claims import intervals
 
 ROOT = Path(__file__).parents[1]
 Results = dict[str, Any]
@@ -28,7 +29,7 @@ WORSE = ("addition", *(name for name in claims.NAMES if name.startswith("n2-")))
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Intervals from few resamples will do for verdicts that are clear."""
-    monkeypatch.setattr(claims, "bootstrap", partial(BOOTSTRAP, resamples=40))
+    monkeypatch.setattr(intervals, "bootstrap", partial(BOOTSTRAP, resamples=40))
 
 
 def _scores(accuracy: float, n: int = 10_000) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def test_every_group_has_claims_and_no_claim_is_made_twice() -> None:
 def test_every_row_leads_to_a_heading_of_a_notebook(claim: claims.Claim) -> None:
     notebook = json.loads((ROOT / "notebooks" / f"{claim.notebook}.ipynb").read_text(encoding="utf-8"))
     texts = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
-    headings = [line for line in texts.splitlines() if line.startswith("## ")]
+    headings = [line for line in texts.splitlines() if re.match("##+ ", line)]
     assert any(claim.heading.lower() in line.lower() for line in headings), headings
 
 
@@ -425,7 +426,7 @@ def _paths(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 def test_any_result_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "bootstrap", lambda tables, statistic: (statistic(*tables), -1.0, 1.0))
+    monkeypatch.setattr(intervals, "bootstrap", lambda tables, statistic: (statistic(*tables), -1.0, 1.0))
     whole = _results()
     for path in _paths(whole):
         for emptied in (float("nan"), "gone"):

@@ -161,10 +161,13 @@ def test_the_most_important_word_is_darkest_and_planted_ones_are_underlined() ->
     html = explanation.sentence_html(words, np.array([-0.1, 0.0, 0.4]), planted=[2])
     page = _Spans()
     page.feed(html)
-    alphas = [float(re.search(r", ([\d.]+)\);", style).group(1)) for style in page.styles]
-    assert alphas == [0.25, 0.0, 1.0] and ["underline" in style for style in page.styles] == [False, False, True]
+    colours = [re.search(r"rgb\((\d+), (\d+), (\d+)\)", style).groups() for style in page.styles]
+    assert colours[1:] == [("255", "255", "255"), ("255", "193", "7")]  # white where there is nothing to say, full
+    assert [int(value) for value in colours[0]] == [219, 233, 255] and [
+        "underline" in style for style in page.styles
+    ] == [False, False, True]
     assert "<b>" not in html
-    assert explanation.sentence_html(words, np.zeros(3)).count("0.00);") == 3
+    assert explanation.sentence_html(words, np.zeros(3)).count("rgb(255, 255, 255)") == 3
 
 
 # ------------------------------------------------------------------------------------------- cases

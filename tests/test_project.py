@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -123,6 +124,32 @@ def test_functions_in_notebooks_are_short(path: Path) -> None:
         if cell["cell_type"] == "code":
             for body in re.findall(r"^def .*\n(?:(?:[ \t].*)?\n?)*", "".join(cell["source"]), re.M):
                 assert len(body.strip().splitlines()) <= 16, body.splitlines()[0]
+
+
+def _drawing_cells() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Notebook, source and MyST-NB's options of every cell that draws."""
+    for path in NOTEBOOKS:
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and re.search(r"\bplots(_trust)?\.(?!use_style\b|plt\b)\w+\(", source):
+                yield f"{path.stem}-{cell['id']}", source, cell["metadata"].get("mystnb", {})
+
+
+DRAWING = list(_drawing_cells())
+
+
+@pytest.mark.parametrize(("source", "options"), [cell[1:] for cell in DRAWING], ids=[cell[0] for cell in DRAWING])
+def test_every_figure_has_an_alternative_text_and_a_caption(source: str, options: dict[str, Any]) -> None:
+    assert len(options.get("image", {}).get("alt", "").strip()) >= 40
+    figure, several = options.get("figure", {}), re.search(r"^(for|while) ", source, re.M)
+    # A bold title and more than that; in a loop every figure gets it. One paragraph: a second would be a legend.
+    assert several or figure.get("caption")
+    assert re.fullmatch(r"\*\*[^*\n]+[.?]\*\* [^\n]{40,}", figure.get("caption", "**None.** " + "-" * 40))
+    if "name" in figure:
+        pages = [path.read_text(encoding="utf-8") for path in (*(ROOT / "book").glob("*.md"), *NOTEBOOKS)]
+        taken = [name for page in pages for name in re.findall(r":name: ([\w-]+)", page)]
+        taken += [cell[2].get("figure", {}).get("name") for cell in DRAWING]
+        assert not several and taken.count(figure["name"]) == 1
 
 
 def test_the_pipeline_knows_every_notebook_and_so_does_the_table_of_contents() -> None:

@@ -26,8 +26,8 @@ def ledger(env):
     """Return the rows of the ledger, judged once for a page."""
     from sierlib import claims, settings
 
-    for module in (claims, settings):
-        env.note_dependency(module.__file__)
+    for path in (*Path(claims.__file__).parent.glob("*.py"), settings.__file__):
+        env.note_dependency(str(path))
     if "sier_claims" not in env.temp_data:
         place = Path(env.srcdir, env.config.sier_recorded_dir)
         by_profile = {name: read(place / name, env) for name in settings.PROFILES}

@@ -90,7 +90,10 @@ class ResultTable(SphinxDirective):
         if not cells:
             return [nodes.paragraph("", "No results yet: they appear here once the notebooks have run.")]
         rows = [list(COLUMNS.values())] + [[show(name, row.get(name)) for name in COLUMNS] for row in cells]
-        return [table(rows, classes=["result-table"])]
+        # It scrolls sideways where it is too wide, which has to be possible by keyboard too.
+        frame = '<div class="result-table" tabindex="0" role="region" aria-label="Runs behind this copy">'
+        wide = table(rows, classes=["result-table"])
+        return [nodes.raw("", frame, format="html"), wide, nodes.raw("", "</div>", format="html")]
 
 
 def setup(app):

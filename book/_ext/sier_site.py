@@ -7,6 +7,7 @@ that the built pages ask no server for it and nothing of it is kept in this repo
 import importlib.util
 from pathlib import Path
 
+from docutils import nodes
 from sier_results import table
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -54,6 +55,15 @@ def unnumbered(app, config):
     config.numfig = False  # sphinx_jupyterbook_latex has set it by now
 
 
+def caption_images_only(app, doctree):
+    """Take tables out of figures: MyST-NB gives a cell's caption to each of its outputs, whatever it is."""
+    for figure in list(doctree.findall(nodes.figure)):
+        outputs = [node for node in figure.children if node.get("nb_element") == "mime_bundle"]
+        kinds = [output["mime_type"] for bundle in outputs for output in bundle.children]
+        if outputs and not any(kind.startswith("image/") for kind in kinds):
+            figure.replace_self(outputs)
+
+
 def words(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -82,6 +92,7 @@ class ProfileTable(SphinxDirective):
 
 def setup(app):
     app.connect("config-inited", unnumbered, priority=900)
+    app.connect("doctree-read", caption_images_only)
     app.connect("build-finished", copy_mathjax)
     app.add_directive("profile-table", ProfileTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

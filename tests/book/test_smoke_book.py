@@ -24,31 +24,6 @@ NAMES = tuple(pipeline.NEEDS)
 HIDDEN = {"parameters", "injected-parameters", "remove-cell"}
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("book")
-
-
-@pytest.fixture(scope="module")
-def run(place: Path) -> Run:
-    return Run.open("smoke", run_dir=place / "run")
-
-
-@pytest.fixture(scope="module")
-def index(run: Run, place: Path) -> Path:
-    """Execute all notebooks, build the book, and return its first page."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(pipeline.ROOT))
-        return pipeline.book(run, place)
-
-
-@pytest.fixture(scope="module")
-def pages(index: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(index.parent)): path.read_text(encoding="utf-8") for path in index.parent.rglob("*.html")
-    }
-
-
 class _Loaded(HTMLParser):
     """What a page loads by itself, as opposed to what it links to."""
 

@@ -1,0 +1,143 @@
+"""Judges of claims about an order: one network, rule or value ahead of another, by more than chance explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from sierlib.claims import intervals, reading
+from sierlib.claims.findings import NAMES, NOT_TESTABLE, Difference, Finding, directed, epochs, judged, percent, points
+from sierlib.claims.intervals import newcombe, surplus, wilson
+from sierlib.claims.reading import Missing, Results, find, measured, need, run_behind
+
+#: Trainings of each network below which epochs are not compared: were 3 all earlier than 3 others, p would be 1/20.
+FEWEST = 3
+#: The ResNets that were tried as N2.
+RESNETS = ("n2-resnet34", "n2-resnet50", "n2-resnet101")
+
+
+def more_accurate(results: Results) -> Finding:
+    """Judge whether labels are right more often under the maximum rule than under the agreement rule.
+
+    The pairs on which teachers agree are a part of all that are kept, so the difference is that between the others and
+    them, times the share of the others; these two groups have no pair in common.
+    """
+    reading.ask_truth(results)
+    shares = []
+    for rule in ("maximum", "agreement"):
+        row = reading.at_threshold(results, rule)
+        shares.append((need(row, "pairs kept"), need(row, "label is the planted emotion")))
+    (every, right), (agreed, agreed_right) = shares
+    others = every - agreed
+    if others <= 0 or agreed <= 0:
+        raise Missing
+    right_in_agreed = round(agreed * agreed_right)
+    in_others = min(others, max(0, round(every * right) - right_in_agreed))
+    found = newcombe(wilson(in_others, others), wilson(right_in_agreed, agreed))
+    value, low, high = (each * others / every for each in found)
+    difference = Difference(value, low, high, run_behind(results, "03-ablation"))
+    text = f"maximum {percent(right)} of {every:,} right, agreement {percent(agreed_right)} of {agreed:,}"
+    return directed([difference], f"{text}; {difference.text()}")
+
+
+def out_of_line(results: Results) -> Finding:
+    """Judge whether accuracy leaves macro F1 further behind in IER only than in SER only."""
+    tables = [need(results, "02-training", "models", name, "validation", "confusion") for name in ("ier", "ser")]
+    found = intervals.bootstrap(tables, lambda image, speech: surplus(image) - surplus(speech))
+    image, speech = (points(surplus(table)) for table in tables)
+    difference = Difference(*found, run_behind(results, "02-training"))
+    text = f"accuracy less macro F1: IER {image}, SER {speech}; difference {difference.text()}"
+    return directed([difference], text)
+
+
+def _compared(results: Results, entry: Any, title: str = "") -> Difference:
+    """Read one of the paired comparisons of notebook 04."""
+    rows, seeds = find(entry, "n"), find(entry, "repeats") or 1
+    note = f", {rows:,} test rows" if rows else ""
+    note += f", mean of {seeds} trainings" if seeds > 1 else ""
+    found, made = measured(entry, "difference", "interval"), run_behind(results, "04-results", entry)
+    return Difference(*found, made, title, find(entry, "p_holm"), note)
+
+
+def _comparison(results: Results, name: str) -> Any:
+    """Return the comparison of that name, or None."""
+    listed = find(results, "04-results", "comparisons") or []
+    return next((entry for entry in listed if find(entry, "name") == name and find(entry, "interval")), None)
+
+
+def _difference(results: Results, one: str, other: str) -> Difference:
+    """Return how far a network is ahead of another: paired where notebook 04 did so, else from two accuracies."""
+    entry = _comparison(results, f"{one}-{other}")
+    if entry is None and one == "fused":
+        entry = find(results, "04-results", "differences", "labels", reading.IN_04.get(other))
+    if entry is not None:
+        return _compared(results, entry, NAMES[other])
+    (a, b), made = reading.entries_of(results, one, other)
+    part = "test" if find(a, "test") and find(b, "test") else "validation"
+    found = newcombe(measured(find(a, part)), measured(find(b, part)))
+    return Difference(*found, made, NAMES[other], note=f" ({part}, not paired)")
+
+
+def above(pairs: Sequence[tuple[str, str]], results: Results) -> Finding:
+    """Judge whether the first network is ahead of the second in every pair."""
+    found: list[tuple[str, Difference]] = []
+    for one, other in pairs:
+        with suppress(Missing):
+            found.append((one, _difference(results, one, other)))
+    if not found:
+        raise Missing
+    found = [pair for pair in found if reading.run_of(pair[1].made) == reading.run_of(found[0][1].made)]
+    shown = found if len(found) < 4 else [min(found, key=lambda pair: pair[1].value)]
+    text = "; ".join(f"{NAMES[one]} − {each.title}: {each.text()}" for one, each in shown)
+    if len(shown) < len(found):
+        text = f"smallest of {len(found)} differences: {text}"
+    return directed([each for _, each in found], text, len(pairs))
+
+
+def dilutes(results: Results) -> Finding:
+    """Judge by how sure the networks are of pairs in conflict, where that was compared, else by their accuracy."""
+    entry = _comparison(results, "multiply-addition-confidence")
+    if entry is None:
+        found = _compared(results, _comparison(results, "multiply-addition"))
+        by_accuracy = directed([found], f"accuracy on pairs in conflict: {found.text()}")
+        return replace(by_accuracy, reason=f"{by_accuracy.reason}, judged by accuracy")
+    found = _compared(results, entry)
+    less = replace(found, value=-found.value, low=-found.high, high=-found.low)
+    return directed([less], f"confidence on pairs in conflict: {found.text()}")
+
+
+def more_effective(results: Results) -> Finding:
+    """Judge by what networks that learn from either rule's labels make of the planted truth."""
+    entry = _comparison(results, "max-agreement")
+    if entry is None:
+        reading.ask_truth(results)
+        raise Missing
+    found = _compared(results, entry)
+    return directed([found], f"a network's accuracy on the planted truth: {found.text()}")
+
+
+def faster(rivals: Sequence[str], results: Results) -> Finding:
+    """Judge whether networks are at their best earlier than ParallelNet, in every training of either."""
+    entries, made = reading.entries_of(results, "fused", *rivals)
+    best = {name: need(entry, "best_epoch") for name, entry in zip(("fused", *rivals), entries, strict=True)}
+    text, fewest = epochs(best), min(map(len, best.values()))
+    if fewest < FEWEST:
+        reason = f"fewer than {FEWEST} trainings of a network: epochs cannot be told apart"
+        return Finding(text, NOT_TESTABLE, reason, made)
+    holds = max(epoch for name in rivals for epoch in best[name]) < min(best["fused"])
+    yes = "every training was at its best before any of ParallelNet's"
+    return judged(text, holds, yes, "the trainings overlap: no difference can be claimed", made)
+
+
+def resnets(results: Results) -> Finding:
+    """Show how validation accuracy moves from epoch to epoch; one learning rate leaves nothing to compare."""
+    (entries, made), told = reading.entries_of(results, "fused", *RESNETS), []
+    for name, entry in zip(("fused", *RESNETS), entries, strict=True):
+        curve = need(entry, "curves", "val_accuracy")
+        moves = [abs(after - before) for before, after in pairwise(curve)]
+        told.append(f"{NAMES[name]} {100 * sum(moves) / max(1, len(moves)):.1f}")
+    reason = "a profile has one learning rate; the claim compares two"
+    return Finding(f"points between epochs, validation accuracy: {', '.join(told)}", NOT_TESTABLE, reason, made)
