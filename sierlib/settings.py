@@ -129,13 +129,13 @@ class Profile:
     """
 
     name: str
-    pairs: int = 2_400
-    speech_items: int = 3_600
-    image_items: int = 2_400
+    pairs: int = 2_200
+    speech_items: int = 3_200
+    image_items: int = 2_000
     width: float = 0.125
     n1_filters: tuple[int, ...] = (24, 48, 72, 96)
     batch: int = 32
-    epochs: int = 8
+    epochs: int = 7
     learning_rate: float = 2e-3
     teacher_epochs: int = 14
     teacher_learning_rate: float = 2e-3
@@ -152,7 +152,7 @@ class Profile:
     explained: int = 6
     aligned: int = 100
     judged: tuple[int, int, int] = (24, 8, 4)
-    probed: int = 200
+    probed: int = 120
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as a plain dict, for keys and result files."""
