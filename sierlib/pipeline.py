@@ -31,6 +31,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "07-trust": ("02-training",),
 }
 
+#: Notebooks that show recorded values; those that need them follow.
+_SHOWS_RECORDED = ("03-ablation",)
+
 _PAGES = ("_config.yml", "_toc.yml", "book")
 
 
@@ -66,7 +69,16 @@ def notebook_key(run: Run, name: str) -> str:
     """Return a hash of all that an executed notebook depends on: itself, the package, and what came before."""
     source = (ROOT / "notebooks" / f"{name}.ipynb").read_bytes()
     before = [notebook_key(run, needed) for needed in NEEDS[name]]
-    return runs.digest(source.decode(), runs.source_key([""]), before, _parameters(run), _inputs_key(run))
+    shown = _recorded_key() if name in _SHOWS_RECORDED else ""
+    return runs.digest(source.decode(), runs.source_key([""]), before, _parameters(run), _inputs_key(run), shown)
+
+
+def _recorded_key() -> str:
+    """Return the state of the recorded studies that stand in for what a profile does not train."""
+    from sierlib import studies
+    from sierlib.corpora import fingerprint
+
+    return fingerprint(sorted((studies.RECORDED / studies.STAND_IN).rglob("*.json")))
 
 
 def _inputs_key(run: Run) -> list[str]:
