@@ -135,7 +135,8 @@ def _intervals(old: Any, new: Any, path: str) -> Iterator[tuple[str, float, floa
         if "recorded" in (old.get("origin"), other.get("origin")):
             return
         for number, interval in INTERVALS.items():
-            if number in old and isinstance(old.get(interval), list):
+            # Where nothing varied the interval is a point, which says nothing of another machine.
+            if number in old and isinstance(old.get(interval), list) and old[interval][0] < old[interval][1]:
                 yield f"{path}.{number}", *old[interval], other.get(number)
         for key, value in old.items():
             if key not in VOLATILE:

@@ -81,6 +81,11 @@ def test_on_another_machine_a_number_has_to_lie_in_its_interval(value: float) ->
     assert bool(report.differences) == (not 0.6 <= value <= 0.79)
 
 
+def test_an_interval_without_width_says_nothing_of_another_machine() -> None:
+    old = _changed(["scores", "fused", "accuracy_interval"], [0.7, 0.7])
+    assert not verification.compare(old, _changed(["scores", "fused", "accuracy"], 0.71, elsewhere=True)).differences
+
+
 def test_on_another_machine_labels_may_differ() -> None:
     assert not verification.compare(RESULT, _changed(["manifest", "labels"], "3210", elsewhere=True)).differences
 

@@ -107,8 +107,11 @@ def test_fused_is_compared_with_each_modality_on_labels_and_truth(run: Run) -> N
 @pytest.mark.usefixtures("index")
 def test_the_run_is_what_was_recorded(run: Run) -> None:
     reports = verification.against_recorded(run.folder / "results", studies.RECORDED / "smoke")
+    assert list(reports) == list(NAMES)
+    if not all(report.exact for report in reports.values()):
+        pytest.skip("recorded on another kind of machine or with other versions; `sier verify` compares intervals")
     assert {name: report.differences for name, report in reports.items() if report.differences} == {}
-    assert list(reports) == list(NAMES) and all(report.compared for report in reports.values() if report.exact)
+    assert all(report.compared for report in reports.values())
 
 
 @pytest.mark.usefixtures("index")
