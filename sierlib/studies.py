@@ -37,20 +37,33 @@ Entry = dict[str, Any]
 
 
 # ------------------------------------------------------------------------------------------- entries
-def jobs_of(run: Run, groups: Iterable[str] | None = None) -> list[training.Job]:
-    """Return all that a profile trains of these groups, by default of its own."""
-    names = specs.resolve(run.profile.studies if groups is None else groups)
-    with_sentiment = _has_sentiment(run)
+def jobs_of(run: Run) -> list[training.Job]:
+    """Return all that a run's profile trains and its corpus allows."""
+    left_out = omitted(run)
     return [
         (name, 0, repeat)
-        for name in names
-        if with_sentiment or specs.SPECS[name].task != "sentiment"
+        for name in specs.resolve(run.profile.studies)
+        if name not in left_out
         for repeat in range(run.profile.repeats if name in REPEATED else 1)
     ]
 
 
-def _has_sentiment(run: Run) -> bool:
-    return bool(dataset.read_manifest(run)["sentiment"].isin(settings.SENTIMENTS).any())
+def omitted(run: Run) -> dict[str, str]:
+    """Return the studies that this corpus cannot be asked, by name, with the reason; Table 1 is never among them."""
+    published, found = specs.SPECS["fused"], {}
+    labelled = bool((dataset.read_manifest(run)["winner"] == "given").any())
+    for name in specs.resolve(run.profile.studies):
+        spec = specs.SPECS[name]
+        if spec.group == "Table 1":
+            continue
+        if labelled and (spec.rule, spec.threshold) != (published.rule, published.threshold):
+            found[name] = f"{name}: the corpus brought its labels, no teacher was asked"
+            continue
+        try:
+            specs.rows_of(run, spec)
+        except ValueError as reason:
+            found[name] = str(reason)
+    return found
 
 
 def collect(run: Run) -> tuple[dict[str, Entry], dict[str, Entry]]:
@@ -302,8 +315,8 @@ def comparison_verdicts(found: Sequence[dict[str, Any]]) -> list[str]:
     return said + [f"{title}: not computed; it needs networks that have not been trained yet." for title in missing]
 
 
-def provenance(entries: dict[str, Entry]) -> str:
-    """Say what of the tables was trained in this run, and where the rest comes from."""
+def provenance(entries: dict[str, Entry], left_out: dict[str, str] | None = None) -> str:
+    """Say what of the tables was trained in this run, where the rest comes from, and what `omitted` says."""
     own = [name for name in specs.SPECS if entries.get(name, {}).get("origin") == "this run"]
     recorded = [entry for entry in entries.values() if entry["origin"] == "recorded"]
     absent = [name for name in specs.SPECS if name not in entries]
@@ -312,7 +325,9 @@ def provenance(entries: dict[str, Entry]) -> str:
         told = "; ".join(sorted({f"profile `{e['profile']}`, {e['data']}, {e['date']}" for e in recorded}))
         said += f"Of {len(recorded)} others the tables show recorded values ({told}). "
     if absent:
-        said += f"{len(absent)} have not been trained anywhere yet: {', '.join(f'`{name}`' for name in absent)}."
+        said += f"{len(absent)} have not been trained anywhere yet: {', '.join(f'`{name}`' for name in absent)}. "
+    if left_out:
+        said += f"Left out: {'; '.join(left_out.values())}."
     return said.strip()
 
 

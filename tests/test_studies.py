@@ -155,8 +155,21 @@ def test_what_is_recorded_can_be_read_again(tiny_run: Run, tmp_path: Path, monke
     assert all(history["provenance"]["recorded"] for history in studies.recorded_histories())
 
 
-def test_a_profile_trains_its_own_groups_and_repeats_the_primary_ones(built_run: Run) -> None:
+def test_what_a_corpus_cannot_be_asked_is_left_out_and_said(labelled_run: Run) -> None:
+    every = replace(labelled_run, profile=replace(labelled_run.profile, studies=("Table 1", "choice", "Table 2")))
+    left_out = studies.omitted(every)
+    assert {"agreement", "strict-threshold", *specs.of_group("Table 2")} == set(left_out)
+    assert "no teacher was asked" in left_out["agreement"] and "nothing of sentiment" in left_out["sentiment-ser"]
+    jobs = {name for name, *_ in studies.jobs_of(every)}
+    assert jobs == {*specs.of_group("Table 1"), *specs.of_group("choice")} - set(left_out)
+    assert "Left out: " in studies.provenance({}, left_out)
+
+
+def test_a_profile_trains_its_own_groups_and_repeats_the_primary_ones(
+    built_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     full = replace(built_run, profile=replace(built_run.profile, studies=("Table 1", "choice"), repeats=3))
+    monkeypatch.setattr(specs, "rows_of", lambda *_: {})
     jobs = studies.jobs_of(full)
     assert ("fused", 0, 2) in jobs and ("agreement", 0, 2) in jobs and ("focal-only", 0, 1) not in jobs
     assert not any(name.startswith("n2-") for name, *_ in jobs)
