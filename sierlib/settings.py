@@ -130,14 +130,14 @@ class Profile:
 
     name: str
     pairs: int = 2_200
-    speech_items: int = 3_200
-    image_items: int = 2_000
+    speech_items: int = 4_000
+    image_items: int = 2_800
     width: float = 0.125
     n1_filters: tuple[int, ...] = (24, 48, 72, 96)
     batch: int = 32
     epochs: int = 7
     learning_rate: float = 2e-3
-    teacher_epochs: int = 14
+    teacher_epochs: int = 22
     teacher_learning_rate: float = 2e-3
     warmup: int = 1
     augment: bool = True
@@ -189,9 +189,8 @@ PROFILES: dict[str, Profile] = {
         QUICK,
         name="full",
         pairs=3_200,
-        speech_items=4_000,
-        image_items=2_800,
         epochs=10,
+        teacher_epochs=14,
         folds=FOLDS,
         repeats=3,
         studies=("Table 1", "N2", "choice", "Table 2"),
