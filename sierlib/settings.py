@@ -190,7 +190,6 @@ PROFILES: dict[str, Profile] = {
         name="full",
         pairs=3_200,
         epochs=10,
-        teacher_epochs=14,
         folds=FOLDS,
         repeats=3,
         studies=("Table 1", "N2", "choice", "Table 2"),
