@@ -6,6 +6,7 @@ import hashlib
 import math
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -215,11 +216,19 @@ def _alone(threads: int) -> None:
 
     It also fixes the order of every sum, so that the same seed gives the same weights.
     """
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that started it is gone, as when a kernel is restarted."""
+    while os.getppid() == parent:
+        time.sleep(2)
+    os._exit(1)
 
 
 def in_workers(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], title: str) -> list[Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -179,6 +183,41 @@ def test_folds_validate_on_what_they_do_not_train_on_and_never_see_the_test_part
         "ser-fold1.keras",
         "ser-fold2.keras",
     ]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the process in /proc")
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import sys, time\nfrom sierlib.training import in_workers\n"
+        "import work\nif __name__ == '__main__':\n    in_workers(work.sleep, [(sys.argv[1],), (sys.argv[1],)], 'x')\n"
+    )
+    (tmp_path / "work.py").write_text(
+        "import os, pathlib, time\ndef sleep(place):\n"
+        "    pathlib.Path(place, str(os.getpid())).touch()\n    time.sleep(120)\n"
+    )
+    started = tmp_path / "started"
+    started.mkdir()
+    environment = {**os.environ, "SIER_WORKERS": "2", "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    parent = subprocess.Popen([sys.executable, str(script), str(started)], env=environment, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if len(list(started.iterdir())) == 2:
+            break
+        time.sleep(0.1)
+    workers = [path.name for path in started.iterdir()]
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        alive = [name for name in workers if Path("/proc", name).is_dir() and _state(name) != "Z"]
+        if not alive:
+            break
+        time.sleep(0.1)
+    assert alive == []
+
+
+def _state(process: str) -> str:
+    return Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_what_cannot_be_trained_is_explained(copy: Run) -> None:
