@@ -11,11 +11,12 @@ STAMP := .venv/.installed-$(if $(GPU),gpu,cpu)
 BIN := .venv/bin
 RUN := --profile "$(PROFILE)" --data "$(DATA)" --ser "$(SER)" --ier "$(IER)" --seed $(SEED)
 
-.PHONY: book test check bench links lock clean help
+.PHONY: book pdf test check bench links lock clean help
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book    execute the notebooks and build _build/html   (PROFILE= DATA= SER= IER= SEED= GPU=1)"
+	@echo "make pdf     the same as one PDF, printed by Chromium: _build/book.pdf"
 	@echo "make test    run the tests                                 (ARGS=\"-k speech\")"
 	@echo "make check   format, lint, types, notebooks without outputs"
 	@echo "make bench   time the explanations against the alternatives"
@@ -25,6 +26,9 @@ help:
 
 book: $(STAMP)
 	@$(BIN)/sier book $(RUN)
+
+pdf: $(STAMP)
+	@$(BIN)/sier book --pdf $(RUN)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest $(ARGS)

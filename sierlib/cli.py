@@ -27,7 +27,10 @@ def _parser() -> argparse.ArgumentParser:
         "--run-dir", default=None, help="the run's folder (default: one below runs/, named by the settings)"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("book", parents=[common], help="execute the notebooks that are out of date and build the book")
+    book = commands.add_parser(
+        "book", parents=[common], help="execute the notebooks that are out of date and build the book"
+    )
+    book.add_argument("--pdf", action="store_true", help="print it as one PDF instead, with Chromium")
     run = commands.add_parser("run", parents=[common], help="execute one notebook, and those it needs")
     run.add_argument("notebook", help="its name or number, such as 04")
     commands.add_parser("dataset", parents=[common], help="build the data set and print its summary as JSON")
@@ -142,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name:
             print(pipeline.execute_with_needs(run, name))
         elif options.command == "book":
-            print(pipeline.book(run))
+            print(pipeline.pdf(run) if options.pdf else pipeline.book(run))
         elif options.command == "record":
             print(*pipeline.record(run), sep="\n")
         elif options.command == "train":

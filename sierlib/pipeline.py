@@ -288,6 +288,30 @@ def _pages_key(run: Run) -> str:
     return runs.digest(text, [notebook_key(run, name) for name in NEEDS])
 
 
+def _jupyter_book(run: Run, place: Path, output: Path, *options: str) -> None:
+    """Run Jupyter Book on a staged source; warnings are errors."""
+    log = run.folder / "book.log"
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(place),
+        "--path-output",
+        str(output),
+        "-W",
+        "--keep-going",
+        *options,
+    ]
+    print("book: building", file=sys.stderr, flush=True)
+    with open(log, "w", encoding="utf-8") as stream:
+        status = subprocess.run(
+            command, stdout=stream, stderr=subprocess.STDOUT, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        ).returncode  # fmt: skip
+    if status:
+        lines = [line for line in log.read_text(encoding="utf-8").splitlines() if "WARNING" in line or "ERROR" in line]
+        raise BuildFailed("\n".join([*lines[-10:], f"Jupyter Book failed; its output is {log}"]))
+
+
 def build(run: Run, output: Path = ROOT) -> Path:
     """Render the run's book with Jupyter Book into ``_build/html``; warnings are errors.
 
@@ -304,25 +328,9 @@ def build(run: Run, output: Path = ROOT) -> Path:
         return index
     place = stage(run)
     shutil.rmtree(output / "_build", ignore_errors=True)
-    log = run.folder / "book.log"
-    command = [
-        str(Path(sys.executable).with_name("jupyter-book")),
-        "build",
-        str(place),
-        "--path-output",
-        str(output),
-        "-W",
-        "--keep-going",
-    ]
-    print("book: building", file=sys.stderr, flush=True)
-    with open(log, "w", encoding="utf-8") as stream:
-        status = subprocess.run(
-            command, stdout=stream, stderr=subprocess.STDOUT, check=False,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        ).returncode  # fmt: skip
-    if status or not index.is_file():
-        lines = [line for line in log.read_text(encoding="utf-8").splitlines() if "WARNING" in line or "ERROR" in line]
-        raise BuildFailed("\n".join([*lines[-10:], f"Jupyter Book failed; its output is {log}"]))
+    _jupyter_book(run, place, output)
+    if not index.is_file():
+        raise BuildFailed(f"Jupyter Book wrote no {index}; its output is {run.folder / 'book.log'}")
     mark.write_text(key)
     return index
 
@@ -338,3 +346,26 @@ def book(run: Run, output: Path = ROOT) -> Path:
     """Execute every notebook that is out of date, in order, and build the book."""
     execute_all(run)
     return build(run, output)
+
+
+def pdf(run: Run, output: Path = ROOT) -> Path:
+    """Execute what is out of date and print the whole book as one PDF with Chromium, into ``_build/book.pdf``.
+
+    Raises
+    ------
+    BuildFailed
+        When there is no Chromium, before any work.
+    """
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        raise BuildFailed("no chromium on this machine: install it, or print the pages of _build/html from a browser")
+    execute_all(run)
+    pages, target = run.folder / "print", output / "_build" / "book.pdf"
+    shutil.rmtree(pages, ignore_errors=True)
+    _jupyter_book(run, stage(run), pages, "--builder", "custom", "--custom-builder", "singlehtml")
+    (whole,) = (pages / "_build").glob("*/book/index.html")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+    command += ["--virtual-time-budget=60000", f"--print-to-pdf={target}", whole.as_uri()]
+    subprocess.run(command, check=True, capture_output=True)
+    return target
