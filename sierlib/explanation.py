@@ -150,10 +150,11 @@ def inverted(case: Explained, target: str | None = None, method: str = "owen") -
     Returns
     -------
     numpy.ndarray
-        float32 (102400,), 16 kHz.
+        float32 (102400,), 16 kHz, in [-1, 1].
     """
     values = np.clip(case.of(target, method).speech_map, 0, None)
-    return speech.to_sound((values / max(values.max(), 1e-12))[..., np.newaxis])
+    sound = speech.to_sound((values / max(values.max(), 1e-12))[..., np.newaxis])
+    return sound / max(1.0, float(np.abs(sound).max()))
 
 
 # --------------------------------------------------------------------------------------------- time
