@@ -92,7 +92,8 @@ def _teacher_key(run: Run, role: str) -> str:
 
 def _train_here(run: Run, role: str) -> None:
     """Train one teacher in this process and write its files."""
-    corpus, rows, folder = encoding.encoded(run, role)
+    # No processes of its own: a worker that has some does not end before they do.
+    corpus, rows, folder = encoding.encoded(run, role, workers=1)
     quarantined = [(item, reason) for item, _, reason in corpus.quarantined]
     quarantined += rows.loc[rows["reason"].notna(), ["id", "reason"]].itertuples(index=False, name=None)
     usable = rows[rows["reason"].isna()]
@@ -209,7 +210,8 @@ def build(run: Run) -> dict[str, Any]:
         )
         usable[[f"{role}_{name}" for name in settings.CLASSES]] = np.round(values, 6)
     if teachers:
-        rule = rules.max_rule(rules.teacher_opinions(usable, "ser"), rules.teacher_opinions(usable, "ier"))
+        ser, ier = (rules.teacher_opinions(usable, role) for role in rules.ROLES)
+        rule = rules.max_rule(ser, ier, settings.LABEL_THRESHOLD)
         usable["label"] = [settings.CLASSES[index] for index in rule["label"]]
         usable["winner"], kept = rule["winner"], rule["kept"]
     else:

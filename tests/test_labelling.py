@@ -30,6 +30,7 @@ def test_a_class_the_teacher_does_not_know_has_probability_zero(monkeypatch: pyt
 def test_a_corpus_without_a_class_is_learned_and_told(
     tmp_path: Path, tiny_profile: settings.Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SIER_WORKERS", "1")  # in this process, where training can be replaced
     who = (
         "uncle",
         "teacher",
