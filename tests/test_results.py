@@ -154,13 +154,6 @@ def test_a_network_that_learned_nothing_is_called_so(histories: dict[str, dict[s
 def test_training_tables_name_every_model(histories: dict[str, dict[str, Any]]) -> None:
     by_title = {history["title"]: history for history in histories.values()}
     assert list(results.training_table(by_title).columns) == ["ParallelNet", "SER only", "IER only"]
-    table = results.table_1(histories)
-    assert (
-        list(table.index) == list(settings.PAPER_TABLE_1)
-        and table.loc["ParallelNet", "published (validation)"] == "83.29%"
-    )
-    assert (table.loc[["Baseline 1", "Baseline 2", "Baseline 3"], "ours (validation)"] == "–").all()
-    assert len(results.validation_table(histories)) == 3
 
 
 def test_teachers_are_described(built_run: Run) -> None:
