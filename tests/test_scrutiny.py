@@ -326,6 +326,8 @@ def test_figures_show_what_they_are_given() -> None:
     table = scrutiny.recovery(manifest, {"fused": np.zeros(4, int), "ser": np.ones(4, int)}, truth)
     text = _drawn(plots_trust.recovery(table))
     assert "ParallelNet" in text and "label is wrong\nn = 2" in text and "planted emotion" in text
+    unknown = scrutiny.recovery(manifest, {"fused": np.zeros(4, int)}, {})
+    assert "planted emotion" not in _drawn(plots_trust.recovery(unknown))
     curve = pd.DataFrame(metrics.calibration(np.array([sure(SAD, 0.9), sure(SAD, 0.4)]), np.array([SAD, SAD]))["bins"])
     curves = [curve.assign(teacher=f"{m} teacher", opinion=how) for m in ("speech", "image") for how in ("a", "b")]
     assert "image teacher" in _drawn(plots_trust.reliability(pd.concat(curves)))
