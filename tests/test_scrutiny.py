@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from forged import ANGER, FOUR, HAPPY, HATE, SAD, forged, sure, written
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -23,55 +24,9 @@ from sierlib import (
     results,
     rules,
     scrutiny,
-    settings,
     training,
 )
 from sierlib.runs import Run
-from sierlib.settings import CLASSES
-
-ANGER, HAPPY, HATE, SAD = range(4)
-
-
-def forged(*rows: tuple[list[float], list[float]], truth: list[str] | None = None) -> tuple[pd.DataFrame, dict]:
-    """Manifest rows for the given opinions of both teachers, labelled by the rule; and what was planted in them."""
-    ser, ier = (np.array([row[side] for row in rows]) for side in (0, 1))
-    rule = rules.max_rule(ser, ier)
-    manifest = pd.DataFrame({"id": [f"p{n}" for n in range(len(rows))], "label": [CLASSES[c] for c in rule["label"]]})
-    for role, said in (("ser", ser), ("ier", ier)):
-        manifest[[f"{role}_{name}" for name in CLASSES]] = said
-    manifest["winner"], manifest["split"] = rule["winner"], "test"
-    planted = {
-        name: {"emotion": emotion, **{m: {"emotion": emotion} for m in rules.ROLES.values()}}
-        for name, emotion in zip(manifest["id"], truth or [], strict=False)
-    }
-    return manifest, planted
-
-
-def sure(code: int, by: float) -> list[float]:
-    """An opinion that names one class, and spreads the rest evenly."""
-    return [by if other == code else (1 - by) / 3 for other in range(4)]
-
-
-def written(folder: Path, manifest: pd.DataFrame, truth: dict[str, Any], discarded: pd.DataFrame | None = None) -> Run:
-    """A run that holds no more than these rows."""
-    place = folder / "dataset"
-    place.mkdir(parents=True)
-    for name, frame in (("manifest", manifest), ("discarded", manifest.head(0) if discarded is None else discarded)):
-        frame.assign(text="words").to_csv(place / f"{name}.csv", index=False)
-    lines = [json.dumps({"id": name, **value}) + "\n" for name, value in truth.items()]
-    if lines:
-        (place / "truth.jsonl").write_text("".join(lines), encoding="utf-8")
-    return Run(settings.profile("smoke"), "synthetic", "synthetic", "synthetic", 0, folder)
-
-
-#: Both agree and are right; speech wins and is right; the image wins and is wrong; both are wrong.
-FOUR = forged(
-    (sure(HAPPY, 0.9), sure(HAPPY, 0.8)),
-    (sure(SAD, 0.9), sure(HAPPY, 0.6)),
-    (sure(SAD, 0.6), sure(HATE, 0.7)),
-    (sure(ANGER, 0.7), sure(ANGER, 0.9)),
-    truth=["happy", "sad", "sad", "happy"],
-)
 
 
 # ------------------------------------------------------------------------------------------ calibration
