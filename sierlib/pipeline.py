@@ -264,10 +264,13 @@ def record(run: Run, place: Path | None = None) -> list[Path]:
     BuildFailed
         When nothing of the run is what the code as it is now would give.
     """
-    from sierlib import studies
+    from sierlib import comparisons, studies
 
     place = place or studies.RECORDED / run.profile.name
     written = studies.record(run, place)
+    if written and (found := comparisons.own(run)):
+        runs.write_json(place / "comparisons.json", {"provenance": run.provenance(), "comparisons": found})
+        written.append(place / "comparisons.json")
     old = [name for name in NEEDS if not up_to_date(run, name)]
     if old and not written:
         _refuse_outdated(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 
 from sierlib import (
     dataset,
-    explanation,
     probes,
     rules,
     scrutiny,
@@ -176,50 +174,3 @@ def test_where_no_teacher_was_asked_partners_are_exchanged_by_label_alone() -> N
     assert set(found["partner from"]) == {"any row", "the same label"} and found["by the rule"].isna().all()
     assert len(probes.exchange_verdicts(found)) == 2
     assert scrutiny.nested(found, "moved", "partner from")["image"]["any row"]["by the rule"] is None
-
-
-# -------------------------------------------------------------------------------------- unclean inputs
-def test_the_same_take_gives_the_same_answers(trial: probes.Trial) -> None:
-    takes = {"again": (0, 1.0), "slower": (0, 0.5)}
-    found = probes.respoken(trial, 4, takes, workers=1)
-    same = found[found["take"] == "again"]
-    assert same["changed"].tolist() == [0, 0] and same["difference"].tolist() == [0, 0] and (same["n"] == 4).all()
-    assert found["cut"].iloc[-1] >= found["cut"].iloc[0] and (found["accuracy"] - found["before"]).tolist() == (
-        pytest.approx(found["difference"].tolist())
-    )
-    said = probes.respoken_verdicts(found)
-    assert len(said) == 2 and "no clear loss" in said[0] and "speed 0.5" in said[1]
-
-
-def test_recordings_are_not_spoken_again(trial: probes.Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = SimpleNamespace(text="what is said", audio=Path("a.wav"))
-    monkeypatch.setattr(explanation, "find_items", lambda _, ids: dict.fromkeys(ids, recorded))
-    found = probes.respoken(trial, 4, workers=1)
-    assert found.empty and "recordings" in probes.respoken_verdicts(found)[0]
-
-
-def test_noise_reaches_one_modality_and_level_zero_is_no_noise(trial: probes.Trial) -> None:
-    found = probes.noisy(trial, 6, levels=(0.0, 5.0))
-    places = trial.draw(6)
-    assert len(found) == 2 * 2 * 3 and (found["n"] == 6).all()
-    for name, title in scrutiny.NETWORKS.items():
-        clean = np.mean(trial.guesses[name][places] == trial.labels[places])
-        own = found[found["network"] == title]
-        assert np.allclose(own.loc[own["level"] == 0, "accuracy"], clean)
-        if name != "fused":  # the modality that it does not perceive
-            assert np.allclose(own.loc[own["modality"] != rules.ROLES[name], "accuracy"], clean)
-    assert len(probes.noise_verdicts(found)) == 2
-    assert json.dumps(scrutiny.records(found), allow_nan=False)
-
-
-@pytest.mark.parametrize(("fused", "words"), [(0.8, "catches what is not"), (0.1, "better without the speech")])
-def test_what_noise_does_is_put_into_words(fused: float, words: str) -> None:
-    table = pd.DataFrame(
-        [
-            {"modality": "speech", "level": level, "network": name, "n": 100, "accuracy": right, "low": right - 0.1,
-             "high": right + 0.1}
-            for level in (0.0, 0.4)
-            for name, right in (("ParallelNet", 0.8 if level == 0 else fused), ("SER only", 0.5), ("IER only", 0.6))
-        ]
-    )  # fmt: skip
-    assert words in probes.noise_verdicts(table)[0]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sierlib import dataset, metrics, runs, settings, specs, studies, training
+from sierlib import dataset, metrics, settings, specs, studies
 from sierlib.runs import Run
 
 
@@ -84,53 +84,6 @@ def test_curves_can_be_drawn_again() -> None:
     assert list(found) == ["SER only"] and [row["val_loss"] for row in found["SER only"]["epochs"]] == [3.0, 2.0, 2.5]
 
 
-# -------------------------------------------------------------------------------------- comparisons
-def test_a_comparison_is_that_of_the_two_networks_predictions(tiny_run: Run) -> None:
-    found = {entry["name"]: entry for entry in studies.comparisons(tiny_run) if entry["origin"] == "this run"}
-    assert {"fused-ser", "fused-ier"} <= set(found) <= set(studies.PRIMARY)
-    rows, predicted = training.predict_test(tiny_run)
-    labels = metrics.codes(rows["label"])
-    right = {name: predicted[name].argmax(axis=1) == labels for name in ("fused", "ser")}
-    entry = found["fused-ser"]
-    assert entry["n"] == len(rows)
-    assert entry["difference"] == pytest.approx(right["fused"].mean() - right["ser"].mean(), abs=2 / len(rows))
-
-
-def test_a_recorded_comparison_fills_in_and_holms_correction_runs_over_all(
-    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(studies, "RECORDED", tmp_path)
-    alone = studies.comparisons(tiny_run)
-    entry = alone[0] | {"name": "max-agreement", "title": "recorded", "p": 1e-6}
-    own_too = alone[0] | {"p": 0.123456}
-    runs.write_json(tmp_path / studies.STAND_IN / "comparisons.json", {"comparisons": [entry, own_too]})
-    found = studies.comparisons(tiny_run)
-    assert [one["name"] for one in found] == [*(one["name"] for one in alone), "max-agreement"]
-    assert found[-1]["origin"] == "recorded" and found[0]["p"] == alone[0]["p"]
-    assert [one["p_holm"] for one in found] == metrics.holm([one["p"] for one in found])
-
-
-def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing() -> None:
-    base = {"title": "a − b", "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
-    assert "the first is better" in studies.comparison_verdicts([base | {"p_holm": 0.01}])[0]
-    assert "the first is worse" in studies.comparison_verdicts([base | {"p_holm": 0.01, "difference": -0.1}])[0]
-    said = studies.comparison_verdicts([base | {"p_holm": 0.2}])
-    assert "no difference can be claimed" in said[0] and len(said) == len(studies.PRIMARY)
-    assert all("not computed" in text for text in said[1:])
-
-
-def test_pairs_in_conflict_are_the_planted_ones_else_those_on_which_teachers_differ(built_run: Run) -> None:
-    rows, truth = dataset.read_manifest(built_run), dataset.read_truth(built_run)
-    planted = studies._in_conflict(rows, truth)
-    assert list(planted) == [truth[name]["relation"] == "conflict" for name in rows["id"]]
-    differ = studies._in_conflict(rows, {})
-    columns = [[f"{role}_{name}" for name in settings.CLASSES] for role in ("ser", "ier")]
-    assert list(differ) == list(
-        rows[columns[0]].to_numpy().argmax(axis=1) != rows[columns[1]].to_numpy().argmax(axis=1)
-    )
-    assert not studies._in_conflict(rows.assign(winner="given"), {}).any()
-
-
 def test_a_stricter_threshold_keeps_less_and_agreement_less_still(built_run: Run, labelled_run: Run) -> None:
     table = studies.thresholds(built_run)
     for rule in ("maximum", "agreement"):
@@ -147,7 +100,7 @@ def test_a_stricter_threshold_keeps_less_and_agreement_less_still(built_run: Run
 
 def test_what_is_recorded_can_be_read_again(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = studies.record(tiny_run, tmp_path / "full")
-    assert {path.name for path in written} >= {"fused.json", "ser.json", "ier.json", "comparisons.json"}
+    assert {path.name for path in written} >= {"fused.json", "ser.json", "ier.json"}
     monkeypatch.setattr(studies, "RECORDED", tmp_path)
     entries = studies.merge([], studies.recorded_histories())
     assert set(entries) == {"fused", "ser", "ier"} and all(e["origin"] == "recorded" for e in entries.values())

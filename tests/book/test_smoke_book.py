@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sierlib import dataset, labelling, pipeline, runs, settings, specs, studies, verification
+from sierlib import comparisons, dataset, labelling, pipeline, runs, settings, specs, studies, verification
 from sierlib.corpora import scenes, synthetic
 from sierlib.runs import Run
 
@@ -119,7 +119,7 @@ def test_every_network_of_the_table_was_trained_on_a_handful(run: Run) -> None:
     found = run.results("03-ablation")["studies"]
     assert list(found) == list(specs.SPECS) and {entry["origin"] for entry in found.values()} == {"this run"}
     compared = run.results("04-results")["comparisons"]
-    assert [entry["name"] for entry in compared] == list(studies.PRIMARY)
+    assert [entry["name"] for entry in compared] == list(comparisons.PRIMARY)
 
 
 def test_the_ledger_has_a_row_for_every_claim_with_a_verdict(pages: dict[str, str]) -> None:

@@ -1,0 +1,56 @@
+"""The comparisons that were named in advance: what is compared, corrected and claimed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sierlib import comparisons, dataset, metrics, runs, settings, studies, training
+from sierlib.runs import Run
+
+
+def test_a_comparison_is_that_of_the_two_networks_predictions(tiny_run: Run) -> None:
+    found = {entry["name"]: entry for entry in comparisons.collect(tiny_run) if entry["origin"] == "this run"}
+    assert {"fused-ser", "fused-ier"} <= set(found) <= set(comparisons.PRIMARY)
+    rows, predicted = training.predict_test(tiny_run)
+    labels = metrics.codes(rows["label"])
+    right = {name: predicted[name].argmax(axis=1) == labels for name in ("fused", "ser")}
+    entry = found["fused-ser"]
+    assert entry["n"] == len(rows)
+    assert entry["difference"] == pytest.approx(right["fused"].mean() - right["ser"].mean(), abs=2 / len(rows))
+
+
+def test_a_recorded_comparison_fills_in_and_holms_correction_runs_over_all(
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "RECORDED", tmp_path)
+    alone = comparisons.collect(tiny_run)
+    entry = alone[0] | {"name": "max-agreement", "title": "recorded", "p": 1e-6}
+    own_too = alone[0] | {"p": 0.123456}
+    runs.write_json(tmp_path / studies.STAND_IN / "comparisons.json", {"comparisons": [entry, own_too]})
+    found = comparisons.collect(tiny_run)
+    assert [one["name"] for one in found] == [*(one["name"] for one in alone), "max-agreement"]
+    assert found[-1]["origin"] == "recorded" and found[0]["p"] == alone[0]["p"]
+    assert [one["p_holm"] for one in found] == metrics.holm([one["p"] for one in found])
+
+
+def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing() -> None:
+    base = {"title": "a − b", "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
+    assert "the first is better" in comparisons.verdicts([base | {"p_holm": 0.01}])[0]
+    assert "the first is worse" in comparisons.verdicts([base | {"p_holm": 0.01, "difference": -0.1}])[0]
+    said = comparisons.verdicts([base | {"p_holm": 0.2}])
+    assert "no difference can be claimed" in said[0] and len(said) == len(comparisons.PRIMARY)
+    assert all("not computed" in text for text in said[1:])
+
+
+def test_pairs_in_conflict_are_the_planted_ones_else_those_on_which_teachers_differ(built_run: Run) -> None:
+    rows, truth = dataset.read_manifest(built_run), dataset.read_truth(built_run)
+    planted = comparisons._in_conflict(rows, truth)
+    assert list(planted) == [truth[name]["relation"] == "conflict" for name in rows["id"]]
+    differ = comparisons._in_conflict(rows, {})
+    columns = [[f"{role}_{name}" for name in settings.CLASSES] for role in ("ser", "ier")]
+    assert list(differ) == list(
+        rows[columns[0]].to_numpy().argmax(axis=1) != rows[columns[1]].to_numpy().argmax(axis=1)
+    )
+    assert not comparisons._in_conflict(rows.assign(winner="given"), {}).any()
