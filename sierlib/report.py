@@ -93,7 +93,7 @@ def explain_own(
     target: int | str | None = None,
     percentile: float = settings.SILENCE_PERCENTILE,
     seed: int = 0,
-    progress: bool | None = None,
+    progress: bool | Callable[[float], object] | None = None,
 ) -> Own:
     """Predict and explain a photograph with a sentence or a recording.
 

@@ -11,6 +11,8 @@ the mean over the other modality absent and whole: v(S) = 1/2 [f(S, absent) + f(
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -115,7 +117,7 @@ def explain(
     output: str = "probability",
     modality: str | None = None,
     precision: str | None = None,
-    progress: bool | None = None,
+    progress: bool | Callable[[float], object] | None = None,
 ) -> Any:
     """Explain a prediction by the values of regions of the speech and of the image.
 
@@ -158,7 +160,8 @@ def explain(
     precision
         "bfloat16" runs a Keras model's branches in that type; None leaves the model as it is.
     progress
-        Whether to show a progress bar; None shows one after 5 seconds, in a terminal.
+        Whether to show a progress bar; None shows one after 5 seconds, in a terminal. A function is called with the
+        share that is done, from 0 to 1, some ten times a second.
 
     Returns
     -------
@@ -213,8 +216,7 @@ def explain(
     }
     contexts = (True,) if not both else (False,) if method == "published" else (False, True)
     total = evaluations(method, depth, both=both, pairs=pairs)
-    quiet: dict[str, Any] = {"disable": None, "delay": 5} if progress is None else {"disable": not progress}
-    with tqdm(total=min(total, max_evals or total), unit=" evaluations", **quiet) as bar:
+    with _bar(min(total, max_evals or total), progress) as bar:
         f = ValueFunction(
             scorer_for(model, sides, precision),
             sides,
@@ -267,6 +269,24 @@ def explain(
     if target != "all":
         return found[0]
     return dict(zip(CLASSES if len(found) == len(CLASSES) else range(len(found)), found, strict=True))
+
+
+class _Telling(tqdm):
+    """A progress bar that calls a function wherever another would draw itself."""
+
+    def __init__(self, tell: Callable[[float], object], total: int) -> None:
+        self.tell = tell
+        super().__init__(total=total, file=io.StringIO())
+
+    def display(self, *_: Any, **__: Any) -> None:
+        self.tell(min(1.0, self.n / self.total) if self.total else 1.0)
+
+
+def _bar(total: int, progress: bool | Callable[[float], object] | None) -> Any:
+    if callable(progress):
+        return _Telling(progress, total)
+    quiet: dict[str, Any] = {"disable": None, "delay": 5} if progress is None else {"disable": not progress}
+    return tqdm(total=total, unit=" evaluations", **quiet)
 
 
 def _corners(f: ValueFunction, trees: dict[str, Tree]) -> Values:

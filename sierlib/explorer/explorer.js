@@ -783,7 +783,7 @@ function render({ model, el }) {
     const scales = { image: largest(good.map((v) => v.imageScale)), speech: largest(good.map((v) => v.speechScale)) };
     strip.update(samples, classes);
     bar.update(samples, classes, methods, good[0]);
-    message.textContent = samples.length ? model.get("message") ?? "" : "There is no sample to show yet.";
+    message.textContent = model.get("message") || (samples.length ? "" : "There is no sample to show yet.");
     progress.hidden = !(model.get("progress") > 0 && model.get("progress") < 1);
     progress.value = clamp(model.get("progress") ?? 0, 0, 1);
     root.classList.toggle("two", both);

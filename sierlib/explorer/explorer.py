@@ -268,7 +268,7 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
     samples
         From `sample_payload`.
     dom_id
-        Letters, digits, `-` and `_`; must be unique in the page.
+        Letters, digits, `-` and `_`; must be unique in the page, whose headings have ids too.
     state
         Any of the traits of `Explorer`, such as `threshold=50`.
 
@@ -289,9 +289,9 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
     output = f"html[data-theme] .bd-content div.cell_output .text_html:has(> #{dom_id})"
     return (
         f"<style>{output} {{ background: none; padding: 0; overflow: visible; }}</style>\n"
-        f'<div id="{dom_id}"><noscript>The explorer needs JavaScript.</noscript></div>\n'
+        f'<div id="{dom_id}" data-mount><noscript>The explorer needs JavaScript.</noscript></div>\n'
         f"{_json_block(state, dom_id)}{blocks}"
-        f'<script type="module">\n{module}\nmountBlocks(document.getElementById("{dom_id}"), {css});\n</script>\n'
+        f'<script type="module">\n{module}\nmountBlocks(document.querySelector("div#{dom_id}[data-mount]"), {css});\n</script>\n'
     )
 
 

@@ -61,6 +61,9 @@ def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
 def test_a_page_opens_from_disk_asks_nobody_and_is_accessible(name: str, page: Any, index: Path) -> None:
     page.goto((index.parent / f"{name}.html").as_uri(), wait_until="load")
     page.wait_for_timeout(300)
+    assert page.locator("article h1").first.is_visible()
+    twice = "all => all.map(one => one.id).filter((id, at, ids) => ids.indexOf(id) !== at)"
+    assert page.eval_on_selector_all("article [id]", twice) == []
     assert page.asked == []
     assert [text for text in page.complaints if not any(known in text for known in KNOWN)] == []
     # `preload` would fetch style sheets again, which pages from disk may not.

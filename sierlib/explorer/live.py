@@ -1,0 +1,144 @@
+"""The explorer on a photograph and a sentence of one's own, in Jupyter: choose or record, predict, explain, look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import anywidget
+import ipywidgets
+import traitlets
+
+from sierlib import report
+from sierlib.explorer.explorer import HERE, Explorer, Payload
+
+#: Where the speech comes from, and what the choice is called.
+SOURCES = {"the voice says it": "voice", "my recording": "recording", "a file": "file"}
+
+
+class Recorder(anywidget.AnyWidget):
+    """A button that records from the microphone.
+
+    Parameters
+    ----------
+    wav
+        The last recording as a wav file, 16 kHz mono; empty before there is one.
+    at_most
+        Seconds after which it stops by itself.
+    """
+
+    _esm = HERE / "recorder.js"
+    wav = traitlets.CBytes(b"").tag(sync=True)  # a cast, for the browser's bytes arrive as a memoryview
+    at_most = traitlets.Int(30).tag(sync=True)
+
+
+class _File(ipywidgets.HBox):
+    """A file that is uploaded, or named by its path where the kernel runs."""
+
+    def __init__(self, what: str, accept: str) -> None:
+        self.upload = ipywidgets.FileUpload(accept=accept, description=what, layout={"width": "12em"})
+        self.path = ipywidgets.Text(placeholder="or its path, where the kernel runs", layout={"width": "28em"})
+        super().__init__([self.upload, self.path])
+
+    def within(self, folder: Path) -> Path | None:
+        """Return the file of that path, or what was uploaded, written to the folder; None where there is neither."""
+        if self.path.value.strip():
+            return Path(self.path.value.strip()).expanduser()
+        for given in self.upload.value:
+            path = folder / Path(given["name"]).name
+            path.write_bytes(given["content"])
+            return path
+        return None
+
+
+class Live(ipywidgets.VBox):
+    """Predict and explain what a reader brings; bad input is answered by one line, and what was shown before stays.
+
+    Parameters
+    ----------
+    model
+        As `sierlib.report.explain_own` takes it.
+    samples
+        Shown in the explorer from the start.
+    depth, method, seed
+        As `sierlib.shapley.explain` takes them.
+
+    Its parts are `photograph`, `sentence`, `source`, `recorder`, `file`, `go` and `explorer`; new explanations stand
+    first in the explorer's gallery.
+    """
+
+    def __init__(
+        self, model: Any, samples: Iterable[Payload] = (), *, depth: int = 6, method: str = "owen", seed: int = 0
+    ) -> None:
+        self.model = model
+        self.settings: dict[str, Any] = {"depth": depth, "method": method, "seed": seed}
+        self.photograph = _File("Photograph", "image/*")
+        self.sentence = ipywidgets.Textarea(
+            description="Sentence", placeholder="What is said, in English", layout={"width": "40em"}
+        )
+        self.source = ipywidgets.ToggleButtons(options=SOURCES, description="Speech")
+        self.recorder = Recorder()
+        self.file = _File("Recording", "audio/*")
+        self.go = ipywidgets.Button(description="Predict and explain", button_style="primary", layout={"width": "14em"})
+        self.explorer = Explorer(samples=list(samples))
+        self.source.observe(self._show_source, "value")
+        self.go.on_click(self.explain)
+        self._show_source()
+        super().__init__(
+            [self.photograph, self.sentence, self.source, self.recorder, self.file, self.go, self.explorer]
+        )
+
+    def _show_source(self, _: Any = None) -> None:
+        for name, widget in (("recording", self.recorder), ("file", self.file)):
+            widget.layout.display = None if self.source.value == name else "none"
+
+    def _tell(self, share: float) -> None:
+        self.explorer.progress = share
+
+    def explain(self, _: Any = None) -> None:
+        """Predict and explain what was chosen, and show it."""
+        self.go.disabled, self.explorer.message = True, "Reading, speaking, aligning the words, explaining …"
+        try:
+            with TemporaryDirectory() as place:
+                folder = Path(place)
+                try:
+                    own = report.explain_own(self.model, **self._chosen(folder), **self.settings, progress=self._tell)
+                except (ValueError, OSError) as problem:
+                    self.explorer.message = str(problem).replace(f"{folder}/", "")
+                    return
+            self._show(own)
+        finally:
+            self.go.disabled, self.explorer.progress = False, 0.0
+
+    def _chosen(self, folder: Path) -> dict[str, Any]:
+        """Return what `explain_own` is to be given.
+
+        Raises
+        ------
+        ValueError
+            Naming what is still missing.
+        """
+        image, text, source, audio = self.photograph.within(folder), self.sentence.value, self.source.value, None
+        if image is None:
+            raise ValueError("Choose a photograph first: upload one, or give its path.")
+        if source == "file" and (audio := self.file.within(folder)) is None:
+            raise ValueError("Choose a recording first, or let the voice speak the sentence.")
+        if source == "recording":
+            if not self.recorder.wav:
+                raise ValueError("Record something first, or let the voice speak the sentence.")
+            audio = folder / "your recording.wav"
+            audio.write_bytes(self.recorder.wav)
+        if audio is None and not text.strip():
+            raise ValueError("Write a sentence for the voice to speak.")
+        return {"image": image, "audio": audio, "text": text if text.strip() else None}
+
+    def _show(self, own: report.Own) -> None:
+        payload, taken = own.payload(), {sample["id"] for sample in self.explorer.samples}
+        names = (own.name, *(f"{own.name} {number}" for number in range(2, len(taken) + 3)))
+        payload["id"] = next(name for name in names if name not in taken)
+        with self.explorer.hold_sync():
+            self.explorer.samples = [payload, *self.explorer.samples]
+            self.explorer.sample = payload["id"]
+        self.explorer.message = "; ".join(own.notes)

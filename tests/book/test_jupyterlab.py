@@ -1,0 +1,155 @@
+"""Notebook 06 as a reader has it: JupyterLab in a real browser, a kernel behind the explorer, one's own pair."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from PIL import Image
+
+from sierlib import pipeline
+from sierlib.runs import Run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if CHROMIUM is None:
+    pytest.skip("no chromium: JupyterLab is not driven", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api")
+
+# A microphone that beeps, and that nobody is asked about.
+MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+SLOW = 240_000  # milliseconds: a kernel that loads TensorFlow on a busy machine
+
+
+@pytest.fixture(scope="module")
+def notebook(run: Run, index: Path, place: Path) -> Path:
+    """A copy of the notebook that opens the smoke run, with a label linked to the explorer's threshold."""
+    path = place / "lab" / "06-explorer.ipynb"
+    path.parent.mkdir()
+    copy = nbformat.read(pipeline.ROOT / "notebooks" / path.name, as_version=4)
+    for cell in copy.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source += f"\nprofile, run_dir = {run.profile.name!r}, {str(run.folder)!r}"
+        cell.source = cell.source.replace("Live(", "live = Live(")
+    linked = (
+        "from ipywidgets import Label, dlink",
+        "heard = Label()",
+        "dlink((live.explorer, 'threshold'), (heard, 'value'), str)",
+        "display(live, heard)",
+    )
+    copy.cells = [*copy.cells[:-1], nbformat.v4.new_code_cell("\n".join(linked))]
+    nbformat.write(copy, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def lab(notebook: Path) -> Iterator[str]:
+    """A JupyterLab that knows nothing of this machine's settings; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder, address = notebook.parent, f"http://127.0.0.1:{port}"
+    homes = (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTERLAB_SETTINGS_DIR",
+        "JUPYTERLAB_WORKSPACES_DIR",
+        "IPYTHONDIR",
+    )
+    command = [
+        str(Path(sys.executable).with_name("jupyter-lab")), "--no-browser", "--allow-root", f"--port={port}",
+        f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    environment = {
+        **os.environ,
+        **{name: str(folder / "home" / name) for name in homes},
+        "PYTHONPATH": str(pipeline.ROOT),
+    }
+    news = folder / "home" / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / "apputils-extension"
+    news.mkdir(parents=True)
+    (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')  # or it would ask
+    with open(folder / "lab.log", "w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        try:
+            for _ in range(120):
+                try:
+                    urllib.request.urlopen(f"{address}/api/status", timeout=2)
+                    break
+                except OSError:
+                    assert server.poll() is None, (folder / "lab.log").read_text()[-2000:]
+                    time.sleep(0.5)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def page(lab: str, notebook: Path) -> Iterator[Any]:
+    """The notebook, all its cells run."""
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *MICROPHONE])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(f"{lab}/lab/tree/{notebook.name}")
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=SLOW)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        page.locator(".widget-label").filter(has_text="30").last.wait_for(timeout=SLOW)
+        yield page
+        browser.close()
+
+
+def test_a_reader_brings_a_pair(page: Any, notebook: Path) -> None:
+    live = page.locator(".jp-OutputArea-output").filter(has=page.get_by_text("Predict and explain")).last
+    explorer = live.locator(".explorer")
+    explorer.locator(".title").first.wait_for(timeout=SLOW)
+    before = explorer.locator(".title").first.inner_text()
+
+    # A control moves a trait in the kernel, and what is linked to it.
+    explorer.get_by_label("Threshold").first.fill("55")
+    page.locator(".widget-label").filter(has_text="55").last.wait_for(timeout=SLOW)
+
+    def choose(path: Path) -> None:
+        with page.expect_file_chooser() as chooser:
+            live.get_by_role("button", name="Photograph").click()
+        chooser.value.set_files(path)
+        live.get_by_role("button", name="Photograph (1)").wait_for()
+        page.wait_for_timeout(500)  # the label is the same for the second file
+
+    # What cannot be read is said, and the view stays.
+    bad = notebook.parent / "holiday.jpg"
+    bad.write_text("no picture")
+    choose(bad)
+    live.locator("textarea").fill("What a wonderful day, we are all so happy.")
+    live.get_by_text("Predict and explain").click()
+    live.get_by_text("holiday.jpg: not an image").wait_for(timeout=SLOW)
+    assert explorer.locator(".title").first.inner_text() == before
+
+    # The same button with a picture that can be read.
+    Image.effect_noise((300, 200), 80).convert("RGB").save(notebook.parent / "garden.png")
+    choose(notebook.parent / "garden.png")
+    live.get_by_text("Predict and explain").click()
+    explorer.locator(".title").filter(has_text="garden").first.wait_for(timeout=SLOW)
+    assert "wonderful" in explorer.locator(".sentence").first.inner_text()
+
+    # And with a recording.
+    live.get_by_text("my recording").click()
+    live.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(1500)
+    live.get_by_role("button", name="Stop", exact=True).click()
+    live.get_by_text("s recorded").wait_for(timeout=SLOW)
+    live.get_by_text("Predict and explain").click()
+    explorer.locator(".title").filter(has_text="garden 2").first.wait_for(timeout=SLOW)
+    live.scroll_into_view_if_needed()
+    page.screenshot(path=notebook.parent / "lab.png")
+    assert "Traceback" not in page.inner_text(".jp-Notebook")
