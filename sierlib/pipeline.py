@@ -34,6 +34,12 @@ NEEDS: dict[str, tuple[str, ...]] = {
 #: Notebooks that show recorded values; those that need them follow.
 _SHOWS_RECORDED = ("03-ablation",)
 
+#: What stands at the end of every notebook's page.
+_DOWNLOADS = (
+    "---\n\nThe button at the top of this page downloads the notebook as it was executed; "
+    "{{download}}`this is the notebook without outputs <../bare/{name}.ipynb>`, to run yourself."
+)
+
 _PAGES = ("_config.yml", "_toc.yml", "book")
 
 
@@ -236,12 +242,14 @@ def stage(run: Run) -> Path:
         else:
             shutil.copy2(source, place / name)
     (place / "notebooks").mkdir()
+    shutil.copytree(ROOT / "notebooks", place / "bare", ignore=shutil.ignore_patterns("[!0-9]*"))
     for name in NEEDS:
         notebook = nbformat.read(executed(run, name), as_version=4)
         for cell in notebook.cells:
             # The default settings are hidden: the cell after them shows the run's own.
             if "parameters" in cell.metadata.get("tags", []):
                 cell.metadata["tags"] = [*cell.metadata["tags"], "remove-cell"]
+        notebook.cells.append(nbformat.v4.new_markdown_cell(_DOWNLOADS.format(name=name)))
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")

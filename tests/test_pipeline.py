@@ -201,10 +201,12 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
     found = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
     assert found == {
         "_config.yml", "_toc.yml", "book/index.md", "book/results/01-first.json", "book/results/02-second.json",
-        "notebooks/01-first.ipynb", "notebooks/02-second.ipynb",
+        "notebooks/01-first.ipynb", "notebooks/02-second.ipynb", "bare/01-first.ipynb", "bare/02-second.ipynb",
     }  # fmt: skip
     staged = nbformat.read(place / "notebooks" / "02-second.ipynb", as_version=4)
-    assert "ran with smoke 5" in str(staged.cells[-1].outputs)
+    assert "ran with smoke 5" in str(staged.cells[-2].outputs)
+    assert "../bare/02-second.ipynb" in staged.cells[-1].source
+    assert (place / "bare" / "02-second.ipynb").read_bytes() == (root / "notebooks" / "02-second.ipynb").read_bytes()
     _notebook(root, "02-second", "y = 2", RECORD.format(name="02-second"))
     with pytest.raises(BuildFailed, match="out of date: 02-second; run `sier run 02-second`"):
         pipeline.stage(executed)

@@ -130,6 +130,16 @@ def test_the_ledger_has_a_row_for_every_claim_with_a_verdict(pages: dict[str, st
     assert page.count("not testable here") > 5
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_notebook_can_be_taken_home_bare_and_executed(name: str, pages: dict[str, str], index: Path) -> None:
+    page = index.parent / "notebooks" / f"{name}.html"
+    links = re.findall(r'href="([^"]+\.ipynb)"', pages[f"notebooks/{name}.html"])
+    copies = [(page.parent / link).read_bytes() for link in links if "://" not in link]
+    outputs = [sum(len(cell.get("outputs", ())) for cell in nbformat.reads(copy, 4).cells) for copy in copies]
+    assert (pipeline.ROOT / "notebooks" / f"{name}.ipynb").read_bytes() in copies
+    assert min(outputs) == 0 < max(outputs)
+
+
 def test_pages_load_nothing_from_elsewhere(pages: dict[str, str], index: Path) -> None:
     for name, page in pages.items():
         loaded = _Loaded()
