@@ -291,7 +291,8 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
         f"<style>{output} {{ background: none; padding: 0; overflow: visible; }}</style>\n"
         f'<div id="{dom_id}" data-mount><noscript>The explorer needs JavaScript.</noscript></div>\n'
         f"{_json_block(state, dom_id)}{blocks}"
-        f'<script type="module">\n{module}\nmountBlocks(document.querySelector("div#{dom_id}[data-mount]"), {css});\n</script>\n'
+        f'<script type="module">\n{module}\n'
+        f'mountBlocks(document.querySelector("div#{dom_id}[data-mount]"), {css});\n</script>\n'
     )
 
 
