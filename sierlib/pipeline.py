@@ -36,8 +36,8 @@ _SHOWS_RECORDED = ("03-ablation",)
 
 #: What stands at the end of every notebook's page.
 _DOWNLOADS = (
-    "---\n\nThe button at the top of this page downloads the notebook as it was executed; "
-    "{{download}}`this is the notebook without outputs <../bare/{name}.ipynb>`, to run yourself."
+    ":::{{container}} noprint\nThe button at the top of this page downloads the notebook as it was executed; "
+    "{{download}}`this is the notebook without outputs <../bare/{name}.ipynb>`, to run yourself.\n:::"
 )
 
 _PAGES = ("_config.yml", "_toc.yml", "book")
@@ -374,7 +374,10 @@ def pdf(run: Run, output: Path = ROOT) -> Path:
     pages, target = run.folder / "print", output / "_build" / "book.pdf"
     shutil.rmtree(pages, ignore_errors=True)
     _jupyter_book(run, stage(run), pages, "--builder", "custom", "--custom-builder", "singlehtml")
-    (whole,) = (pages / "_build").glob("*/book/index.html")
+    # Sphinx writes links as if the page stood above the first page's folder.
+    (written,) = (pages / "_build").glob("*/book/index.html")
+    whole = written.parents[1] / "index.html"
+    whole.write_text(written.read_text(encoding="utf-8").replace('href="book/index.html#', 'href="#'), encoding="utf-8")
     target.parent.mkdir(parents=True, exist_ok=True)
     command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
     command += ["--virtual-time-budget=60000", f"--print-to-pdf={target}", whole.as_uri()]

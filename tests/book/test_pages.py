@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from sierlib import pipeline
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 if CHROMIUM is None:
     pytest.skip("no chromium: pages are not tested in a browser", allow_module_level=True)
@@ -120,3 +122,11 @@ def test_the_search_finds_a_word_of_the_book(page: Any, index: Path) -> None:
     page.wait_for_selector("#search-results li", timeout=10_000)
     assert "Training" in page.inner_text("#search-results") or "paper" in page.inner_text("#search-results").lower()
     assert page.asked == []
+
+
+def test_the_whole_book_can_be_printed(run: Any, index: Path, place: Path) -> None:
+    printed = pipeline.pdf(run, place).read_bytes()
+    assert printed.startswith(b"%PDF")
+    pages, pictures = (len(re.findall(kind, printed)) for kind in (rb"/Type /Page\b", rb"/Subtype /Image\b"))
+    assert pages > 40 and pictures > 20  # not a page that lost its pictures
+    assert index.is_file()  # the web pages are still there
