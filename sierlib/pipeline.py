@@ -246,9 +246,10 @@ def stage(run: Run) -> Path:
     for name in NEEDS:
         notebook = nbformat.read(executed(run, name), as_version=4)
         for cell in notebook.cells:
-            # The default settings are hidden: the cell after them shows the run's own.
-            if "parameters" in cell.metadata.get("tags", []):
-                cell.metadata["tags"] = [*cell.metadata["tags"], "remove-cell"]
+            # The default settings are left out: the cell after them has the run's own, folded away.
+            for kind, seen in (("parameters", "remove-cell"), ("injected-parameters", "hide-input")):
+                if kind in cell.metadata.get("tags", []):
+                    cell.metadata["tags"] = [*cell.metadata["tags"], seen]
         notebook.cells.append(nbformat.v4.new_markdown_cell(_DOWNLOADS.format(name=name)))
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
