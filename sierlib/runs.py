@@ -177,7 +177,22 @@ class Run:
             "lock": _lock(),
             "versions": {name: version(name) for name in ("tensorflow", "keras", "librosa", "hibari-tts", "shap")},
             "machine": machine(),
+            **self._computing(),
             "recorded": False,
+        }
+
+    def _computing(self) -> dict[str, Any]:
+        """Say what decides how networks' sums are rounded, besides the machine; None where TensorFlow is not in use."""
+        if "tensorflow" not in sys.modules:
+            return dict.fromkeys(("precision", "gpu", "workers"))
+        import tensorflow as tf
+
+        from sierlib import training  # which imports this module, and TensorFlow
+
+        return {
+            "precision": training.precision(self.profile),
+            "gpu": bool(tf.config.list_physical_devices("GPU")),
+            "workers": training.workers(),  # they share the processor's threads
         }
 
     def record(self, notebook: str, **results: Any) -> dict[str, Any]:

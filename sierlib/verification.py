@@ -2,25 +2,40 @@
 
 On the machine that recorded, with the same precision, everything has to be equal: labels, splits and every number. On
 another one sums are rounded in another order and networks end up elsewhere; there a number has to lie within the
-interval that was recorded with it, and numbers without one are not compared.
+interval that was recorded with it, what no rounding can change has to be equal, and nothing else is compared.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sierlib import runs
+from sierlib.runs import Run
 
 #: What differs from run to run and says nothing of the results: times, memory, places and what was recorded elsewhere.
-VOLATILE = frozenset(
-    ("provenance", "stand_in", "seconds", "seconds_per_epoch", "date", "origin", "megabytes", "device", "recorded")
-)
+#: Holm's correction (``p_holm``) is over the recorded comparisons too; the ``p`` that it corrects is compared.
+VOLATILE = frozenset((
+    "provenance", "stand_in", "seconds", "seconds_per_epoch", "date", "origin", "megabytes", "device", "recorded",
+    "p_holm",
+))  # fmt: skip
 #: Where an interval stands for a number beside it: key of the interval, by key of the number.
 INTERVALS = {"accuracy": "accuracy_interval", "difference": "interval"}
+#: The ends of an interval that are columns of their own; they follow the number that they belong to.
+ENDS = (("low", "high"), ("from", "to"))
+#: Tables whose rows depend on what was predicted, so that elsewhere no row need have its like.
+PREDICTED = frozenset(("bins", "modalities"))
+#: Paths of what is the same on every machine: sizes of corpora and networks, specifications, and that values add up.
+SETTLED = re.compile(
+    r"summary\.(rows|quarantined)|teachers\.\w+\.n|(.+\.)?parameters|spec\..+|gaps\.owen\.\d+|samples|depth"
+)
+#: What decides how numbers are rounded. The later ones are not known of older recorded files, and then pass for equal.
+FINGERPRINT = ("machine", "versions", "python")
+COMPUTING = ("precision", "gpu", "workers")
 #: Relative difference that counts as equal on the recording machine: what printing to JSON and back may cost.
 TOLERANCE = 1e-9
 
@@ -44,9 +59,10 @@ class Report:
     exact: bool = True
 
 
-def fingerprint(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what decides how numbers are rounded: processor, its features, cores, system and versions."""
-    return {key: provenance.get(key) for key in ("machine", "versions", "python")}
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell from the provenance of two results whether they were rounded alike: same machine, versions and precision."""
+    known = [key for key in COMPUTING if None not in (one.get(key), other.get(key))]
+    return all(one.get(key) == other.get(key) for key in (*FINGERPRINT, *known))
 
 
 def compare(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
@@ -57,10 +73,10 @@ def compare(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
     Report
         With `exact` when both were made on the same kind of machine with the same versions.
     """
-    same = fingerprint(recorded["provenance"]) == fingerprint(found["provenance"])
+    same = alike(recorded["provenance"], found["provenance"])
     report = Report(exact=same)
     for path, old, new in _pairs(recorded, found, ""):
-        if same:
+        if same or SETTLED.fullmatch(path):
             report.compared += 1
             if not _equal(old, new):
                 report.differences.append(f"{path}: recorded {_short(old)}, now {_short(new)}")
@@ -72,36 +88,78 @@ def compare(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> Report:
     return report
 
 
-def against_recorded(results: Path, recorded: Path) -> dict[str, Report]:
-    """Compare every recorded notebook with the results of a run.
+def _notebooks(recorded: Path) -> list[Path]:
+    files = sorted(recorded.glob("[0-9]*.json"))
+    if not files:
+        raise FileNotFoundError(f"{recorded} holds no recorded results: `sier record` writes them after a run")
+    return files
+
+
+def refuse_others(recorded: Path, asked: Mapping[str, Any]) -> None:
+    """Stop before any work when a run with other settings is to be compared.
 
     Parameters
     ----------
-    results
-        The run's ``results`` folder.
     recorded
         ``book/recorded/<profile>``.
+    asked
+        The run's settings, by their names in the provenance: ``data``, ``ser``, ``ier``, ``seed``.
+
+    Raises
+    ------
+    FileNotFoundError
+        When nothing was recorded.
+    ValueError
+        Naming what was recorded and what was asked.
+    """
+    for path in _notebooks(recorded):
+        made = runs.read_json(path)["provenance"]
+        if other := [name for name in asked if made.get(name, asked[name]) != asked[name]]:
+            was, wanted = (", ".join(f"{name} {told[name]}" for name in other) for told in (made, asked))
+            raise ValueError(f"{path} was recorded with {was}, and {wanted} was asked for: there is nothing to compare")
+
+
+def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
+    """Compare all that was recorded with what a run gave: notebooks, networks and the primary comparisons.
+
+    Parameters
+    ----------
+    run
+        With every notebook executed.
+    recorded
+        ``book/recorded/<profile>``.
+
+    Returns
+    -------
+    dict
+        By name of the file without its suffix, such as ``04-results`` or ``models/fused``.
 
     Raises
     ------
     FileNotFoundError
         When nothing was recorded, or the run lacks a notebook that was.
     """
-    files = sorted(recorded.glob("[0-9]*.json"))
-    if not files:
-        raise FileNotFoundError(f"{recorded} holds no recorded results: `sier record` writes them after a run")
     reports = {}
-    for path in files:
-        found = runs.read_json(results / path.name)
+    for path in _notebooks(recorded):
+        place = run.folder / "results" / path.name
+        found = runs.read_json(place)
         if found is None:
-            raise FileNotFoundError(f"{results / path.name} is missing: the run did not execute {path.stem}")
+            raise FileNotFoundError(f"{place} is missing: the run did not execute {path.stem}")
         reports[path.stem] = compare(runs.read_json(path), found)
+    for path in sorted((recorded / "models").glob("*.json")):
+        found = runs.read_json(run.folder / "models" / path.name)
+        missing = Report(["the run has not trained this network"], 1)
+        reports[f"models/{path.stem}"] = compare(runs.read_json(path), found) if found else missing
+    if made := runs.read_json(recorded / "comparisons.json"):
+        from sierlib import comparisons  # TensorFlow is not needed before
+
+        found = {"provenance": run.provenance(), "comparisons": comparisons.own(run)}
+        reports["comparisons"] = compare(made, found)
     return reports
 
 
 def _equal(old: Any, new: Any) -> bool:
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (old, new))
-    if numbers:
+    if _number(old) and _number(new):
         return math.isclose(old, new, rel_tol=TOLERANCE, abs_tol=TOLERANCE) or (math.isnan(old) and math.isnan(new))
     return bool(old == new)
 
@@ -111,37 +169,70 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _pairs(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    """Walk through two nested values side by side; what one side lacks is None there."""
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(entry: Any) -> bool:
+    """Tell whether an entry was shown by a run that did not make it, but stands in from a recorded one."""
+    return isinstance(entry, Mapping) and str(entry.get("origin")).startswith("recorded")  # tables say from where
+
+
+def _beside(old: Any, new: Any) -> list[tuple[Any, Any, Any]] | None:
+    """Return key, recorded and found of what two nested values hold, None where one side lacks it.
+
+    It is None for values that hold nothing, or lists of different lengths. Recorded stand-ins are left out: there are
+    more of them with every larger run that is recorded.
+    """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
-        if "recorded" in (old.get("origin"), new.get("origin")):  # shown by the run, not made by it
-            return
         if old.get("measure") == "seconds":  # a row of a table of measures
-            return
-        for key in [*old, *(key for key in new if key not in old)]:
-            if key not in VOLATILE:
-                yield from _pairs(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (left, right) in enumerate(zip(old, new, strict=True)):
-            yield from _pairs(left, right, f"{path}.{index}")
-    else:
+            return []
+        both = []
+        for key in (key for key in dict.fromkeys((*old, *new)) if key not in VOLATILE):
+            # An entry that was made and is only shown now is missing now.
+            left, right = (None if _shown(side.get(key)) else side.get(key) for side in (old, new))
+            if not (left is None and right is None):
+                both.append((key, left, right))
+        return both
+    if isinstance(old, list) and isinstance(new, list):
+        lefts = [(index, entry) for index, entry in enumerate(old) if not _shown(entry)]
+        rights = [entry for entry in new if not _shown(entry)]
+        if len(lefts) == len(rights):
+            return [(index, left, right) for (index, left), right in zip(lefts, rights, strict=True)]
+    return None
+
+
+def _pairs(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Walk through two nested values side by side."""
+    inner = _beside(old, new)
+    if inner is None:
         yield path, old, new
+    for key, left, right in inner or ():
+        yield from _pairs(left, right, f"{path}.{key}" if path else str(key))
+
+
+def _with_interval(row: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
+    """Find the numbers of a row that have an interval: key, low, high."""
+    found = [(name, *row[key]) for name, key in INTERVALS.items() if name in row and isinstance(row.get(key), list)]
+    for low, high in ENDS:
+        if _number(row.get(low)) and _number(row.get(high)):
+            before = list(row)[: list(row).index(low)]
+            inside = [name for name in before if _number(row[name]) and row[low] <= row[name] <= row[high]]
+            found += [(name, row[low], row[high]) for name in inside[-1:]]
+    # Where nothing varied the interval is a point, which says nothing of another machine.
+    yield from (entry for entry in found if entry[1] < entry[2])
 
 
 def _intervals(old: Any, new: Any, path: str) -> Iterator[tuple[str, float, float, Any]]:
     """Find the recorded numbers that have an interval, and what is now in their place."""
-    if isinstance(old, Mapping):
-        other = new if isinstance(new, Mapping) else {}
-        if "recorded" in (old.get("origin"), other.get("origin")):
-            return
-        for number, interval in INTERVALS.items():
-            # Where nothing varied the interval is a point, which says nothing of another machine.
-            if number in old and isinstance(old.get(interval), list) and old[interval][0] < old[interval][1]:
-                yield f"{path}.{number}", *old[interval], other.get(number)
-        for key, value in old.items():
-            if key not in VOLATILE:
-                yield from _intervals(value, other.get(key), f"{path}.{key}" if path else str(key))
-    elif isinstance(old, list):
-        others = new if isinstance(new, list) and len(new) == len(old) else [None] * len(old)
-        for index, (left, right) in enumerate(zip(old, others, strict=True)):
-            yield from _intervals(left, right, f"{path}.{index}")
+    inner = _beside(old, new)
+    if inner is None and isinstance(old, Mapping):  # nothing is in its place
+        inner = _beside(old, {})
+    elif inner is None and isinstance(old, list):  # nor are there as many
+        inner = [(index, entry, None) for index, entry in enumerate(old) if not _shown(entry)]
+    if inner and isinstance(old, Mapping):
+        for name, low, high in _with_interval(old):
+            yield f"{path}.{name}", low, high, new.get(name) if isinstance(new, Mapping) else None
+    for key, left, right in inner or ():
+        if key not in PREDICTED:
+            yield from _intervals(left, right, f"{path}.{key}" if path else str(key))

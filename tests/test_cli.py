@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sierlib import cli, labelling, pipeline, settings
+from sierlib import cli, labelling, pipeline, runs, settings
 from sierlib.pipeline import BuildFailed, NotebookFailed
 from sierlib.runs import Run
 
@@ -82,7 +83,7 @@ def test_dataset_prints_its_summary_as_json(
         cli.main(["dataset", "--profile", "smoke", "--data", f"pairs:{path}", "--run-dir", str(tmp_path / "run")]) == 0
     )
     counts = json.loads(capsys.readouterr().out)
-    assert (counts["rows"], counts["usable"], counts["quarantined"], counts["discarded"]) == (29, 28, 1, 0)
+    assert (counts["rows"], counts["usable"], counts["quarantined"], counts["discarded"]) == (43, 42, 1, 0)
     assert (tmp_path / "run" / "dataset" / "manifest.csv").is_file()
 
 
@@ -124,6 +125,38 @@ def test_verify_passes_twice_and_fails_when_a_recorded_number_is_altered(
     assert cli.main(["verify", "--profile", "smoke"]) == 1
     said = capsys.readouterr().out
     assert "scores.accuracy: recorded 0.75" in said and "1 values differ" in said
+
+
+def test_verify_says_what_cannot_be_compared_on_another_machine(
+    verified: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = json.loads(verified.read_text())
+    recorded["provenance"]["machine"]["processor"] = "another"
+    runs.write_json(verified, recorded)
+    assert cli.main(["verify", "--profile", "smoke"]) == 0
+    said = capsys.readouterr().out
+    assert "04-results: 1 of 1 values within recorded intervals" in said and "all as recorded;" in said
+    runs.write_json(verified.with_name("models") / "fused.json", {"provenance": recorded["provenance"], "test": {}})
+    assert cli.main(["verify", "--profile", "smoke"]) == 1
+    assert "models/fused: 0 of 1" in capsys.readouterr().out
+    shutil.rmtree(verified.with_name("models"))
+    recorded["scores"]["accuracy_interval"] = [0.75, 0.75]
+    runs.write_json(verified, recorded)
+    assert cli.main(["verify", "--profile", "smoke"]) == 1  # nothing at all
+    said = capsys.readouterr().out
+    assert "04-results: nothing in it can be compared on another machine" in said
+    assert "but not compared: 04-results" in said
+
+
+@pytest.mark.parametrize(("option", "value"), [("--seed", "1"), ("--data", "pairs:{}"), ("--ser", "tweets:{}")])
+def test_verify_refuses_other_settings_than_were_recorded(
+    option: str, value: str, verified: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: pytest.fail("a folder was made"))
+    assert cli.main(["verify", "--profile", "smoke", option, value.format(verified)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1
+    assert f"was recorded with {option[2:]} {'0' if option == '--seed' else 'synthetic'}, and" in captured.err
 
 
 def test_verify_without_anything_recorded_says_what_to_do_before_any_work(

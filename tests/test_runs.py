@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +149,23 @@ def test_results_carry_what_made_them(tmp_path: Path) -> None:
     )  # fmt: skip
     assert made["versions"]["keras"].startswith("3.") and made["machine"]["cores"] == os.cpu_count()
     assert 50 < made["peak_memory_mb"] < 100_000 and made["seconds"] >= 0 and made["source"] == runs.source_key([""])
+
+
+def test_provenance_says_what_networks_are_computed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow  # noqa: F401
+
+    monkeypatch.setenv("SIER_WORKERS", "3")
+    made = _open(tmp_path).provenance()
+    assert made["precision"] in ("float32", "mixed_bfloat16") and made["gpu"] in (True, False) and made["workers"] == 3
+
+
+def test_provenance_does_not_import_tensorflow(tmp_path: Path) -> None:
+    script = (
+        "import sys; from sierlib.runs import Run; made = Run.open('smoke', run_dir=sys.argv[1]).provenance(); "
+        "print(made['precision'], made['gpu'], made['workers'], 'tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["None", "None", "None", "False"]
 
 
 def test_missing_results_name_the_notebook_to_run(tmp_path: Path) -> None:

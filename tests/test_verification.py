@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sierlib import runs, verification
+from sierlib import comparisons, runs, verification
+from sierlib.runs import Run
 
 MACHINE = {"processor": "a", "cores": 2, "features": ["avx2"], "system": "Linux x86_64"}
 RESULT = {
@@ -86,17 +87,152 @@ def test_an_interval_without_width_says_nothing_of_another_machine() -> None:
     assert not verification.compare(old, _changed(["scores", "fused", "accuracy"], 0.71, elsewhere=True)).differences
 
 
+ROWS = {
+    "noise": {"n": 9, "accuracy": 0.8, "low": 0.7, "high": 0.9},
+    "exchanged": {"accuracy": 0.3, "difference": 0.2, "low": 0.1, "high": 0.31},  # the interval of the nearest number
+    "blanked": {"accuracy": 0.5, "low": 0.4, "high": 0.6, "difference": -0.2, "from": -0.3, "to": -0.1},
+    "recovery": {"n": 9, "winner": 0.5, "low": 0.4, "high": 0.6, "loser": 0.1},
+    "faithfulness": [{"measure": "deletion", "mean": 0.5, "low": 0.4, "high": 0.6},
+                     {"measure": "seconds", "mean": 0.5, "low": 0.4, "high": 0.6}],
+    "undefined": {"mean": float("nan"), "low": float("nan"), "high": float("nan")},
+    "calibration": {"bins": [{"accuracy": 0.5, "low": 0.4, "high": 0.6}]},
+    "modalities": [{"share": 0.5, "low": 0.4, "high": 0.6}],
+}  # fmt: skip
+LIMITED = [["noise", "accuracy"], ["exchanged", "difference"], ["blanked", "accuracy"], ["blanked", "difference"],
+           ["recovery", "winner"], ["faithfulness", 0, "mean"]]  # fmt: skip
+
+
+def _elsewhere(results: dict[str, Any]) -> dict[str, Any]:
+    return results | {"provenance": RESULT["provenance"] | {"machine": MACHINE | {"processor": "b"}}}
+
+
+@pytest.mark.parametrize("path", LIMITED)
+def test_on_another_machine_low_and_high_limit_the_number_before_them(path: list[Any]) -> None:
+    old = {"provenance": RESULT["provenance"], **ROWS}
+    new = _elsewhere(copy.deepcopy(ROWS))
+    assert verification.compare(old, new).compared == len(LIMITED)
+    assert not verification.compare(old, new).differences
+    place: Any = new
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = 2.0
+    (line,) = verification.compare(old, new).differences
+    assert line.startswith(".".join(map(str, path)) + ": recorded interval [")
+
+
+def test_on_another_machine_tables_of_what_was_predicted_may_have_other_rows() -> None:
+    old = {"provenance": RESULT["provenance"], **ROWS}
+    assert not verification.compare(old, _elsewhere(ROWS | {"calibration": {"bins": []}, "modalities": []})).differences
+    assert len(verification.compare(old, _elsewhere(ROWS | {"faithfulness": []})).differences) == 1
+
+
+def test_what_no_rounding_changes_has_to_be_equal_on_every_machine() -> None:
+    settled = {"summary": {"rows": 9, "usable": 8}, "teachers": {"ser": {"n": 4}}, "parameters": 7, "samples": 3,
+               "models": {"fused": {"parameters": 5}}, "gaps": {"owen": [0.0], "published": [0.3]}}  # fmt: skip
+    old = {"provenance": RESULT["provenance"], **settled}
+    assert verification.compare(old, _elsewhere(settled)).compared == 6
+    moved = {"gaps": {"owen": [1e-17], "published": [0.4]}, "summary": {"rows": 9, "usable": 7}}
+    assert not verification.compare(old, _elsewhere(settled | moved)).differences
+    changed = settled | {"parameters": 8, "summary": {"rows": 10, "usable": 8}}
+    lines = verification.compare(old, _elsewhere(changed)).differences
+    assert [line.split(":")[0] for line in lines] == ["summary.rows", "parameters"]
+
+
+def test_a_precision_that_is_not_known_passes_for_the_same() -> None:
+    new = copy.deepcopy(RESULT)
+    new["provenance"] |= {"precision": "float32", "gpu": False, "workers": 2}
+    assert verification.compare(RESULT, new).exact
+    for key, value in (("precision", "mixed_bfloat16"), ("gpu", True), ("workers", 1)):
+        other = new | {"provenance": new["provenance"] | {key: value}}
+        assert not verification.compare(new, other).exact
+        assert verification.compare(new, new | {"provenance": new["provenance"] | {key: None}}).exact
+
+
+def test_recorded_stand_ins_may_come_and_go() -> None:
+    shown = {"name": "addition", "difference": 0.3, "interval": [0.2, 0.4], "origin": "recorded"}
+    less, more = copy.deepcopy(RESULT), copy.deepcopy(RESULT)
+    less["comparisons"].pop()
+    more["comparisons"].insert(0, shown)
+    less["studies"], more["studies"] = {}, {"addition": shown}
+    for old, new in ((less, more), (more, less)):
+        assert not verification.compare(old, new).differences
+        assert not verification.compare(old, _elsewhere(new)).differences
+        assert verification.compare(old, _elsewhere(new)).compared == 2
+    altered = copy.deepcopy(more)
+    altered["comparisons"][1]["difference"] = 0.11
+    assert len(verification.compare(less, altered).differences) == 1
+
+
+def test_what_was_made_and_is_only_shown_now_is_found() -> None:
+    shown = copy.deepcopy(RESULT)
+    shown["comparisons"][0]["origin"] = "recorded"
+    assert len(verification.compare(RESULT, shown).differences) == 1
+    old, new = ({**RESULT, "studies": {"ser": {"n": 1, "origin": origin}}} for origin in ("this run", "recorded"))
+    assert [line.split(":")[0] for line in verification.compare(old, new).differences] == ["studies.ser"]
+
+
+def test_holms_correction_depends_on_what_is_recorded_and_is_not_compared() -> None:
+    old, new = ({**RESULT, "comparisons": [{"p": 0.01, "p_holm": p}]} for p in (0.02, 0.05))
+    assert not verification.compare(old, new).differences
+
+
 def test_on_another_machine_labels_may_differ() -> None:
     assert not verification.compare(RESULT, _changed(["manifest", "labels"], "3210", elsewhere=True)).differences
 
 
 def test_every_recorded_notebook_has_to_be_there(tmp_path: Path) -> None:
-    recorded, results = tmp_path / "recorded", tmp_path / "results"
+    recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
     with pytest.raises(FileNotFoundError, match="sier record"):
-        verification.against_recorded(results, recorded)
+        verification.against_recorded(run, recorded)
     runs.write_json(recorded / "04-results.json", RESULT)
     with pytest.raises(FileNotFoundError, match="did not execute 04-results"):
-        verification.against_recorded(results, recorded)
-    runs.write_json(results / "04-results.json", _changed(["scores", "fused", "n"], 101))
-    reports = verification.against_recorded(results, recorded)
+        verification.against_recorded(run, recorded)
+    runs.write_json(run.folder / "results" / "04-results.json", _changed(["scores", "fused", "n"], 101))
+    reports = verification.against_recorded(run, recorded)
     assert [line.split(":")[0] for line in reports["04-results"].differences] == ["scores.fused.n"]
+
+
+def test_recorded_networks_and_comparisons_are_compared_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
+    network = {"provenance": RESULT["provenance"], "test": {"accuracy": 0.5}, "seconds": 3.0}
+    made = {"name": "fused-ser", "difference": 0.1}
+    monkeypatch.setattr(comparisons, "own", lambda _: [made])
+    for folder in (recorded, run.folder / "results"):
+        runs.write_json(folder / "04-results.json", RESULT)
+    for folder in (recorded, run.folder):
+        runs.write_json(folder / "models" / "fused.json", network)
+    runs.write_json(recorded / "comparisons.json", {"provenance": run.provenance(), "comparisons": [made]})
+    reports = verification.against_recorded(run, recorded)
+    assert list(reports) == ["04-results", "models/fused", "comparisons"]
+    assert all(report.exact and report.compared and not report.differences for report in reports.values())
+    runs.write_json(recorded / "models" / "fused.json", network | {"test": {"accuracy": 0.51}})
+    runs.write_json(recorded / "models" / "ser.json", network)
+    altered = {"provenance": run.provenance(), "comparisons": [made | {"difference": 0.2}]}
+    runs.write_json(recorded / "comparisons.json", altered)
+    found = verification.against_recorded(run, recorded)
+    assert {name: report.differences for name, report in found.items() if report.differences} == {
+        "models/fused": ["test.accuracy: recorded 0.51, now 0.5"],
+        "models/ser": ["the run has not trained this network"],
+        "comparisons": ["comparisons.0.difference: recorded 0.2, now 0.1"],
+    }
+
+
+def test_what_was_recorded_with_other_settings_is_not_compared(tmp_path: Path) -> None:
+    asked = {"data": "synthetic", "seed": 0}
+    runs.write_json(tmp_path / "04-results.json", {"provenance": {"profile": "smoke", **asked}})
+    verification.refuse_others(tmp_path, asked)
+    with pytest.raises(
+        ValueError, match="was recorded with data synthetic, seed 0, and data pairs:x, seed 1 was asked"
+    ):
+        verification.refuse_others(tmp_path, {"data": "pairs:x", "seed": 1})
+
+
+@pytest.mark.parametrize("profile", ["smoke", "quick"])
+def test_something_of_every_recorded_notebook_can_be_compared_on_another_machine(profile: str) -> None:
+    files = sorted((runs.PACKAGE.parent / "book" / "recorded" / profile).rglob("*.json"))
+    assert len(files) > 7
+    for path in files:
+        old = runs.read_json(path)
+        machine = old["provenance"]["machine"] | {"processor": "another"}
+        report = verification.compare(old, old | {"provenance": old["provenance"] | {"machine": machine}})
+        assert not report.exact and report.compared and not report.differences, path
