@@ -2,9 +2,11 @@
 
 Against (a) one `predict` per coalition, as the group's published code runs it; (b) `shap.PartitionExplainer` at the
 same number of evaluations on one modality, with its default batch and again with a tuned batch and a compiled
-function; (c) the floor: the bare batched forward passes of the distinct masked branch inputs, without masks made,
-heads, or sums. The models have random weights: time does not depend on them. Repeats are interleaved, so that what
-else the machine does falls on all of them; a ratio is taken within each repeat and given as median (least to most).
+function; (c) the floor: the bare batched forward passes of the distinct masked inputs that the explanation really
+scored, counted by modality, without masks made, heads, or sums. The evaluations that shap really made are counted too,
+and a ratio to it is one of seconds per evaluation. The models have random weights: time does not depend on them.
+Repeats are interleaved, so that what else the machine does falls on all of them; a ratio is taken within each repeat
+and given as median (least to most).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -24,12 +26,27 @@ import numpy as np
 import shap
 import tensorflow as tf
 
+from sierlib import shapley
+from sierlib.evaluation import ValueFunction
 from sierlib.networks import parallel_net
 from sierlib.settings import PROFILES, SIZE
 from sierlib.shapley import explain
 
 DEPTH = 6
 BATCH = 64
+EXACT_DEPTH = 3  # where float32 and bfloat16 are compared: without a budget, so that both divide the same regions
+
+
+class Effort(NamedTuple):
+    """How much is done at one width of the network."""
+
+    width: float
+    evals: int
+    repeats: int
+
+
+#: By default; the wide one takes most of the time, and is timed less often.
+EFFORTS = (Effort(0.125, 500, 3), Effort(1.0, 200, 2))
 
 
 def sample() -> tuple[np.ndarray, np.ndarray]:
@@ -51,12 +68,34 @@ def predict_each(model: keras.Model, masks: int, seconds_allowed: float) -> floa
     return (time.perf_counter() - start) / done * masks
 
 
-def partition_explainer(model: keras.Model, evals: int, batch: int | str, compiled: bool) -> Callable[[], Any]:
-    """Return a call of shap's explainer of the image, the speech staying as it is."""
+def counted(call: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
+    """Return an explanation and, by modality, how many distinct masked inputs were scored for it."""
+    made: list[ValueFunction] = []
+
+    class Remembered(ValueFunction):
+        def __init__(self, *given: Any, **options: Any) -> None:
+            super().__init__(*given, **options)
+            made.append(self)
+
+    shapley.ValueFunction = Remembered  # type: ignore[misc]
+    try:
+        found = call()
+    finally:
+        shapley.ValueFunction = ValueFunction  # type: ignore[misc]
+    (f,) = made
+    # A modality that is not explained was run once, as it is.
+    return found, {m: sum(modality == m for modality, _ in f.known) or 1 for m in f.sides}
+
+
+def partition_explainer(
+    model: keras.Model, evals: int, batch: int | str, compiled: bool, made: list[int]
+) -> Callable[[], Any]:
+    """Return a call of shap's explainer of the image, the speech staying as it is; `made` is told of evaluations."""
     speech, image = sample()
     run = tf.function(model, reduce_retracing=True) if compiled else None
 
     def score(images: np.ndarray) -> np.ndarray:
+        made.append(len(images))
         inputs = {"speech": np.repeat(speech[None], len(images), 0), "image": np.asarray(images, "float32")}
         return np.asarray(run(inputs) if run else model.predict(inputs, verbose=0))
 
@@ -101,33 +140,52 @@ def ratios(values: list[float], others: list[float]) -> str:
     return spread([value / other for value, other in zip(values, others, strict=True)])
 
 
-def compare(width: float, evals: int, repeats: int, precision: str | None, predict_seconds: float) -> None:
+def largest_change(exact: Any, rough: Any) -> float:
+    """Return the largest difference between two explanations' values of any region of any level."""
+    return max(
+        abs(a.value - b.value)
+        for level, other in zip(exact.levels, rough.levels, strict=True)
+        for a, b in zip(level, other, strict=True)
+    )
+
+
+def compare(effort: Effort, precision: str | None, predict_seconds: float) -> None:
     """Print the table for one width."""
+    width, evals, repeats = effort
     filters = PROFILES["paper" if width == 1.0 else "quick"].n1_filters
     model = parallel_net(replace(PROFILES["quick"], name=f"width {width:g}", width=width, n1_filters=filters))
     speech, image = sample()
 
-    def ours(modality: str | None, precision: str | None = None) -> Any:
-        return explain(model, speech, image, target=0, depth=DEPTH, max_evals=evals, modality=modality,
-                       precision=precision)  # fmt: skip
+    def ours(modality: str | None, precision: str | None = None, **options: Any) -> Any:
+        options = {"depth": DEPTH, "max_evals": evals, "modality": modality, "precision": precision, **options}
+        return explain(model, speech, image, target=0, **options)
 
-    first = seconds(lambda: ours(None))
-    n_image, n_both = ours("image").n_evals, ours(None).n_evals
-    # One modality: a coalition is one masked image. Both: a masked input is scored with the other absent and whole.
-    masked_both = {"speech": 2 + (n_both - 4) // 4, "image": 2 + (n_both - 4) // 4}
+    start = time.perf_counter()
+    both, masked_both = counted(lambda: ours(None))
+    first = time.perf_counter() - start
+    alone, masked_alone = counted(lambda: ours("image"))
+    masked, n_image = {"image": masked_alone, "both": masked_both}, alone.n_evals
+    tuned: dict[str, tuple[int | str, bool]] = {
+        "default batch": ("auto", False),
+        f"batch {BATCH}, compiled": (BATCH, True),
+    }
+    counts: dict[str, list[int]] = {how: [] for how in tuned}
     calls: dict[str, Callable[[], Any]] = {
         "explain, image": lambda: ours("image"),
         "explain, both": lambda: ours(None),
-        "(b) PartitionExplainer, default batch": partition_explainer(model, n_image, "auto", compiled=False),
-        f"(b) PartitionExplainer, batch {BATCH}, compiled": partition_explainer(model, n_image, BATCH, compiled=True),
-        "(c) floor, image": floor(model, {"image": n_image, "speech": 1}),
-        "(c) floor, both": floor(model, masked_both),
+        **{
+            f"(b) PartitionExplainer, {how}": partition_explainer(model, n_image, *tuned[how], made)
+            for how, made in counts.items()
+        },
+        **{f"(c) floor, {what}": floor(model, inputs) for what, inputs in masked.items()},
     }
     if precision:
         calls[f"explain, image, {precision}"] = lambda: ours("image", precision)
         calls[f"explain, both, {precision}"] = lambda: ours(None, precision)
-    for call in calls.values():
-        call()  # compiles
+    for name, call in calls.items():
+        if name not in ("explain, image", "explain, both"):  # which have been compiled
+            call()
+    shap_made = {f"(b) PartitionExplainer, {how}": sum(made) for how, made in counts.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}
     times["(a) predict, image"] = []
     for _ in range(repeats):
@@ -136,34 +194,46 @@ def compare(width: float, evals: int, repeats: int, precision: str | None, predi
         times["(a) predict, image"].append(predict_each(model, n_image, predict_seconds))
 
     print(f"\nwidth {width:g}, depth {DEPTH}, {repeats} repeats")
-    print(f"{n_image} evaluations explaining the image alone, {n_both} explaining both modalities")
+    print(f"{n_image} evaluations explaining the image alone, {both.n_evals} explaining both modalities")
+    for what, inputs in masked.items():
+        print(f"distinct masked inputs, {what}: {', '.join(f'{n} of {m}' for m, n in inputs.items())}")
+    print(f"evaluations that shap made: {', '.join(str(n) for n in shap_made.values())}")
     print(f"first call, which compiles: {first:.1f} s")
     print(f"\n{'':60}seconds")
     for name, values in times.items():
         print(f"  {name:58}{spread(values)}")
     print(f"\n{'':60}ratio")
     for slow in [name for name in times if name[1] in "ab"]:
-        print(f"  {slow + ' / explain':58}{ratios(times[slow], times['explain, image'])}")
-    for what in ("image", "both"):
+        each = n_image / shap_made.get(slow, n_image)
+        print(f"  {slow + ' / explain':58}{ratios([each * t for t in times[slow]], times['explain, image'])}")
+    for what in masked:
         name, least = f"explain, {what}", f"(c) floor, {what}"
         print(f"  {name + ' / ' + least:58}{ratios(times[name], times[least])}")
+        if precision:
+            name = f"{name} / the same in {precision}"
+            print(f"  {name:58}{ratios(times[f'explain, {what}'], times[f'explain, {what}, {precision}'])}")
     if precision:
-        exact, rough = ours(None), ours(None, precision)
-        change = max(abs(exact.speech_value - rough.speech_value), abs(exact.image_value - rough.image_value))
-        print(f"  {precision}: values of speech and image change by {change:.1e} at most; f(x) is {exact.value:.4f}")
+        exact, rough = (ours(None, p, depth=EXACT_DEPTH, max_evals=None) for p in (None, precision))
+        finest = [abs(region.value) for region in exact.levels[-1]]
+        change = largest_change(exact, rough)
+        print(f"  {precision}, depth {EXACT_DEPTH} in full: a region's value changes by {change:.1e} at most;")
+        print(f"  the finest regions are worth {statistics.mean(finest):.1e} on average, {max(finest):.1e} at most")
 
 
 def main() -> None:
     """Read the options and print the tables."""
     parser = argparse.ArgumentParser(description="Time sierlib.shapley; see the head of this file.")
-    parser.add_argument("--width", type=float, nargs="+", default=[0.125], help="width of VGG; 1.0 is the paper's")
-    parser.add_argument("--evals", type=int, default=500, help="evaluations of each explanation")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--precision", choices=["bfloat16"], help="time the branches in this type as well")
-    parser.add_argument("--predict-seconds", type=float, default=10.0, help="time for (a) before it is extrapolated")
+    parser.add_argument("--width", type=float, nargs="+", default=[e.width for e in EFFORTS], help="1.0 is the paper's")
+    parser.add_argument("--evals", type=int, help="evaluations of each explanation")
+    parser.add_argument("--repeats", type=int)
+    parser.add_argument("--precision", choices=["bfloat16", "none"], default="bfloat16", help="timed beside float32")
+    parser.add_argument("--predict-seconds", type=float, default=6.0, help="time for (a) before it is extrapolated")
     options = parser.parse_args()
+    usual = {effort.width: effort for effort in EFFORTS}
     for width in options.width:
-        compare(width, options.evals, options.repeats, options.precision, options.predict_seconds)
+        effort = usual.get(width, EFFORTS[0])
+        effort = Effort(width, options.evals or effort.evals, options.repeats or effort.repeats)
+        compare(effort, None if options.precision == "none" else options.precision, options.predict_seconds)
 
 
 if __name__ == "__main__":

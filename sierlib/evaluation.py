@@ -230,12 +230,14 @@ class ValueFunction:
         Raises
         ------
         ValueError
-            When the model returns a score that is not finite.
+            When the model returns no scores, or one that is not finite.
         """
         leaves = self.sides[modality].leaves
         packed = b"".join(mask.to_bytes((leaves + 7) // 8, "little") for mask in masks)
         bits = np.unpackbits(np.frombuffer(packed, np.uint8).reshape(len(masks), -1), axis=1, bitorder="little")
         scores = self.scorer(modality, bits[:, :leaves].astype(bool), contexts).astype(np.float64)
+        if not scores.shape[-1]:
+            raise ValueError("the model returned scores of 0 classes; expected (n, classes), one class at least")
         if not np.isfinite(scores).all():
             raise ValueError(
                 f"the model returned values that are not finite (NaN or infinite) for {modality} masks; "

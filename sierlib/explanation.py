@@ -61,6 +61,13 @@ class Explained:
         """Return the explanation of a class (by default the predicted one)."""
         return self.explanations[target or self.predicted][method]
 
+    @property
+    def speech_decides(self) -> bool:
+        """Whether the prediction is right and the speech decides it (see `speech_lead`)."""
+        found = self.of()
+        lead = float(speech_lead(found.speech_value, found.image_value))
+        return self.predicted == self.row["label"] and lead > 0
+
 
 def find_items(run: Run, ids: Sequence[str]) -> dict[str, Item]:
     """Return the run's corpus items of those ids."""
@@ -119,7 +126,7 @@ def explain_rows(
 
 
 def case_table(cases: Sequence[Explained]) -> pd.DataFrame:
-    """Return what Fig. 4 says of each case (P, GT, Score), and the values of its two modalities."""
+    """Return what Fig. 4 says of each case (P, GT, Score), and what its two modalities are worth."""
     return pd.DataFrame(
         {
             "sentence": [case.row["text"] for case in cases],
@@ -128,6 +135,8 @@ def case_table(cases: Sequence[Explained]) -> pd.DataFrame:
             "Score": [f"{case.probabilities.max():.2f}" for case in cases],
             "speech": [f"{case.of().speech_value:+.2f}" for case in cases],
             "image": [f"{case.of().image_value:+.2f}" for case in cases],
+            "speech's share": [f"{modality_share(case.of()):.0%}" for case in cases],
+            "interaction": [f"{case.of().interaction:+.2f}" for case in cases],
             "evaluations": [case.of().n_evals for case in cases],
         }
     )
@@ -178,7 +187,8 @@ def keep_frames(
     importance
         (128,) as `time_importance` gives it.
     frames
-        How many of them hold speech; the percentile is taken over those, since padding has no importance.
+        How many of them hold speech; the percentile is taken over those, since padding has no importance. Where
+        none does, none is kept.
     percentile
         30 in Section 3.3.
 
@@ -189,8 +199,11 @@ def keep_frames(
     """
     if not 0 <= percentile <= 100:
         raise ValueError(f"percentile {percentile}: between 0 and 100 was expected")
+    if not 0 <= frames <= len(importance):
+        raise ValueError(f"{frames} frames: between 0 and {len(importance)} were expected")
     keep = np.zeros(len(importance), bool)
-    keep[:frames] = importance[:frames] >= np.percentile(importance[:frames], percentile)
+    if frames:
+        keep[:frames] = importance[:frames] >= np.percentile(importance[:frames], percentile)
     return keep
 
 
@@ -283,6 +296,21 @@ def modality_share(explained: Any) -> float:
     return 0.5 if spoken + seen == 0 else float(spoken / (spoken + seen))
 
 
+def speech_lead(speech: Any, image: Any) -> np.ndarray:
+    """Return by how much the speech decides: |speech| - |image| where it speaks for the class, else minus infinity.
+
+    A speech that speaks against the class does not decide for it, however little the image says. An image weighs the
+    same whether it helps or has to be overcome. It is the difference and not the share that counts, because one of two
+    values next to zero can have all of the share and still decide nothing.
+
+    Parameters
+    ----------
+    speech, image
+        The values of the modalities, numbers or (n,).
+    """
+    return np.where(np.asarray(speech) > 0, np.abs(speech) - np.abs(image), -np.inf)
+
+
 def represent(
     rows: pd.DataFrame, probabilities: np.ndarray, count: int, lead: np.ndarray | None = None
 ) -> pd.DataFrame:
@@ -297,8 +325,8 @@ def represent(
     count
         How many.
     lead
-        (n,) by how much the speech's value exceeds the image's. Where it is given, a third of the cases are those that
-        are predicted right and in which the speech is furthest ahead.
+        (n,) as `speech_lead` gives it. Where it is given, up to a third of the cases, rounded up, are those that are
+        predicted right, in which the speech decides and is furthest ahead.
 
     Returns
     -------
@@ -309,20 +337,21 @@ def represent(
     if lead is not None:
         predicted = np.array(settings.CLASSES)[probabilities.argmax(axis=1)]
         ahead = pd.Series(lead, index=rows.index)[(predicted == rows["label"].to_numpy()) & (np.asarray(lead) > 0)]
-        decided = list(ahead.sort_values(ascending=False).index[: count // 3])
+        decided = list(ahead.sort_values(ascending=False).index[: -(-count // 3)])
         count -= len(decided)
-    sure = pd.Series(probabilities.max(axis=1), index=rows.index)
-    queues = {name: list(sure[rows["label"] == name].sort_values(ascending=False).index) for name in settings.CLASSES}
+    others = rows.drop(index=decided)
+    sure = pd.Series(probabilities.max(axis=1), index=rows.index)[others.index].sort_values(ascending=False)
+    queues = {name: list(sure.index[others["label"][sure.index] == name]) for name in settings.CLASSES}
     chosen: list[Any] = []
     order = ("sad", "sad", "hate", "anger", "happy")
     turn = 0
-    while len(chosen) < min(count, len(rows)):
+    while len(chosen) < min(count, len(others)):
         queue = queues[order[turn % len(order)]]
         turn += 1
         if queue:
             # Not the very surest, which look alike: the first quarter's last.
             chosen.append(queue.pop(len(queue) // 4))
-    return rows.loc[[*chosen, *(index for index in decided if index not in chosen)]]
+    return rows.loc[[*chosen, *decided]]
 
 
 def word_table(case: Explained, target: str | None = None, method: str = "owen") -> pd.DataFrame:
@@ -348,6 +377,16 @@ def teachers_of(row: dict[Any, Any]) -> dict[str, Any] | None:
     return {**opinion, "winner": {"ser": "speech", "ier": "image"}[row["winner"]]}
 
 
+def _described(case: Explained) -> str:
+    """Say what a picture shows to those who do not see it; of a photograph nothing is known but its label."""
+    drawn = [
+        f"{element['kind']} ({element['emotion']})" if element["emotion"] else str(element["kind"])
+        for element in reversed((case.item.scene or {}).get("elements", []))  # those that carry an emotion come last
+    ]
+    shown = f", showing {', '.join(drawn)}" if drawn else ""
+    return f"Picture of sample {case.row['id']}, labelled {case.row['label']}{shown}"
+
+
 def payload(case: Explained, methods: Sequence[str] = ("owen", "published")) -> dict[str, Any]:
     """Return an explained pair as the explorer takes it."""
     from sierlib.explorer import sample_payload
@@ -361,7 +400,7 @@ def payload(case: Explained, methods: Sequence[str] = ("owen", "published")) -> 
         scores=list(case.probabilities),
         label=case.row["label"],
         text=case.row["text"],
-        alt=f"Picture of sample {case.row['id']}, labelled {case.row['label']}",
+        alt=_described(case),
         teachers=teachers_of(case.row),
         explanations={method: {name: by[method] for name, by in case.explanations.items()} for method in methods},
     )

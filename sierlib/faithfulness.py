@@ -294,7 +294,8 @@ def evaluate(
     -------
     dict of DataFrame
         ``scores``: `id`, `method`, `part`, `measure`, `value`, `chance` (NaN where there is none) and
-        `effect` (what the part as a whole is worth, by `owen`), a row for each.
+        `effect` (what the part as a whole is worth, by `owen`), a row for each. "random weights" is the rank
+        correlation with the map that is left when all blocks have lost their weights.
         ``curves``: `id`, `method`, `part`, `kind`, `fraction`, `score`. ``words``: `id`, `method`, `role`, `value`.
         ``randomised``: `id`, `method`, `block`, `value`. Empty where nothing could be scored.
     """
@@ -354,6 +355,8 @@ def evaluate(
                 now = attribute(method, subject, sample, depth, seed)
                 value = agreement(sample, maps[method, sample.id], now)
                 random_weights.append({"id": sample.id, "method": method, "block": block, "value": value})
+                if block == BLOCKS[-1]:
+                    note(method, sample, "joint", "random weights", value)
     tables = {"scores": scores, "curves": lines, "words": words, "randomised": random_weights}
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 
@@ -365,7 +368,8 @@ def convergence(run: Run, samples: int = 2, depth: int = 5, seed: int = 0) -> pd
     -------
     pandas.DataFrame
         `id`, `method`, `budget`, `evaluations` (less where silence needs none); over the finest regions of both
-        modalities the `largest` and the `mean` absolute error, and the mean `standard error` that `sampled` states.
+        modalities the `largest` and the `mean` absolute error; and what the methods state of it themselves, as means:
+        `sampled` its `standard error`, `owen` what it left `undivided` (see `Explanation.unrefined`).
     """
     subject, drawn = draw(run, samples, seed)
     budgets = [evaluations("sampled", depth, pairs=pairs) for pairs in (1, 2, 4, 8)]
@@ -384,7 +388,7 @@ def convergence(run: Run, samples: int = 2, depth: int = 5, seed: int = 0) -> pd
         ]:
             found, values = finest(method, budget)
             own = [region.stderr for region in found.levels[-1] if region.stderr is not None]
-            error = np.abs(values - exact)
+            error, rest = np.abs(values - exact), found.unrefined
             rows.append(
                 {
                     "id": sample.id,
@@ -394,6 +398,7 @@ def convergence(run: Run, samples: int = 2, depth: int = 5, seed: int = 0) -> pd
                     "largest": error.max(),
                     "mean": error.mean(),
                     "standard error": np.mean(own) if own else np.nan,
+                    "undivided": sum(rest[m].sum() for m in MODALITIES) / len(values) if rest else np.nan,
                 }
             )
     return pd.DataFrame(rows)

@@ -132,14 +132,15 @@ class _Context(NamedTuple):
     weight: float
 
 
-def owen(f: ValueFunction, trees: dict[str, Tree], budget: float) -> dict[str, Values]:
-    """Return the Owen values of the finest regions, (leaves, classes) by modality.
+def owen(f: ValueFunction, trees: dict[str, Tree], budget: float) -> tuple[dict[str, Values], dict[str, Values]]:
+    """Return the Owen values of the finest regions, (leaves, classes) by modality, and what was left undivided.
 
     A region's value is the mean over its contexts of f(context and region) - f(context). Its halves inherit every
     context twice, with the other half absent and present. When the budget is spent, what a region was credited with
-    is spread over its pixels.
+    is spread over its pixels; the second result sums the absolute amounts spread that way, in the same shape.
     """
     values: dict[str, Values] = {}
+    undivided: dict[str, Values] = {}
     heap: list[_Context] = []
     serial = count()
 
@@ -149,7 +150,7 @@ def owen(f: ValueFunction, trees: dict[str, Tree], budget: float) -> dict[str, V
 
     for m, tree in trees.items():
         without, within = f(m, [0, tree.mask(0, 0)])
-        values[m] = np.zeros((1 << tree.depth, len(within)))
+        values[m], undivided[m] = np.zeros((2, 1 << tree.depth, len(within)))
         heappush(heap, context(m, 0, 0, 0, without, within, 1.0))
     while heap:
         wave: list[tuple[_Context, int, int]] = []
@@ -172,7 +173,10 @@ def owen(f: ValueFunction, trees: dict[str, Tree], budget: float) -> dict[str, V
                     continue
             span = tree.span(here.level, here.k)
             share = tree.areas[span, None] / tree.areas[span].sum()
-            values[m][span] += share * (here.within - here.without) * here.weight
+            credit = share * (here.within - here.without) * here.weight
+            values[m][span] += credit
+            if here.level < tree.depth:
+                undivided[m][span] += np.abs(credit)
         for m, masks in wanted.items():
             if masks:
                 f(m, sorted(masks))
@@ -186,7 +190,7 @@ def owen(f: ValueFunction, trees: dict[str, Tree], budget: float) -> dict[str, V
                 context(m, level, k + 1, left, f_left, here.within, weight),
             ):
                 heappush(heap, child)
-    return values
+    return values, undivided
 
 
 def sampled(f: ValueFunction, trees: dict[str, Tree], pairs: int, seed: int) -> dict[str, Values]:

@@ -23,7 +23,10 @@ COLOURS = {name: f"#{colour}" for name, colour in zip((*METHODS, CEILING), f"{_C
 def side_by_side(
     sample: Sample, maps: dict[str, Maps], planted: dict[str, Any] | None = None, columns: int = 6
 ) -> Figure:
-    """Draw one sample as every method explains it: over the picture, and over time; what was planted is marked."""
+    """Draw one sample as every method explains it: over the picture, and over time; what was planted is marked.
+
+    Maps are named by their method, behind which a colon may say more.
+    """
     lines = -(-len(maps) // columns)
     figure, axes = plt.subplots(2 * lines, columns, figsize=(11, 3.6 * lines), height_ratios=[3, 2] * lines)
     seconds = (np.arange(sample.spoken) + 0.5) * explanation.FRAME_SECONDS
@@ -35,7 +38,7 @@ def side_by_side(
         for start, end in planted["speech"]["emotion_times"] if planted else ():
             below.axvspan(start, end, color="#00aa88", alpha=0.25, lw=0)
         values = explanation.time_importance(found.speech)[: sample.spoken]
-        below.fill_between(seconds, values, step="mid", color=COLOURS[method])
+        below.fill_between(seconds, values, step="mid", color=COLOURS[method.partition(":")[0]])
         below.set(yticks=[], xlabel="seconds" if place // columns == lines - 1 else "")
     figure.tight_layout(h_pad=0.3)
     return figure
@@ -80,16 +83,20 @@ def removal(table: pd.DataFrame) -> Figure:
 
 def random_weights(table: pd.DataFrame) -> Figure:
     """Draw how much of a map is left (rank correlation) when ever more blocks have lost their weights."""
-    figure, axis = plt.subplots(figsize=(8.4, 3.6))
-    sns.lineplot(table, x="block", y="value", hue="method", palette=COLOURS, errorbar=None, marker="o", ax=axis)
+    figure, axis = plt.subplots(figsize=(10, 4))
+    # Side by side within a block, so that the intervals do not hide each other.
+    sns.pointplot(
+        table, x="block", y="value", hue="method", palette=COLOURS, dodge=0.7, errorbar=("ci", 95), seed=0, ax=axis,
+        linewidth=0.8, markersize=3.5, err_kws={"linewidth": 1},
+    )  # fmt: skip
     axis.axhline(0, color="black", lw=0.8)
-    axis.set(xlabel="blocks with random weights, from the output inwards", ylabel="rank correlation", ylim=(-0.6, 1.05))
+    axis.set(xlabel="blocks with random weights, from the output inwards", ylabel="rank correlation", ylim=(-1, 1.05))
     _legend_below(figure, axis)
     return figure
 
 
 def convergence(table: pd.DataFrame) -> Figure:
-    """Draw the error of maps made on a budget, and the standard error that `sampled` states; means over samples."""
+    """Draw the error of maps made on a budget, and what the methods state of it themselves; means over samples."""
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.4), sharex=True)
     for axis, kind in zip(axes, ("largest", "mean"), strict=True):
         sns.lineplot(
@@ -99,10 +106,13 @@ def convergence(table: pd.DataFrame) -> Figure:
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_formatter("{x:.0f}")
         axis.set_yscale("symlog", linthresh=1e-4)
-        axis.set_ylim(0, None)
     axes[0].get_legend().remove()
-    stated = table.dropna(subset="standard error").groupby("budget")["standard error"].mean()
-    axes[1].plot(stated.index, stated, color="black", ls=":", marker="x", label="standard error stated")
+    for method, column in (("sampled", "standard error"), ("owen", "undivided")):
+        stated = table.dropna(subset=column).groupby("budget")[column].mean()
+        label = f"{method}: {column}, stated"
+        axes[1].plot(stated.index, stated, color=COLOURS[method], ls=":", marker="x", label=label)
+    for axis in axes:
+        axis.set_ylim(0, None)
     _legend_below(figure, axes[1])
     return figure
 

@@ -199,7 +199,12 @@ def _heard(text: str | None, audio: str | Path | None, seed: int) -> tuple[np.nd
             + (f", and with them “{lost}”" if lost else "")
         )
     if not words:
-        notes.append("the recording is silent: no words were found" if silent else "no words were found")
+        quiet = (
+            f"the first {window:.1f} s are silent"
+            if silent and sound[len(heard) :].any()
+            else "the recording is silent"
+        )
+        notes.append(f"{quiet}: no words were found" if silent else "no words were found")
     return heard, words, notes
 
 
@@ -258,7 +263,10 @@ def _numbers(own: Own, values: np.ndarray) -> dict[str, Any]:
         "target": own.target,
         "method": own.found.method,
         "depth": len(own.found.levels) - 1,
-        "explanations": {key: {name: getattr(one, name) for name in _VALUES} for key, one in own.explanations.items()},
+        "explanations": {
+            key: {name: getattr(one, name) for name in _VALUES} | {"share": explanation.modality_share(one)}
+            for key, one in own.explanations.items()
+        },
         "text": own.text,
         "seconds": len(own.audio) / settings.SAMPLE_RATE,
         "words": [{**vars(w), "value": v, "kept": w in kept} for w, v in zip(own.words, values, strict=True)],

@@ -72,6 +72,10 @@ class Explanation:
         For `sampled` with two pairs or more: by modality an (H, W) map of the standard error of the finest region
         around each pixel, divided by that region's area as the values are. Else None. Errors of regions do not add
         up, because what one region gains another loses: those of coarser regions are in `levels`.
+    unrefined
+        For `owen`: by modality an (H, W) map of the absolute differences of score that the budget left undivided,
+        spread by area as the values are; zeros where none was left. Else None. Where the values inside undivided
+        regions have one sign, the absolute errors sum to at most twice this map; where they cancel, to more.
     """
 
     speech_map: Values
@@ -84,6 +88,7 @@ class Explanation:
     target: int
     method: str
     stderr: dict[str, Values] | None = None
+    unrefined: dict[str, Values] | None = None
 
     @property
     def speech_value(self) -> float:
@@ -238,10 +243,11 @@ def explain(
             "image": (corners[1] - corners[0] + corners[3] - corners[2]) / 2,  # and score_1
         }
         errors: dict[str, list[Values]] = {}
+        left: dict[str, Values] = {}
         if method == "published":
             values = published(f, trees, scores)
         elif method == "owen":
-            leaves = owen(f, trees, np.inf if max_evals is None else max_evals)
+            leaves, left = owen(f, trees, np.inf if max_evals is None else max_evals)
             values = {m: tree.sums(leaves[m]) for m, tree in trees.items()}
         else:
             draws = sampled(f, trees, pairs, seed)
@@ -263,6 +269,7 @@ def explain(
             target=classes[j],
             method=method,
             stderr={m: _map(sides[m], errors.get(m), j) for m in MODALITIES} if errors else None,
+            unrefined={m: _map(sides[m], [left[m]] if m in left else None, j) for m in MODALITIES} if left else None,
         )
         for j in range(len(classes))
     ]
@@ -338,15 +345,20 @@ def _checked(name: str, given: Any, channels: int) -> NDArray[Any]:
 
 
 def _check_model(model: Any, inputs: dict[str, NDArray[Any]]) -> None:
-    """Refuse inputs that a Keras model does not take, and a model with several outputs."""
-    taken = modalities_of(model)
-    if graph_inputs(model) and len(model.outputs) != 1:
+    """Refuse what cannot be called, inputs that a Keras model does not take, and outputs that are no scores."""
+    if not callable(model):
+        raise ValueError(f"model is a {type(model).__name__}; expected a Keras model, or a callable over both inputs")
+    if not graph_inputs(model):
+        return
+    if len(model.outputs) != 1:
         raise ValueError(f"the model has {len(model.outputs)} outputs; expected one, (n, classes)")
+    if model.outputs[0].ndim != 2 or model.outputs[0].shape[-1] == 0:
+        raise ValueError(f"the model's output has shape {model.output_shape}; expected (n, classes)")
     for tensor in graph_inputs(model):
-        name = tensor.name if tensor.name in inputs else taken[0]
-        expected = tuple(tensor.shape[1:])
-        if any(e not in (None, g) for e, g in zip(expected, inputs[name].shape, strict=True)):
-            raise ValueError(f"{name} has shape {inputs[name].shape}; expected {expected}, as the model takes it")
+        name = tensor.name if tensor.name in inputs else modalities_of(model)[0]
+        given, expected = inputs[name].shape, tuple(tensor.shape[1:])
+        if len(expected) != len(given) or any(e not in (None, g) for e, g in zip(expected, given, strict=True)):
+            raise ValueError(f"{name} has shape {given}; expected {expected}, as the model takes it")
 
 
 def _classes(target: int | str | None, n: int | None) -> list[int]:
@@ -381,6 +393,12 @@ def _affordable(method: str, depth: int, both: bool, max_evals: int | None) -> i
     return (max_evals - start) // pair if pair else PAIRS
 
 
+def _blurred(x: NDArray[Any]) -> NDArray[Any]:
+    """Blur an input, in float32 at least because SciPy cannot do it in float16; the dtype stays."""
+    wide = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
+    return gaussian_filter(wide, (BLUR * x.shape[0], BLUR * x.shape[1], 0)).astype(x.dtype, copy=False)
+
+
 def _baselines(baseline: Any, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return by modality what replaces absent regions, in the dtype of the inputs."""
     if isinstance(baseline, str):
@@ -388,7 +406,7 @@ def _baselines(baseline: Any, inputs: dict[str, NDArray[Any]]) -> dict[str, NDAr
             raise ValueError(f"baseline={baseline!r}; expected 'zero', 'blur', or arrays (speech, image)")
         if baseline == "zero":
             return {m: np.zeros_like(x) for m, x in inputs.items()}
-        return {m: gaussian_filter(x, (BLUR * x.shape[0], BLUR * x.shape[1], 0)) for m, x in inputs.items()}
+        return {m: _blurred(x) for m, x in inputs.items()}
     pair = isinstance(baseline, tuple) and len(baseline) == len(MODALITIES)
     given = dict(zip(MODALITIES, baseline, strict=True)) if pair else baseline
     if not isinstance(given, dict) or set(given) != set(MODALITIES):

@@ -147,7 +147,7 @@ def read_audio(path: Path) -> np.ndarray:
             raise Unusable(f"recording of {seconds:.0f} s, at most {MAX_SECONDS:.0f} s")
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise Unusable("unreadable audio file") from error
+        raise Unusable("unreadable audio file; WAV, FLAC, OGG, Opus, MP3 and AIFF can be read") from error
     if samples.size == 0 or not np.isfinite(samples).all():
         raise Unusable("empty or damaged audio file")
     return librosa.resample(samples.mean(axis=1), orig_sr=rate, target_sr=settings.SAMPLE_RATE)

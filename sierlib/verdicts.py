@@ -18,11 +18,12 @@ from sierlib.runs import Run
 #: A bootstrap of fewer samples is too sure of itself; nothing is claimed then.
 FEWEST = 8
 
-#: The measures in the order of the table.
-MEASURES = (
-    "share", "share, same regions", "pointing", "pointing, same regions", "emotion word first", "deletion",
-    "insertion", "MuFidelity", "infidelity", "sensitivity", "gini", "seconds", "evaluations",
-)  # fmt: skip
+#: The measures in the order of the table, and what is better; more or less may be no merit in itself.
+MEASURES = {
+    "share": "more", "share, same regions": "more", "pointing": "more", "pointing, same regions": "more",
+    "emotion word first": "more", "deletion": "less", "insertion": "more", "MuFidelity": "more", "infidelity": "less",
+    "random weights": "near 0", "sensitivity": "less", "gini": "", "seconds": "less", "evaluations": "less",
+}  # fmt: skip
 
 
 def interval(values: Array, seed: int = 0) -> tuple[float, float]:
@@ -45,15 +46,21 @@ def summary(table: pd.DataFrame, by: Sequence[str] = ("measure", "part", "method
 
 
 def wide(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return the one table: a row for each method, "mean [low, high]" for each measure and part."""
+    """Return the one table: a row for each measure and part, a column for each method.
+
+    A cell is the mean and, on a line of its own, the interval of it; a dash where a method has no such score. A row
+    also says what is better, and on how many samples it was measured.
+    """
     found = summary(scores)
     found["text"] = [
-        ("{:.0f}" if measure == "evaluations" else "{:.2f} [{:.2f}, {:.2f}]").format(*values)
+        ("{0:.0f}" if measure == "evaluations" else "{0:.2f}\n[{1:.2f}, {2:.2f}]").format(*values)
         for measure, *values in found[["measure", "mean", "low", "high"]].to_numpy()
     ]
-    table = found.pivot(index="method", columns=["measure", "part"], values="text")
-    present = [method for method in (*METHODS, CEILING) if method in table.index]
-    return table.reindex(index=present).reindex(columns=list(MEASURES), level=0)
+    found["better"] = found["measure"].map(MEASURES)
+    found["n"] = found.groupby(["measure", "part"])["n"].transform("max")
+    table = found.pivot(index=["measure", "part", "better", "n"], columns="method", values="text").fillna("–")
+    present = [method for method in (*METHODS, CEILING) if method in table]
+    return table[present].reindex(list(MEASURES), level=0)
 
 
 def difference(scores: pd.DataFrame, measure: str, part: str, method: str, rival: str) -> tuple[float, float, float]:
@@ -90,6 +97,27 @@ def verdicts(
     return said
 
 
+def remainder(scores: pd.DataFrame, base: pd.Series) -> str:
+    """Say in how many of the localised maps the modality as a whole speaks against the class it is a map of.
+
+    Parameters
+    ----------
+    scores
+        As `faithfulness.evaluate` gives them, with planted truth.
+    base
+        By class, what the network says to silence and black.
+    """
+    own = scores[(scores["measure"] == "share") & (scores["method"] == "owen")]
+    told = [f"{(group['effect'] < 0).sum()} of {len(group)} of the {part}" for part, group in own.groupby("part")]
+    said = (
+        f"To silence and black this network says **{base.idxmax()}** with {base.max():.2f}: where that class is "
+        f"predicted, speech and image together have at most {1 - base.max():.2f} to share out, and less than nothing "
+        f"where the score is below {base.max():.2f}."
+    )
+    against = f" Of the maps scored above, the modality speaks *against* the class in {' and in '.join(told)}."
+    return said + against if told else said
+
+
 # ------------------------------------------------------------------------------------------ modalities
 def modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
     """Value speech and image as wholes (Algorithm 1's score_2 and score_1) on every test row.
@@ -97,8 +125,9 @@ def modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `id`, `predicted`, `speech`, `image`, `interaction` (joint effect minus the sum of single ones), `share` of
-        speech in |speech| + |image|, and `teachers` ("agree", "differ"; "not asked" where labels were given).
+        `id`, `predicted`, `value` (the class's score), `speech`, `image`, `interaction` (joint effect minus the sum of
+        single ones), `share` of speech in |speech| + |image|, and `teachers` ("agree", "differ"; "not asked" where
+        labels were given).
     """
     manifest = dataset.read_manifest(run)
     rows, subject = manifest[manifest["split"] == "test"], Subject(training.load_model(run, "fused"))
@@ -115,6 +144,7 @@ def modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
         {
             "id": rows["id"].to_numpy(),
             "predicted": [settings.CLASSES[code] for code in target],
+            "value": f[1, 1],
             "speech": speech,
             "image": image,
             "interaction": f[1, 1] - f[1, 0] - f[0, 1] + f[0, 0],
@@ -126,3 +156,28 @@ def modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
         ser, ier = (rules.teacher_opinions(rows, role).argmax(axis=1) for role in ("ser", "ier"))
         table["teachers"] = np.where(ser == ier, "agree", "differ")
     return table
+
+
+def base_values(run: Run, values: pd.DataFrame) -> pd.DataFrame:
+    """Compare by class what the network says to silence and black with what it says to the rows of that prediction.
+
+    Parameters
+    ----------
+    values
+        As `modalities` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By class `silence and black` (the base value), `rows` predicted so, and over those the mean `score`, the mean
+        values of `speech` and `image`, and in what share of the rows each is `against` the class (NaN without rows).
+    """
+    side = settings.SIZE
+    nothing = Subject(training.load_model(run, "fused"))(
+        np.zeros((1, side, side, 1), np.float32), np.zeros((1, side, side, 3), np.float32)
+    )[0]
+    table = pd.DataFrame({"silence and black": nothing}, index=pd.Index(settings.CLASSES, name="class"))
+    grouped = values.assign(**{f"{m} against": values[m] < 0 for m in MODALITIES}).groupby("predicted")
+    table["rows"] = grouped.size().reindex(table.index, fill_value=0)
+    means = grouped[["value", *MODALITIES, *(f"{m} against" for m in MODALITIES)]].mean()
+    return table.join(means.rename(columns={"value": "score"}))

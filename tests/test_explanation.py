@@ -59,6 +59,13 @@ def test_padding_does_not_count() -> None:
         explanation.keep_frames(importance, 40, 101)
 
 
+def test_nothing_is_kept_of_nothing_and_frames_have_to_be_there() -> None:
+    assert not explanation.keep_frames(np.ones(128), 0).any()
+    for frames in (-1, 129):
+        with pytest.raises(ValueError, match=f"{frames} frames: between 0 and 128"):
+            explanation.keep_frames(np.ones(128), frames)
+
+
 @pytest.mark.parametrize("samples", [100, 1_000, 30_000, SIZE * HOP, 200_000])
 def test_silenced_frames_are_silent_and_kept_ones_untouched(samples: int) -> None:
     audio = np.ones(samples, np.float32)
@@ -201,9 +208,40 @@ def test_a_third_of_the_samples_are_those_in_which_speech_decides_rightly() -> N
     lead = rng.normal(size=24)
     lead[[3, 5, 7]] = 9, 8, 7
     chosen = explanation.represent(rows, probabilities, 6, lead)
-    assert len(chosen) <= 6 and {105, 107} <= set(chosen.index) and list(chosen["label"])[:2] == ["sad", "sad"]
-    assert 103 not in list(chosen.index)[4:]
+    assert len(chosen) == 6 and list(chosen.index)[4:] == [105, 107] and list(chosen["label"])[:2] == ["sad", "sad"]
     assert len(explanation.represent(rows, probabilities, 6, np.full(24, -1.0))) == 6
+
+
+def test_speech_decides_where_it_speaks_for_the_class_and_outweighs_the_image() -> None:
+    # As ParallelNet gives them: where silence and black already are "sad", an image mostly speaks against it.
+    values = {
+        "against, the image more so": (-0.04, -0.61, None),
+        "against, the image hardly at all": (-0.21, 0.02, None),
+        "for, the image more so": (0.13, 0.42, -0.29),
+        "for, the image as loudly against": (0.30, -0.31, -0.01),
+        "for, against the image": (0.44, -0.25, 0.19),
+        "for, the image says little": (0.38, 0.03, 0.35),
+        "next to nothing, all of the share": (0.004, 0.0, 0.004),
+        "no speech": (0.0, 0.0, None),
+    }
+    speech, image, expected = zip(*values.values(), strict=True)
+    lead = explanation.speech_lead(np.array(speech), np.array(image))
+    assert lead.tolist() == pytest.approx([-np.inf if one is None else one for one in expected])
+    rows = pd.DataFrame({"label": ["sad"] * 8})
+    sure = np.tile([0.1, 0.1, 0.1, 0.7], (8, 1))
+    assert list(explanation.represent(rows, sure, 6, lead).index)[4:] == [5, 4]
+    assert len(explanation.represent(rows[:4], sure[:4], 6, lead[:4])) == 4, "none qualifies, none is lost"
+
+
+@pytest.mark.parametrize(
+    ("label", "speech", "image", "decides"),
+    [("sad", 0.4, 0.1, True), ("hate", 0.4, 0.1, False), ("sad", -0.1, -0.6, False), ("sad", 0.1, 0.4, False)],
+)
+def test_a_case_knows_whether_its_speech_decides(label: str, speech: float, image: float, decides: bool) -> None:
+    found = SimpleNamespace(speech_value=speech, image_value=image)
+    nothing = np.zeros(0)
+    case = Explained({"label": label}, None, nothing, nothing, nothing, np.eye(4)[3], [], {"sad": {"owen": found}})  # type: ignore[arg-type]
+    assert case.speech_decides is decides
 
 
 def test_words_are_listed_with_their_values(cases: list[Explained]) -> None:
@@ -242,6 +280,8 @@ def test_rows_are_explained_with_all_that_is_known_of_them(tiny_run: Run, cases:
         assert case.of() is case.explanations[case.predicted]["owen"]
     table = explanation.case_table(cases)
     assert list(table["P"]) == [case.predicted for case in cases] and (table["evaluations"] > 4).all()
+    assert list(table["speech's share"]) == [f"{explanation.modality_share(case.of()):.0%}" for case in cases]
+    assert list(table["interaction"]) == [f"{case.of().interaction:+.2f}" for case in cases]
     assert (explanation.largest_gaps(cases, ["owen"])["owen"] < 1e-6).all()
 
 
@@ -251,3 +291,5 @@ def test_a_case_becomes_a_payload_with_its_teachers(cases: list[Explained]) -> N
     assert found["teachers"]["winner"] in ("speech", "image")
     assert found["teachers"]["speech"] == pytest.approx([cases[0].row[f"ser_{name}"] for name in CLASSES], rel=1e-3)
     assert explanation.teachers_of({"winner": "given"}) is None
+    drawn = [element["kind"] for element in (cases[0].item.scene or {})["elements"]]
+    assert drawn and all(kind in found["image"]["alt"] for kind in drawn)

@@ -265,6 +265,9 @@ def test_everything_is_scored_on_a_run(tiny_run: Run) -> None:
     scores = found["scores"]
     assert set(scores["method"]) <= {*METHODS, faithfulness.CEILING} and np.isfinite(scores["value"]).all()
     assert {"seconds", "evaluations", "gini", "sensitivity", "MuFidelity", "deletion"} <= set(scores["measure"])
+    last = found["randomised"].query(f"block == {faithfulness.BLOCKS[-1]!r}").set_index("method")["value"]
+    alone = scores[scores["measure"] == "random weights"].set_index("method")
+    assert alone["value"].to_dict() == last.to_dict() and set(alone["part"]) == {"joint"}
     assert set(scores["measure"]) <= set(verdicts.MEASURES)
     counts = (
         scores[scores["method"] != faithfulness.CEILING].groupby(["measure", "part"])["method"].value_counts().unstack()
@@ -273,7 +276,10 @@ def test_everything_is_scored_on_a_run(tiny_run: Run) -> None:
     assert len(found["randomised"]) == len(faithfulness.BLOCKS) * len(METHODS)
     assert len(found["curves"]) == len(METHODS) * 3 * 2 * len(faithfulness.FRACTIONS)
     table = verdicts.wide(scores)
-    assert list(table.index)[: len(METHODS)] == list(METHODS) and ("deletion", "joint") in table.columns
+    assert list(table)[: len(METHODS)] == list(METHODS) and ("deletion", "joint", "less", 1) in table.index
+    assert len(table) == len(scores.groupby(["measure", "part"])), "everything is in it"
+    assert list(table.index.unique("measure")) == [name for name in verdicts.MEASURES if name in set(scores["measure"])]
+    assert table.loc[("gini", "image", "", 2), "owen"].count("\n") == 1 and not table.isna().any(axis=None)
 
 
 def test_without_truth_nothing_is_localised(labelled_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,6 +296,8 @@ def test_more_evaluations_bring_a_map_closer(tiny_run: Run) -> None:
     owen = table[table["method"] == "owen"].sort_values("evaluations")
     assert owen["largest"].iloc[-1] <= owen["largest"].iloc[0] and owen["largest"].iloc[-1] < 1e-6
     assert (table["largest"] >= table["mean"]).all() and table["standard error"].notna().any()
+    assert owen["undivided"].iloc[0] > 0 and owen["undivided"].iloc[-1] == 0
+    assert table.loc[table["method"] == "sampled", "undivided"].isna().all()
 
 
 def test_modalities_add_up(tiny_run: Run) -> None:
@@ -299,6 +307,28 @@ def test_modalities_add_up(tiny_run: Run) -> None:
     row = table.set_index("id").loc[drawn[0].id]
     assert [row["speech"], row["image"]] == pytest.approx([found.speech.sum(), found.image.sum()], abs=1e-5)
     assert table["share"].between(0, 1).all() and set(table["teachers"]) <= {"agree", "differ"}
+    bases = verdicts.base_values(tiny_run, table)
+    assert list(bases.index) == list(CLASSES) and bases["silence and black"].sum() == pytest.approx(1)
+    assert bases["rows"].sum() == len(table)
+    explained = (table["speech"] + table["image"]).to_numpy()
+    np.testing.assert_allclose(
+        explained, table["value"] - bases["silence and black"][table["predicted"]].to_numpy(), atol=1e-5
+    )
+
+
+def test_maps_of_a_modality_against_its_class_are_counted() -> None:
+    base = pd.Series({"anger": 0.04, "happy": 0.02, "hate": 0.05, "sad": 0.89})
+    rows = [
+        {"id": i, "method": method, "part": part, "measure": measure, "effect": effect, "value": 0.3}
+        for part, effects in (("image", (-0.24, -0.02, 0.6)), ("speech", (0.05, -0.11)))
+        for i, effect in enumerate(effects)
+        for measure in ("share", "pointing")
+        for method in ("owen", "random")
+    ]
+    said = verdicts.remainder(pd.DataFrame(rows), base)
+    assert "**sad** with 0.89" in said and "at most 0.11" in said
+    assert said.endswith("speaks *against* the class in 2 of 3 of the image and in 1 of 2 of the speech.")
+    assert "Of the maps" not in verdicts.remainder(pd.DataFrame(rows).query("method == 'random'"), base)
 
 
 def test_intervals_and_differences() -> None:

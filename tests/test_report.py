@@ -140,6 +140,18 @@ def test_a_silent_recording_is_explained_and_said_to_hold_no_words(
     assert '<p class="note">The recording is silent: no words were found.</p>' in page
 
 
+@pytest.mark.parametrize(("behind", "said"), [(0.3, "the first 6.4 s are silent"), (0.0, "the recording is silent")])
+def test_silence_is_said_of_no_more_than_is_silent(
+    behind: float, said: str, recording: Callable[..., Path], photo: Path
+) -> None:
+    tone = behind * np.sin(np.arange(SAMPLE_RATE) / 5)
+    found = own_of(photo, audio=recording(np.concatenate([np.zeros(8 * SAMPLE_RATE), tone])), text=TEXT)
+    assert found.notes == [
+        "speech of 9.0 s is longer than the window of 6.4 s: 2.6 s were cut",
+        f"{said}: no words were found",
+    ]
+
+
 def test_sound_without_words_is_said_to_hold_none(
     recording: Callable[..., Path], photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +326,8 @@ def test_everything_is_written(photo: Path, tmp_path: Path) -> None:
     for name, one in told["explanations"].items():
         assert one["speech_value"] + one["image_value"] == pytest.approx(one["value"] - one["base_value"], abs=1e-9)
         assert one["value"] == told["probabilities"][name]
+        spoken, seen = abs(one["speech_value"]), abs(one["image_value"])
+        assert one["share"] == pytest.approx(spoken / (spoken + seen) if spoken + seen else 0.5)
     for modality in ("speech", "image"):
         values = np.load(folder / f"{modality}_map.npy")
         assert values.shape == (SIZE, SIZE)

@@ -7,6 +7,7 @@ import warnings
 import weakref
 from collections.abc import Callable
 from itertools import product
+from math import comb
 from typing import Any
 
 import keras
@@ -158,6 +159,35 @@ def test_owen_is_the_definition(split: str) -> None:
         np.testing.assert_allclose(
             values(found, 2, modality), [expected[modality, k] for k in range(4)], rtol=0, atol=1e-12
         )
+
+
+def test_owen_is_plain_shapley_where_regions_interact_in_pairs() -> None:
+    """Eight players without a tree. An order that respects one puts either of a pair first as often as any order
+    does: so up to pairs the two values are the same. From three players on they differ by design."""
+    first, second = linear(weights(17)), linear(weights(18))
+
+    def model(x: dict[str, np.ndarray]) -> np.ndarray:
+        return first(x) * second(x)
+
+    trees = {"speech": divide(SIZE, SIZE, 2, "time"), "image": divide(SIZE, SIZE, 2, "longest")}
+    players = [(m, k) for m in trees for k in range(4)]
+    n = len(players)
+    members = np.array(list(product((0.0, 1.0), repeat=n)))
+    inputs = {}
+    for m, x in (("speech", SPEECH), ("image", IMAGE)):
+        own = members[:, [i for i, (modality, _) in enumerate(players) if modality == m]]
+        inputs[m] = x * own[:, trees[m].labels()][..., None]
+    score = model(inputs)[:, 1]
+    code = members @ (1 << np.arange(n)[::-1])  # the row of a coalition is its binary number
+    np.testing.assert_array_equal(code, np.arange(1 << n))
+    expected = []
+    for i in range(n):
+        without = np.flatnonzero(members[:, i] == 0)
+        added = score[without + (1 << (n - 1 - i))] - score[without]
+        sizes = members[without].sum(axis=1).astype(int)
+        expected.append(sum(a / (n * comb(n - 1, s)) for a, s in zip(added, sizes, strict=True)))
+    found = explain(model, SPEECH, IMAGE, depth=2, target=1)
+    np.testing.assert_allclose([*values(found, 2, "speech"), *values(found, 2, "image")], expected, rtol=0, atol=1e-10)
 
 
 class Leaves(shap.maskers.Masker):
@@ -320,6 +350,21 @@ def test_baselines() -> None:
     assert np.abs(unchanged.speech_map).max() == np.abs(unchanged.image_map).max() == 0
 
 
+def test_a_blurred_baseline_of_any_float_type() -> None:
+    model, seen = curved(19), []
+
+    def spy(x: dict[str, np.ndarray]) -> np.ndarray:
+        seen.extend(a.dtype for a in x.values())
+        return model({m: a.astype(float) for m, a in x.items()})
+
+    exact = explain(spy, SPEECH, IMAGE, depth=2, target=0, baseline="blur")
+    for dtype in ("float32", "float16"):
+        seen.clear()
+        found = explain(spy, SPEECH.astype(dtype), IMAGE.astype(dtype), depth=2, target=0, baseline="blur")
+        assert set(seen) == {np.dtype(dtype)}
+        np.testing.assert_allclose(found.image_map, exact.image_map, rtol=0, atol=1e-3)
+
+
 # Budgets, samples, the published recursion
 
 
@@ -335,6 +380,25 @@ def test_budget_is_kept(budget: int) -> None:
         np.testing.assert_allclose(found.image_map, exact.image_map, rtol=0, atol=1e-12)
     if budget == 4:  # nothing but the two modalities: spread over their areas
         np.testing.assert_allclose(found.speech_map, exact.speech_value / SIZE**2, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("budget", [4, 12, 30, 77, 150, 684])
+def test_what_the_budget_left_undivided_bounds_the_error_where_values_have_one_sign(budget: int) -> None:
+    up = linear({m: np.abs(w) for m, w in weights(23).items()})
+
+    def model(x: dict[str, np.ndarray]) -> np.ndarray:
+        return np.sqrt(up(x))  # grows with every region, in every context
+
+    exact, found = (
+        explain(model, SPEECH, IMAGE, depth=4, target=2, speech_split="longest", max_evals=most)
+        for most in (None, budget)
+    )
+    left = sum(found.unrefined[m].sum() for m in ("speech", "image"))
+    assert np.abs(values(found, 4) - values(exact, 4)).sum() <= 2 * left + 1e-12
+    assert left == pytest.approx({4: found.value - found.base_value, 684: 0}.get(budget, left))
+    assert not np.any(list(exact.unrefined.values()))
+    assert {m: a.shape for m, a in found.unrefined.items()} == dict.fromkeys(("speech", "image"), (SIZE, SIZE))
+    assert explain(model, SPEECH, IMAGE, depth=2, method="sampled").unrefined is None
 
 
 def test_largest_gaps_come_first() -> None:
@@ -659,6 +723,9 @@ def test_deep_trees_within_a_budget() -> None:
         (lambda x: np.full((len(x["speech"]), 4), np.nan), "values that are not finite"),
         (lambda x: np.ones(len(x["speech"])), r"array of shape \(2,\) for 2 inputs; expected \(2, classes\)"),
         (lambda x: np.ones((1, 4)), r"array of shape \(1, 4\) for 2 inputs"),
+        (lambda x: np.ones((len(x["speech"]), 0)), r"scores of 0 classes; expected \(n, classes\)"),
+        (None, "model is a NoneType; expected a Keras model, or a callable"),
+        ("runs/quick", "model is a str; expected a Keras model, or a callable"),
     ],
 )
 def test_bad_models_are_refused(model: Model, message: str) -> None:
@@ -678,6 +745,25 @@ def test_classes_that_the_model_lacks() -> None:
 def test_several_outputs_are_refused(toy: keras.Model) -> None:
     model = keras.Model(toy.inputs, [toy.outputs[0], toy.get_layer("F_mul").output])
     with pytest.raises(ValueError, match="the model has 2 outputs; expected one"):
+        explain(model, SPEECH, IMAGE, depth=1)
+
+
+@pytest.mark.parametrize("modality", ["speech", "image"])
+def test_a_keras_input_of_another_rank_is_refused(modality: str) -> None:
+    shapes = {"speech": (8, 8, 1), "image": (8, 8, 3), modality: (8, 8)}
+    inputs = {m: keras.Input(shape, name=m) for m, shape in shapes.items()}
+    flat = [keras.layers.Flatten()(tensor) for tensor in inputs.values()]
+    model = keras.Model(inputs, keras.layers.Dense(4)(keras.layers.Concatenate()(flat)))
+    with pytest.raises(
+        ValueError, match=rf"{modality} has shape \(8, 8, .\); expected \(8, 8\), as the model takes it"
+    ):
+        explain(model, SPEECH, IMAGE, depth=1)
+
+
+def test_a_keras_output_that_is_no_score_of_classes_is_refused() -> None:
+    speech, image = keras.Input((8, 8, 1), name="speech"), keras.Input((8, 8, 3), name="image")
+    model = keras.Model([speech, image], keras.layers.Concatenate()([speech, image]))
+    with pytest.raises(ValueError, match=r"output has shape \(None, 8, 8, 4\); expected \(n, classes\)"):
         explain(model, SPEECH, IMAGE, depth=1)
 
 

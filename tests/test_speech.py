@@ -124,6 +124,12 @@ def test_recordings_that_cannot_be_used_say_why(tmp_path: Path, monkeypatch: pyt
             speech.read_audio(tmp_path / name)
 
 
+def test_of_a_format_that_cannot_be_read_those_are_named_that_can(tmp_path: Path) -> None:
+    (tmp_path / "memo.m4a").write_bytes(b"\x00\x00\x00\x20ftypM4A \x00\x00\x00\x00M4A mp42isom" + bytes(400))
+    with pytest.raises(Unusable, match=r"^unreadable audio file; WAV, FLAC, OGG, Opus, MP3 and AIFF can be read$"):
+        speech.read_audio(tmp_path / "memo.m4a")
+
+
 # ------------------------------------------------------------------------------------------- log-mel
 def test_silence_is_zero_and_nothing_leaves_the_range(spoken: np.ndarray) -> None:
     for sound in (np.zeros(5_000, np.float32), np.zeros(0, np.float32)):
