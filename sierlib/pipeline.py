@@ -32,12 +32,13 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 
 #: Notebooks that show recorded values; those that need them follow.
-_SHOWS_RECORDED = ("03-ablation",)
+_SHOWS_RECORDED = ("02-training", "03-ablation")
 
 #: What stands at the end of every notebook's page.
 _DOWNLOADS = (
     ":::{{container}} noprint\nThe button at the top of this page downloads the notebook as it was executed; "
-    "{{download}}`this is the notebook without outputs <../bare/{name}.ipynb>`, to run yourself.\n:::"
+    "{{download}}`this is the notebook without outputs <../bare/{name}.ipynb>`, to run yourself, and "
+    "{{download}}`these are the numbers on this page <../book/results/{name}.json>`.\n:::"
 )
 
 _PAGES = ("_config.yml", "_toc.yml", "book")
@@ -201,10 +202,11 @@ def check(run: Run) -> None:
         For ImageNet weights.
     """
     if run.profile.weights == "imagenet-required":
-        from sierlib import backbones
+        from sierlib import backbones, specs
 
-        for kind in ("VGG16", "VGG19"):
-            backbones.imagenet(kind)
+        for kind in specs.backbones_of(run.profile):
+            if kind in backbones.PUBLISHED:
+                backbones.imagenet(kind)
 
 
 def execute_with_needs(run: Run, name: str) -> Path:
@@ -221,6 +223,19 @@ def _refuse_outdated(run: Run) -> None:
         raise BuildFailed(
             f"out of date: {', '.join(old)}; run `sier run {old[0]}` with the same settings, then build again"
         )
+
+
+def _clean(notebook: Any, stamp: dict[str, Any]) -> None:
+    """Put the stamp in the place of what papermill wrote, which names folders of this machine, and drop live widgets.
+
+    A widget needs its kernel, and its state would be written whole into the page.
+    """
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["stamp"] = stamp
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
 
 
 def stage(run: Run) -> Path:
@@ -251,6 +266,7 @@ def stage(run: Run) -> Path:
                 if kind in cell.metadata.get("tags", []):
                     cell.metadata["tags"] = [*cell.metadata["tags"], seen]
         notebook.cells.append(nbformat.v4.new_markdown_cell(_DOWNLOADS.format(name=name)))
+        _clean(notebook, run.results(name).get("provenance", {}))
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
@@ -360,6 +376,11 @@ def book(run: Run, output: Path = ROOT) -> Path:
     return build(run, output)
 
 
+def chromium() -> str | None:
+    """Return where this machine's Chromium or Chrome lies."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 def pdf(run: Run, output: Path = ROOT) -> Path:
     """Execute what is out of date and print the whole book as one PDF with Chromium, into ``_build/book.pdf``.
 
@@ -368,8 +389,8 @@ def pdf(run: Run, output: Path = ROOT) -> Path:
     BuildFailed
         When there is no Chromium, before any work.
     """
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
+    browser = chromium()
+    if browser is None:
         raise BuildFailed("no chromium on this machine: install it, or print the pages of _build/html from a browser")
     execute_all(run)
     pages, target = run.folder / "print", output / "_build" / "book.pdf"
@@ -380,7 +401,7 @@ def pdf(run: Run, output: Path = ROOT) -> Path:
     whole = written.parents[1] / "index.html"
     whole.write_text(written.read_text(encoding="utf-8").replace('href="book/index.html#', 'href="#'), encoding="utf-8")
     target.parent.mkdir(parents=True, exist_ok=True)
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
     command += ["--virtual-time-budget=60000", f"--print-to-pdf={target}", whole.as_uri()]
     subprocess.run(command, check=True, capture_output=True)
     return target

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,10 @@ from PIL import Image
 from sierlib.explorer import Explorer, explanation_payload, sample_payload, static_html
 from sierlib.explorer.explorer import HERE, encode_image, encode_mel, encode_sound
 from sierlib.settings import CLASSES
+from tests import chromium
 
 NASTY = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 HASH = "#explorer?"
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
-    *("--disable-sync", "--no-first-run"),
-)
 
 
 def fake_explanation(seed: int, depth: int = 6, speech: float = 0.3, image: float = 0.2) -> SimpleNamespace:
@@ -175,7 +171,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_html_cannot_be_broken_out_of() -> None:
     page = static_html([make_sample("1", text=NASTY, texts=[NASTY])], "demo")
-    assert page.count("</script>") == 3 and page.count("<script") == 3  # state, one sample, the module
+    assert page.count("</script>") == 3 and page.count("<script") == 3  # settings, one sample, the module
     assert "<img src=x" not in page
     module = (HERE / "explorer.js").read_text(encoding="utf-8")
     assert not re.search(r"</script|innerHTML|insertAdjacentHTML|https?://|\bimport\b[^\n]* from", module)
@@ -198,14 +194,8 @@ def test_widget_and_module_agree_on_the_state() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium:
-        pytest.skip("no chromium on this machine")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=list(FLAGS))
+    with chromium.started() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +275,7 @@ def only_reader(browser: Any, book: Path) -> Reader:
 def reader(only_reader: Reader) -> Iterator[Reader]:
     reader = only_reader
     reader.page.set_viewport_size({"width": 1280, "height": 900})
-    reader.page.emulate_media(color_scheme="light")
+    reader.page.emulate_media(color_scheme="light", reduced_motion="no-preference")
     reader.errors.clear()
     yield reader
     assert reader.errors == []
@@ -326,6 +316,7 @@ def test_several_explorers_live_on_one_page(reader: Reader) -> None:
         ("Class to explain", "ArrowDown", ".sound canvas >> nth=1"),
         ("Keep only", "Space", ".photo canvas"),
         ("Remove what", "Space", ".sound canvas >> nth=1"),
+        ("Side by side with", "ArrowDown", ".photo canvas"),  # one scale for both sides
     ],
 )
 def test_each_control_redraws_by_keyboard(reader: Reader, label: str, key: str, canvas: str) -> None:
@@ -396,6 +387,115 @@ def test_side_by_side(reader: Reader) -> None:
     reader.settle()
     assert "“half” cannot be shown" in reader.shown(".problem", 1)
     assert reader.find(".panel >> nth=0").locator(".body").is_visible()
+
+
+def test_choosing_by_keyboard(reader: Reader) -> None:
+    """What is compared, and the gallery's filters: drop-downs that the arrows move."""
+    reader.open()
+    for label, key, titles in (
+        ("Side by side with", "ArrowDown", ("Sample 1", "Sample 2")),
+        ("Second sample", "End", ("Sample 1", "")),
+        ("Side by side with", "ArrowDown", ("by owen", "by sampled")),
+        ("Second method", "ArrowDown", ("by owen", "by owen")),
+    ):
+        reader.field(label).press(key)
+        reader.settle()
+        assert all(title in reader.shown(".title", panel) for panel, title in enumerate(titles)), label
+    for label, key, expected in (
+        ("Class", "End", ["3"]), ("Prediction", "End", ["2"]), ("Teachers", "End", ["2"]), ("Decided by", "End", ["4"]),
+    ):  # fmt: skip
+        box = reader.find(".filters").get_by_label(label)
+        box.press(key)
+        assert reader.visible_samples() == [*expected, "half"]
+        box.press("Home")
+        reader.settle()
+
+
+def test_words_by_keyboard_and_their_values(reader: Reader) -> None:
+    reader.open()
+    words = reader.find(".sentence").first.locator("button")
+    assert "underlined ones matter" in reader.shown(".hint")
+    words.first.focus()
+    assert re.match(r"“such”: [+−]0\.\d{3}, 0\.0 to 0\.5 s", reader.shown(".hint"))
+    reader.page.keyboard.press("ArrowRight")
+    reader.page.keyboard.press("ArrowRight")
+    assert reader.shown(".hint").startswith("“wonderful”") and reader.find(".span").first.is_visible()
+    reader.page.keyboard.press("Enter")
+    assert reader.find(".play").first.inner_text() == "Pause"
+    reader.page.wait_for_timeout(200)
+    assert 1.0 <= float(reader.find(".transport input").first.input_value()) < 1.6
+    reader.page.keyboard.press("Tab")
+    assert "underlined ones matter" in reader.shown(".hint")
+
+
+def test_after_a_word_the_sound_stands_where_it_was(reader: Reader) -> None:
+    reader.open()
+    position, word = reader.find(".transport input").first, reader.find(".sentence button >> nth=3")
+    position.fill("0.5")
+    word.click()
+    reader.page.wait_for_timeout(100)
+    assert float(position.input_value()) >= 1.5
+    word.click()  # again, in the middle
+    reader.page.wait_for_timeout(800)
+    assert reader.find(".play").first.inner_text() == "Play" and float(position.input_value()) == 0.5
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_the_cursor_steps_where_motion_is_reduced(reader: Reader, motion: str) -> None:
+    reader.page.emulate_media(reduced_motion=motion)
+    reader.open()
+    reader.find(".play").first.click()
+    moves = reader.find(".cursor").first.evaluate(
+        """async (cursor) => {
+          let moves = 0;
+          const observer = new MutationObserver(() => { moves += 1; });
+          observer.observe(cursor, { attributeFilter: ["style"] });
+          await new Promise((done) => setTimeout(done, 1200));
+          return moves;
+        }"""
+    )
+    assert moves <= 4 if motion == "reduce" else moves > 6
+
+
+def test_parts_that_do_not_add_up_say_so(reader: Reader, tmp_path: Path) -> None:
+    """The method that the authors published is not additive: its parts may miss the score by far."""
+    published = fake_explanation(1)
+    published.speech_value, published.image_value, published.value = 1.09, -3.637, 0.991
+    methods = {"owen": {c: fake_explanation(0) for c in CLASSES}, "published": dict.fromkeys(CLASSES, published)}
+    path = tmp_path / "index.html"
+    path.write_text(static_html([make_sample("1", explanations=methods)], "first", compare="method"), encoding="utf-8")
+    reader.page.goto(path.as_uri())
+    reader.settle()
+    assert "half each" in reader.shown(".shares") and "miss" not in reader.shown(".shares")
+    assert "these parts miss the score by +3.288." in reader.shown(".shares", 1)
+    assert "half each" not in reader.shown(".shares", 1)
+
+
+@pytest.mark.parametrize("damage", ["cut", "absent", "null"])
+def test_broken_settings_cost_only_themselves(reader: Reader, tmp_path: Path, damage: str) -> None:
+    page = static_html([make_sample("1"), make_sample("2")], "first", threshold=80)
+    (settings,) = re.findall(r'<script[^>]*>{"ids".*?</script>', page)
+    damaged = {"cut": settings.replace('"state"', ""), "null": settings.split("{")[0] + "null</script>", "absent": ""}
+    page = page.replace(settings, damaged[damage])
+    path = tmp_path / "index.html"
+    path.write_text(page, encoding="utf-8")
+    reader.page.goto(path.as_uri())
+    reader.settle()
+    assert reader.visible_samples() == ["1", "2"] and "percentile 30" in reader.find(".look").inner_text()
+    assert "settings of the explorer are missing or broken" in reader.find(".message").inner_text()
+
+
+def test_an_absent_sample_is_noticed(reader: Reader, tmp_path: Path) -> None:
+    page = re.sub(
+        r'<script[^>]* data-sample="2">.*?</script>', "", static_html([make_sample(n) for n in "123"], "first")
+    )
+    path = tmp_path / "index.html"
+    path.write_text(page, encoding="utf-8")
+    reader.page.goto(path.as_uri())
+    assert reader.visible_samples() == ["1", "2", "3"]
+    reader.find('.strip button[data-id="2"]').click()
+    reader.settle()
+    assert "“2” cannot be shown: its data are missing" in reader.shown(".problem")
 
 
 def test_broken_samples_cost_only_themselves(reader: Reader) -> None:
@@ -528,7 +628,7 @@ def test_a_slider_step_is_quick(reader: Reader, record_property: Any) -> None:
     record_property("redraw_ms", median)
     print(f"slider redraw, two panels: median {median:.1f} ms over {len(times)} steps")
     assert len(times) >= 55
-    assert median < 48  # the aim is 16; a busy machine is given room
+    assert median < 16  # a frame; some 4 here
 
 
 def test_forty_samples_open_quickly(browser: Any, tmp_path: Path, record_property: Any) -> None:
@@ -545,7 +645,7 @@ def test_forty_samples_open_quickly(browser: Any, tmp_path: Path, record_propert
     page.close()
     record_property("load_s", seconds)
     print(f"{path.stat().st_size / 1e6:.1f} MB opened in {seconds:.2f} s")
-    assert seconds < 6  # the aim is 2; a busy machine is given room
+    assert seconds < 2  # some 0.5 here
 
 
 def test_widget_message_and_new_samples(reader: Reader) -> None:

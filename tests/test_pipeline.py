@@ -197,6 +197,14 @@ def test_outdated_notebooks_are_not_staged(root: Path, run: Run) -> None:
 def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: Path) -> None:
     (root / "book" / "results").mkdir()
     (root / "book" / "results" / "old.json").write_text("{}")
+    copy = pipeline.executed(executed, "02-second")  # with what a live widget would leave in it
+    notebook = nbformat.read(copy, as_version=4)
+    assert notebook.metadata.papermill.output_path.startswith("/")
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "0"}, "text/plain": "Live()"}
+    notebook.cells[-1].outputs.append(nbformat.v4.new_output("display_data", view))
+    nbformat.write(notebook, copy)
+    runs.write_json(executed.folder / "results" / "02-second.json", {"provenance": {"profile": "smoke", "seed": 5}})
     place = pipeline.stage(executed)
     found = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
     assert found == {
@@ -206,6 +214,10 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
     staged = nbformat.read(place / "notebooks" / "02-second.ipynb", as_version=4)
     assert "ran with smoke 5" in str(staged.cells[-2].outputs)
     assert "../bare/02-second.ipynb" in staged.cells[-1].source
+    assert "../book/results/02-second.json" in staged.cells[-1].source
+    assert staged.metadata["stamp"] == {"profile": "smoke", "seed": 5}
+    assert not {"papermill", "widgets"} & set(staged.metadata)
+    assert staged.cells[-2].outputs[-1].data == {"text/plain": "Live()"}
     assert (place / "bare" / "02-second.ipynb").read_bytes() == (root / "notebooks" / "02-second.ipynb").read_bytes()
     _notebook(root, "02-second", "y = 2", RECORD.format(name="02-second"))
     with pytest.raises(BuildFailed, match="out of date: 02-second; run `sier run 02-second`"):

@@ -14,6 +14,8 @@ const STATE = {
 };
 const KEEP = { all: "Everything", keep: "Keep only what matters", remove: "Remove what matters" };
 const COMPARE = { none: "Nothing", sample: "Another sample", method: "Another method" };
+const HINT = "Orange words speak for the class, blue ones against it; underlined ones matter. "
+  + "Press a word to hear it and to see its value.";
 const NEEDED = ["words", "image", "mel", "audio", "duration", "window", "classes", "scores", "explanations"];
 const ALLOWED = { keep: Object.keys(KEEP), compare: Object.keys(COMPARE) };
 const RANGES = { level: [-1, 99], threshold: [0, 100], opacity: [0, 100] };
@@ -21,7 +23,7 @@ const RANGES = { level: [-1, 99], threshold: [0, 100], opacity: [0, 100] };
 // Blue against orange can be told apart with every common colour blindness; blue to yellow is the paper's waveform.
 const FOR = [235, 110, 10], AGAINST = [38, 118, 232], LEAST = [64, 132, 226], MOST = [255, 220, 58];
 const BLACK = "#0b0e12"; // what the model sees in place of a removed part
-const PIXELS = 128, CANVAS = 512, WAVE = [840, 120], MEL = [840, 168], FADE = 0.008, HASH = "#explorer?";
+const PIXELS = 128, CANVAS = 512, WAVE = [840, 120], MEL = [840, 168], FADE = 0.008, ROUNDING = 0.002, HASH = "#explorer?";
 
 // ------------------------------------------------------------------------------------------------ small helpers
 
@@ -327,7 +329,8 @@ class Player {
     this.onmove = onmove;
     this.from = 0;
   }
-  start(samples, rate, from, until) {
+  /** Play a stretch; `back`, if given, is where the sound stands afterwards. */
+  start(samples, rate, from, until, back) {
     this.stop();
     this.context ??= new AudioContext();
     this.context.resume();
@@ -336,7 +339,7 @@ class Player {
     const source = this.context.createBufferSource();
     source.buffer = buffer;
     source.connect(this.context.destination);
-    Object.assign(this, { source, from, until, began: this.context.currentTime });
+    Object.assign(this, { source, from, until, back, began: this.context.currentTime });
     source.start(0, from, Math.max(0.02, until - from));
     source.onended = () => this.source === source && this.stop(true);
     document.dispatchEvent(new CustomEvent("sier-explorer-plays", { detail: this }));
@@ -354,7 +357,7 @@ class Player {
   }
   stop(ended = false) {
     if (!this.source) return;
-    this.from = ended ? this.until : this.position;
+    this.from = this.back ?? (ended ? this.until : this.position);
     const { source } = this;
     this.source = null;
     source.stop();
@@ -393,9 +396,13 @@ function shareTable({ speech, image, interaction, base, value }, target) {
   const bar = (v) => h("i", { class: v < 0 ? "against" : "for", style: `width:${50 * Math.abs(v) / scale}%` });
   const row = ([name, v]) => h("tr", {},
     h("th", { scope: "row" }, name), h("td", { class: "bar" }, bar(v)), h("td", {}, signed(v)));
+  const ends = `${base.toFixed(3)} without any input, ${value.toFixed(3)} with both`, gap = value - base - speech - image;
+  const adds = Math.abs(gap) <= ROUNDING * Math.max(1, scale); // not so by the method that the paper's authors published
   return [h("table", {}, h("caption", {}, `What “${target}” is made of`), h("tbody", {}, ...rows.map(row))),
-    h("p", { class: "note" }, `${base.toFixed(3)} without any input, ${value.toFixed(3)} with both. Speech carries `
-      + `${share} % of the effect, the photograph ${100 - share} %. The interaction is inside both, half each.`)];
+    h("p", { class: "note" }, adds
+      ? `${ends}. Speech carries ${share} % of the effect, the photograph ${100 - share} %. `
+        + "The interaction is inside both, half each."
+      : `${ends}: these parts miss the score by ${signed(gap)}.`)];
 }
 
 class Panel {
@@ -414,8 +421,7 @@ class Panel {
     part("title", "p", { class: "title" });
     part("sentence", "div", { class: "sentence", role: "group", "aria-label": "Sentence" });
     part("posted", "p", { class: "note posted" });
-    const hint = h("p", { class: "note hint" },
-      "Orange words speak for the class, blue ones against it; underlined ones matter. Press a word to hear it.");
+    part("hint", "p", { class: "note hint" });
     roving(this.sentence);
     part("img", "img", { onerror: () => this.fail("its photograph cannot be decoded") });
     const photo = h("figure", { class: "photo" },
@@ -435,7 +441,7 @@ class Panel {
       part("soundLegend", "div"), part("soundNote", "figcaption", { class: "note" }));
     part("scores", "div", { class: "scores" });
     part("shares", "div", { class: "shares" });
-    this.body = h("div", { class: "body" }, this.sentence, hint, this.posted, photo, sound, this.scores, this.shares);
+    this.body = h("div", { class: "body" }, this.sentence, this.hint, this.posted, photo, sound, this.scores, this.shares);
     this.node = h("section", { class: "panel" }, this.title, this.problem, this.body);
   }
 
@@ -462,14 +468,14 @@ class Panel {
     this.shadeWords();
     this.describe(scales);
     const hearing = JSON.stringify([view.keep, staying(view.matter, view.keep)]);
-    whenChanged(this, "heard", hearing, () => this.player.source && this.play(this.player.position));
+    whenChanged(this, "heard", hearing, () => this.playing && this.play(this.player.position));
     whenChanged(this, "tabled", `${view.method}/${view.target}`, () => this.writeNumbers());
   }
 
   load(sample) {
     this.player.stop();
     this.player.from = 0;
-    this.heard = this.tabled = null;
+    this.heard = this.tabled = this.pointed = null;
     this.mel = melCanvas(sample.mel);
     this.sound = soundOf(sample.audio);
     this.peaks = peaksOf(this.sound, 210);
@@ -477,8 +483,7 @@ class Panel {
     this.img.src = sample.image.src;
     this.position.max = sample.duration;
     this.words = sample.words.map((word) => h("button", { type: "button", tabindex: -1,
-      onclick: () => this.player.start(this.sound, sample.audio.rate, word.start, Math.min(word.end, sample.duration)),
-      onfocus: () => this.point(word), onblur: () => this.point(),
+      onclick: () => this.speak(word), onfocus: () => this.point(word), onblur: () => this.point(),
       onmouseenter: () => this.point(word), onmouseleave: () => this.point() }, word.text));
     this.words[0]?.setAttribute("tabindex", 0);
     this.sentence.replaceChildren(...this.words.flatMap((b) => [b, " "]));
@@ -502,6 +507,7 @@ class Panel {
       button.style.setProperty("--share", (Math.abs(words[i]) / scale).toFixed(3));
       button.title = `${signed(words[i])}, ${start.toFixed(1)} to ${end.toFixed(1)} s`;
     });
+    this.point(this.pointed);
   }
 
   /** Put the maps into words: titles, captions, and the labels that screen readers speak. */
@@ -549,6 +555,8 @@ class Panel {
     const { matter, keep, step, sample } = this.view;
     return sum(staying(matter, keep).map((s, i) => (s ? clamp(sample.duration - i * step, 0, step) : 0)));
   }
+  /** Whether the whole plays, not a single word. */
+  get playing() { return Boolean(this.player.source) && this.player.back === undefined; }
   play(from) {
     const { sample, step, matter, keep } = this.view, { rate } = sample.audio;
     const samples = keep === "all" ? this.sound : muted(this.sound, rate, step, staying(matter, keep));
@@ -558,8 +566,16 @@ class Panel {
     if (this.player.source) this.player.stop();
     else this.play(this.player.from > this.view.sample.duration - 0.05 ? 0 : this.player.from);
   }
+  speak(word) {
+    const { sample } = this.view;
+    this.point(word);
+    this.player.stop();
+    this.player.start(this.sound, sample.audio.rate, word.start, Math.min(word.end, sample.duration), this.player.from);
+  }
+  /** Go there; what plays goes on from there, unless it is a single word. */
   jump(to) {
-    if (this.player.source) return this.play(to);
+    if (this.playing) return this.play(to);
+    this.player.stop();
     this.player.from = to;
     this.moved(to, false);
   }
@@ -576,9 +592,12 @@ class Panel {
     this.button.textContent = playing ? "Pause" : this.label ?? "Play";
     this.button.dataset.playing = playing;
   }
-  /** Mark a word's place in the sound. */
+  /** Mark a word's place in the sound, and tell its value; without a word, tell how to read the sentence. */
   point(word) {
+    const at = this.view?.sample.words.indexOf(word) ?? -1;
+    this.pointed = word;
     this.span.hidden = !word;
+    this.hint.textContent = at < 0 ? HINT : `“${word.text}”: ${this.words[at].title}. Press it to hear it.`;
     if (!word) return;
     const whole = Number(this.position.max);
     this.span.style.left = `${100 * word.start / whole}%`;
@@ -884,16 +903,29 @@ export function mount(el, data) {
   return { model, stop };
 }
 
-/** Read one JSON block per sample, so that a broken one costs only itself. */
+/** What a block holds, or what keeps it from being read. */
+function valueOf(block) {
+  if (!block) return { error: "its data are missing from this page." };
+  try {
+    const value = JSON.parse(block.textContent);
+    if (value && typeof value === "object") return value;
+    throw new Error("no object");
+  } catch (error) {
+    return { error: `its data cannot be read (${error.message}).` };
+  }
+}
+
+/** Read a block of settings, `{ids, state}`, and one per sample, so that a broken or absent one costs only itself. */
 export function mountBlocks(el, css) {
   const blocks = [...document.querySelectorAll(`script[type="application/json"][data-explorer="${el.id}"]`)];
-  const samples = blocks.filter((b) => b.dataset.sample).map((block) => {
-    try { return JSON.parse(block.textContent); } catch (error) {
-      return { id: block.dataset.sample, error: `its data cannot be read (${error.message}).` };
-    }
+  const found = new Map(blocks.filter((b) => b.dataset.sample).map((b) => [b.dataset.sample, b]));
+  const { ids, state, error } = valueOf(blocks.find((b) => !b.dataset.sample));
+  const samples = [...new Set([...(ids ?? []), ...found.keys()])].map((id) => {
+    const value = valueOf(found.get(id));
+    return value.error ? { id, error: value.error } : value;
   });
-  const settings = blocks.find((b) => !b.dataset.sample);
-  return mount(el, { ...(settings ? JSON.parse(settings.textContent) : {}), samples, css });
+  const message = error ? "This page's settings of the explorer are missing or broken; it starts with its own." : "";
+  return mount(el, { ...state, samples, css, message });
 }
 
 export default { render };

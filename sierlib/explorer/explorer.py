@@ -282,7 +282,9 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
     unknown = set(state) - set(Explorer.STATE)
     if unknown:
         raise ValueError(f"unknown state {sorted(unknown)}: choose from {', '.join(Explorer.STATE)}")
-    blocks = "".join(_json_block(sample, dom_id, str(sample.get("id", n))) for n, sample in enumerate(samples))
+    ids = [str(sample.get("id", n)) for n, sample in enumerate(samples)]  # so that an absent block is noticed
+    settings = _json_block({"ids": ids, "state": state}, dom_id)
+    blocks = "".join(_json_block(sample, dom_id, name) for name, sample in zip(ids, samples, strict=True))
     module = (HERE / "explorer.js").read_text(encoding="utf-8")
     css = json.dumps(CSS).replace("<", "\\u003c")
     # The book's theme puts a light ground behind HTML outputs in dark mode, and a scroll box, where nothing sticks.
@@ -290,7 +292,7 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
     return (
         f"<style>{output} {{ background: none; padding: 0; overflow: visible; }}</style>\n"
         f'<div id="{dom_id}" data-mount><noscript>The explorer needs JavaScript.</noscript></div>\n'
-        f"{_json_block(state, dom_id)}{blocks}"
+        f"{settings}{blocks}"
         f'<script type="module">\n{module}\n'
         f'mountBlocks(document.querySelector("div#{dom_id}[data-mount]"), {css});\n</script>\n'
     )

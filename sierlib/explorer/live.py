@@ -34,23 +34,51 @@ class Recorder(anywidget.AnyWidget):
     at_most = traitlets.Int(30).tag(sync=True)
 
 
-class _File(ipywidgets.HBox):
-    """A file that is uploaded, or named by its path where the kernel runs."""
+class Upload(anywidget.AnyWidget):
+    """A file that is chosen or dropped in the browser, or named by its path where the kernel runs; the last one counts.
 
-    def __init__(self, what: str, accept: str) -> None:
-        self.upload = ipywidgets.FileUpload(accept=accept, description=what, layout={"width": "12em"})
-        self.path = ipywidgets.Text(placeholder="or its path, where the kernel runs", layout={"width": "28em"})
-        super().__init__([self.upload, self.path])
+    Parameters
+    ----------
+    what
+        What it is called.
+    accept
+        As of an HTML file input, such as ``image/*``.
+    name, content
+        What was uploaded; empty where a path was given.
+    path
+        What was typed; empty where a file was uploaded.
+    problem
+        Why the file that was chosen last was not taken.
+    at_most
+        Bytes: Jupyter's web socket takes messages of 10 MiB, and breaks at larger ones without saying so.
+    """
+
+    _esm = HERE / "upload.js"
+    what = traitlets.Unicode("File").tag(sync=True)
+    accept = traitlets.Unicode("").tag(sync=True)
+    name = traitlets.Unicode("").tag(sync=True)
+    content = traitlets.CBytes(b"").tag(sync=True)  # a cast, as above
+    path = traitlets.Unicode("").tag(sync=True)
+    problem = traitlets.Unicode("").tag(sync=True)
+    at_most = traitlets.Int(9_000_000).tag(sync=True)
 
     def within(self, folder: Path) -> Path | None:
-        """Return the file of that path, or what was uploaded, written to the folder; None where there is neither."""
-        if self.path.value.strip():
-            return Path(self.path.value.strip()).expanduser()
-        for given in self.upload.value:
-            path = folder / Path(given["name"]).name
-            path.write_bytes(given["content"])
-            return path
-        return None
+        """Return the file of that path, or what was uploaded, written to the folder; None where there is neither.
+
+        Raises
+        ------
+        ValueError
+            When the file that was chosen last was not taken.
+        """
+        if self.problem:
+            raise ValueError(self.problem)
+        if self.path.strip():
+            return Path(self.path.strip()).expanduser()
+        if not self.name:
+            return None
+        path = folder / Path(self.name).name
+        path.write_bytes(self.content)
+        return path
 
 
 class Live(ipywidgets.VBox):
@@ -74,13 +102,13 @@ class Live(ipywidgets.VBox):
     ) -> None:
         self.model = model
         self.settings: dict[str, Any] = {"depth": depth, "method": method, "seed": seed}
-        self.photograph = _File("Photograph", "image/*")
+        self.photograph = Upload(what="Photograph", accept="image/*")
         self.sentence = ipywidgets.Textarea(
             description="Sentence", placeholder="What is said, in English", layout={"width": "40em"}
         )
         self.source = ipywidgets.ToggleButtons(options=SOURCES, description="Speech")
         self.recorder = Recorder()
-        self.file = _File("Recording", "audio/*")
+        self.file = Upload(what="Recording", accept="audio/*")
         self.go = ipywidgets.Button(description="Predict and explain", button_style="primary", layout={"width": "14em"})
         self.explorer = Explorer(samples=list(samples))
         self.source.observe(self._show_source, "value")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,11 +18,11 @@ from PIL import Image
 
 from sierlib import pipeline
 from sierlib.runs import Run
+from tests import chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
+if pipeline.chromium() is None:
     pytest.skip("no chromium: JupyterLab is not driven", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 
 # A microphone that beeps, and that nobody is asked about.
 MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
@@ -97,8 +96,7 @@ def lab(notebook: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def page(lab: str, notebook: Path) -> Iterator[Any]:
     """The notebook, all its cells run."""
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *MICROPHONE])
+    with chromium.started(*MICROPHONE) as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto(f"{lab}/lab/tree/{notebook.name}")
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=SLOW)
@@ -106,7 +104,6 @@ def page(lab: str, notebook: Path) -> Iterator[Any]:
         page.get_by_text("Run All Cells", exact=True).click()
         page.locator(".widget-label").filter(has_text="30").last.wait_for(timeout=SLOW)
         yield page
-        browser.close()
 
 
 def test_a_reader_brings_a_pair(page: Any, notebook: Path) -> None:
@@ -120,11 +117,8 @@ def test_a_reader_brings_a_pair(page: Any, notebook: Path) -> None:
     page.locator(".widget-label").filter(has_text="55").last.wait_for(timeout=SLOW)
 
     def choose(path: Path) -> None:
-        with page.expect_file_chooser() as chooser:
-            live.get_by_role("button", name="Photograph").click()
-        chooser.value.set_files(path)
-        live.get_by_role("button", name="Photograph (1)").wait_for()
-        page.wait_for_timeout(500)  # the label is the same for the second file
+        live.get_by_label("Photograph", exact=True).set_input_files(path)
+        live.get_by_text(f"Photograph: {path.name}, uploaded").wait_for()
 
     # What cannot be read is said, and the view stays.
     bad = notebook.parent / "holiday.jpg"
@@ -134,6 +128,14 @@ def test_a_reader_brings_a_pair(page: Any, notebook: Path) -> None:
     live.get_by_text("Predict and explain").click()
     live.get_by_text("holiday.jpg: not an image").wait_for(timeout=SLOW)
     assert explorer.locator(".title").first.inner_text() == before
+
+    # So is what Jupyter's connection would break at.
+    large = notebook.parent / "large.png"
+    large.write_bytes(bytes(12_000_000))
+    live.get_by_label("Photograph", exact=True).set_input_files(large)
+    live.get_by_text("large.png has 12.0 MB").first.wait_for()
+    live.get_by_text("Predict and explain").click()
+    explorer.get_by_text("give its path instead").first.wait_for(timeout=SLOW)
 
     # The same button with a picture that can be read.
     Image.effect_noise((300, 200), 80).convert("RGB").save(notebook.parent / "garden.png")

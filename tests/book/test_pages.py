@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 
 from sierlib import pipeline
+from tests import chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
+if pipeline.chromium() is None:
     pytest.skip("no chromium: pages are not tested in a browser", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 # The theme's own, on pages opened from disk; nothing is broken by them.
 KNOWN = ("THEBE_JS_URL", "Got invalid theme mode", "reading 'Queue'")
 # Docutils marks a bibliography as a list whose items are not marked as such.
 NOT_OURS = ("aria-required-children",)
+EXPLORER = "notebooks/06-explorer"
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 PAGES = [
     "book/index", "book/paper", "book/claims", "book/decisions", "book/data-card", "book/model-card", "book/reproduce",
@@ -33,10 +34,8 @@ PAGES = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    with chromium.started() as browser:
+        yield browser
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -59,6 +58,10 @@ def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
     context.close()
 
 
+def unexpected(page: Any) -> list[str]:
+    return [text for text in page.complaints if not any(known in text for known in KNOWN)]
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_opens_from_disk_asks_nobody_and_is_accessible(name: str, page: Any, index: Path) -> None:
     page.goto((index.parent / f"{name}.html").as_uri(), wait_until="load")
@@ -67,7 +70,7 @@ def test_a_page_opens_from_disk_asks_nobody_and_is_accessible(name: str, page: A
     twice = "all => all.map(one => one.id).filter((id, at, ids) => ids.indexOf(id) !== at)"
     assert page.eval_on_selector_all("article [id]", twice) == []
     assert page.asked == []
-    assert [text for text in page.complaints if not any(known in text for known in KNOWN)] == []
+    assert unexpected(page) == []
     # `preload` would fetch style sheets again, which pages from disk may not.
     options = {"preload": False, "rules": {name: {"enabled": False} for name in NOT_OURS}}
     found = axe.Axe().run(page, options=options).response["violations"]
@@ -82,7 +85,7 @@ def test_a_page_opens_from_disk_asks_nobody_and_is_accessible(name: str, page: A
 
 def test_every_picture_says_what_it_shows(page: Any, index: Path) -> None:
     for name in PAGES:
-        if name == "notebooks/06-explorer":  # thumbnails on labelled buttons; the explorer has tests of its own
+        if name == EXPLORER:  # thumbnails on labelled buttons; the explorer has tests of its own
             continue
         page.goto((index.parent / f"{name}.html").as_uri())
         pictures = page.eval_on_selector_all("article img", "all => all.map(one => [one.src.slice(-60), one.alt])")
@@ -110,10 +113,19 @@ def test_pages_can_be_looked_at(size: str, page: Any, index: Path) -> None:
     scheme = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
     folder = index.parents[2] / "screenshots"
     folder.mkdir(exist_ok=True)
-    for name in ("book/index", "notebooks/03-ablation", "notebooks/06-explorer", "book/claims"):
-        page.goto((index.parent / f"{name}.html").as_uri())
+    views = {
+        "book/index": "", "book/claims": "", "book/environment": "", "notebooks/03-ablation": "", EXPLORER: "",
+        f"{EXPLORER}-side-by-side": "#explorer?compare=method",
+        f"{EXPLORER}-keep-only": "#explorer?keep=keep&threshold=60",
+    }  # fmt: skip
+    for name, state in views.items():
+        page.goto("about:blank")
+        file = EXPLORER if state else name
+        page.goto((index.parent / f"{file}.html").as_uri() + state)
         page.wait_for_timeout(300)
-        shot = page.screenshot(path=folder / f"{name.replace('/', '-')}-{size}-{scheme}.png")
+        page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")  # or what is sticky stands in the middle
+        page.add_style_tag(content="#pst-back-to-top { display: none !important }")  # it comes with scrolling up
+        shot = page.screenshot(path=folder / f"{name.replace('/', '-')}-{size}-{scheme}.png", full_page=True)
         assert len(shot) > 10_000
 
 
@@ -121,7 +133,99 @@ def test_the_search_finds_a_word_of_the_book(page: Any, index: Path) -> None:
     page.goto((index.parent / "search.html").as_uri() + "?q=criss")
     page.wait_for_selector("#search-results li", timeout=10_000)
     assert "Training" in page.inner_text("#search-results") or "paper" in page.inner_text("#search-results").lower()
+    page.wait_for_timeout(500)
     assert page.asked == []
+    assert unexpected(page) == []
+
+
+@pytest.fixture
+def explorer(page: Any, index: Path) -> Any:
+    """The explorer on its page of the book."""
+    page.goto((index.parent / f"{EXPLORER}.html").as_uri())
+    found = page.locator("#explained-samples .explorer")
+    found.locator(".title").first.wait_for()
+    return found
+
+
+def pixels(explorer: Any, selector: str) -> str:
+    """What a canvas shows, once the next frame is drawn."""
+    explorer.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return str(explorer.locator(selector).first.evaluate("(canvas) => canvas.toDataURL()"))
+
+
+def test_the_explorer_of_the_book_can_be_driven(explorer: Any, page: Any) -> None:
+    photo, wave = ".photo canvas", ".sound canvas >> nth=1"
+    card = explorer.locator(".strip button").nth(1)
+    card.click()
+    explorer.locator(".title").first.get_by_text(card.get_attribute("data-id")).wait_for()
+
+    before = pixels(explorer, photo)
+    threshold = explorer.get_by_label("Threshold").first
+    threshold.focus()
+    threshold.press("PageUp")
+    explorer.locator(".look").get_by_text(f"percentile {threshold.input_value()}").wait_for()
+    assert int(threshold.input_value()) > 30
+    threshold.fill("60")
+    assert pixels(explorer, photo) != before
+
+    audible = [float(explorer.locator(wave).first.get_attribute("data-audible"))]
+    everything = explorer.get_by_label("Everything")
+    everything.focus()
+    for label in ("Play what matters", "Play the rest"):
+        page.keyboard.press("ArrowRight")
+        explorer.locator(".play").first.get_by_text(label).wait_for()
+        audible.append(float(explorer.locator(wave).first.get_attribute("data-audible")))
+    assert audible[1] + audible[2] == pytest.approx(audible[0], abs=0.03) and 0 < audible[1] < audible[0]
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+
+    explorer.get_by_label("Side by side with").select_option("method")
+    explorer.locator(".panel").nth(1).locator(".title").get_by_text("by ").wait_for()
+    assert explorer.locator(".panel:visible").count() == 2
+    assert explorer.locator(".note", has_text="these parts miss the score").count() < 2
+    assert page.asked == [] and unexpected(page) == []
+
+
+def test_the_explorer_of_the_book_can_be_heard(explorer: Any, page: Any) -> None:
+    play, position = explorer.locator(".play").first, explorer.locator(".transport input").first
+    cursor = explorer.locator(".cursor").first
+    before = cursor.bounding_box()["x"]
+    play.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("(slider) => slider.value > 0.2", arg=position.element_handle())
+    assert play.inner_text() == "Pause" and cursor.bounding_box()["x"] > before
+    page.keyboard.press("Enter")
+    at = float(position.input_value())
+    explorer.locator(".sentence").first.locator("button").first.focus()
+    assert re.search(r"[+−]0\.\d{3}", explorer.locator(".hint").first.inner_text())
+    page.keyboard.press("Enter")  # the word by itself
+    assert play.inner_text() == "Pause"
+    explorer.locator(".play", has_text="Play").first.wait_for()
+    assert float(position.input_value()) == pytest.approx(at, abs=0.06)
+    assert page.asked == [] and unexpected(page) == []
+
+
+def test_a_view_of_the_book_can_be_sent_to_somebody(explorer: Any, page: Any) -> None:
+    explorer.locator(".strip button").nth(1).click()
+    explorer.get_by_label("Level").first.fill("1")
+    explorer.get_by_label("Keep only what matters").check()
+    explorer.get_by_label("Smooth maps").check()
+    page.wait_for_timeout(600)
+    address, shown = page.url, explorer.locator(".panel").first.inner_text()
+    assert "#explorer?" in address and "level=1" in address and "keep=keep" in address and "smooth=true" in address
+    page.goto("about:blank")
+    page.goto(address)
+    explorer.locator(".title").first.wait_for()
+    assert explorer.locator(".panel").first.inner_text() == shown and "Level 1" in shown
+    assert page.asked == [] and unexpected(page) == []
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name.startswith("notebooks/")])
+def test_the_numbers_of_a_page_can_be_taken_home(name: str, page: Any, index: Path) -> None:
+    page.goto((index.parent / f"{name}.html").as_uri())
+    link = page.locator(f'article a[download][href$="{name.split("/")[1]}.json"]')
+    found = json.loads((index.parent / "notebooks" / link.get_attribute("href")).read_text(encoding="utf-8"))
+    assert found["notebook"] == name.split("/")[1]
 
 
 def test_the_whole_book_can_be_printed(run: Any, index: Path, place: Path) -> None:

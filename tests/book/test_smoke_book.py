@@ -106,12 +106,26 @@ def test_fused_is_compared_with_each_modality_on_labels_and_truth(run: Run) -> N
 
 @pytest.mark.usefixtures("index")
 def test_the_run_is_what_was_recorded(run: Run) -> None:
-    reports = verification.against_recorded(run.folder / "results", studies.RECORDED / "smoke")
-    assert list(reports) == list(NAMES)
+    place = studies.RECORDED / "smoke"
+    reports = verification.against_recorded(run, place)
+    assert {*NAMES, *(f"models/{name}" for name in specs.SPECS), "comparisons"} <= set(reports)
+    # The recorded labels give the recorded splits on every machine, as long as the same rows were kept: splitting does
+    # not round. The labels themselves, and which rows are discarded, are teachers' opinions and may differ elsewhere.
+    rows, recorded = dataset.read_manifest(run), runs.read_json(place / "01-dataset.json")["manifest"]
+    if dataset.signature(rows)["ids"] == recorded["ids"]:
+        labels = np.array([settings.CLASSES[int(digit)] for digit in recorded["labels"]])
+        parts, folds = dataset.split(labels, rows["group"].to_numpy(), run.seed)
+        assert dataset.signature(rows.assign(label=labels, split=parts, fold=folds)) == recorded
+    differences = {name: report.differences for name, report in reports.items()}
     if not all(report.exact for report in reports.values()):
-        pytest.skip("recorded on another kind of machine or with other versions; `sier verify` compares intervals")
-    assert {name: report.differences for name, report in reports.items() if report.differences} == {}
-    assert all(report.compared for report in reports.values())
+        # Elsewhere only what no rounding can change is asserted: sizes of corpora and networks, specifications, that
+        # values add up. The intervals are left to `sier verify`: after one epoch networks answer almost at random, and
+        # intervals of 33 test rows or 4 explanations are about other rows, not about other weights.
+        differences = {
+            name: [line for line in lines if ": recorded interval [" not in line] for name, lines in differences.items()
+        }
+    assert {name: lines for name, lines in differences.items() if lines} == {}
+    assert all(reports[name].compared for name in NAMES)
 
 
 @pytest.mark.usefixtures("index")
@@ -150,8 +164,11 @@ def test_pages_load_nothing_from_elsewhere(pages: dict[str, str], index: Path) -
         assert not re.findall(r"(?:url\(['\"]?|@import ['\"])(?:https?:)?//[^)'\"]+", text), path.name
 
 
-def test_pages_do_not_show_where_they_were_made(pages: dict[str, str], place: Path) -> None:
-    assert [name for name, page in pages.items() if str(place) in page or str(pipeline.ROOT) in page] == []
+def test_pages_do_not_show_where_they_were_made(index: Path, place: Path) -> None:
+    published = [path for path in index.parent.rglob("*") if path.suffix in (".html", ".ipynb", ".json", ".md", ".txt")]
+    assert len([path for path in published if path.suffix == ".ipynb"]) >= 2 * len(NAMES)  # executed, and bare
+    texts = {str(path.relative_to(index.parent)): path.read_text(encoding="utf-8") for path in published}
+    assert [name for name, text in texts.items() if str(place) in text or str(pipeline.ROOT) in text] == []
 
 
 def test_a_second_call_executes_and_builds_nothing(
