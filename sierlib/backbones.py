@@ -37,7 +37,7 @@ _MODULES = {
 # Blocks of ResNet's four stages, and whether they are bottlenecks.
 _RESNET = {"ResNet34": ((3, 4, 6, 3), False), "ResNet50": ((3, 4, 6, 3), True), "ResNet101": ((3, 4, 23, 3), True)}
 # What keras.applications calls a network, and how its published weights want their input.
-_PUBLISHED = {
+PUBLISHED = {
     "EfficientNet": ("EfficientNetB0", "itself"),
     "ResNet50": ("ResNet50", "caffe"),
     "ResNet101": ("ResNet101", "caffe"),
@@ -220,11 +220,11 @@ def imagenet(kind: str) -> keras.Model:
         When they are neither on this machine nor to be downloaded, or nobody has published any; the message says what
         to do.
     """
-    if kind not in _PUBLISHED:
+    if kind not in PUBLISHED:
         raise WeightsUnavailable(f"no ImageNet weights of {kind} are published in keras.applications")
     try:
         given = {} if kind.startswith("VGG") else {"input_shape": SHAPE}
-        return getattr(keras.applications, _PUBLISHED[kind][0])(weights="imagenet", include_top=False, **given)
+        return getattr(keras.applications, PUBLISHED[kind][0])(weights="imagenet", include_top=False, **given)
     except Exception as error:  # keras raises a bare Exception when the download fails
         raise WeightsUnavailable(
             f"this profile starts {kind} from ImageNet weights, and they could not be had ({error}). "
@@ -274,14 +274,14 @@ def trunk(kind: str, width: float, weights: str) -> tuple[keras.Model, list[laye
         raise ValueError(f"unknown backbone {kind!r}: choose one of {', '.join(BACKBONES)}")
     if weights != "none" and width != 1.0:
         raise ValueError(f"weights={weights!r} at width {width:g}: ImageNet weights exist for width 1 only")
-    if weights != "none" and (kind in _PUBLISHED or weights == "imagenet"):
+    if weights != "none" and (kind in PUBLISHED or weights == "imagenet"):
         try:
             published = imagenet(kind)
             if kind in _VGG:
                 ours = vgg(kind, width)
                 _copy_weights(published, ours)
                 return ours, [layers.Normalization(mean=_IMAGENET_MEAN, variance=(1.0,) * 3, name="imagenet_mean")]
-            return published, [Preprocess(_PUBLISHED[kind][1], name="preprocess")]
+            return published, [Preprocess(PUBLISHED[kind][1], name="preprocess")]
         except WeightsUnavailable:
             if weights == "imagenet-required":
                 raise

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, metrics, rules, runs, studies, training
+from sierlib import dataset, metrics, rules, runs, specs, studies, training
 from sierlib.runs import Run
 
 #: The five comparisons that were named before any was made, with the two networks and what their predictions are held
@@ -22,24 +22,37 @@ PRIMARY: dict[str, tuple[str, str, str, str]] = {
 }
 
 
+#: What is compared besides, on the labels of the test rows; nobody named it in advance, so it proves nothing.
+EXPLORATORY: tuple[tuple[str, str], ...] = (
+    *(("fused", name) for name in ("baseline1", "baseline2", *specs.of_group("N2"), "addition", "fixed-weights")),
+    *(("fused", name) for name in ("focal-only", "cross-entropy-only")),
+    *(("baseline3", "baseline1"), ("baseline3", "baseline2")),
+    *(("ier", "baseline1"), ("ier", "baseline2"), ("ier", "ser")),
+)
+#: The paper's argument for multiplication is about confidence, not accuracy (Section 3.2.1).
+CONFIDENCE = "multiply-addition-confidence"
+
+
 def collect(run: Run) -> list[dict[str, Any]]:
-    """Make the primary comparisons on the test rows, from this run's networks where it has both, else as recorded.
+    """Make the comparisons on the test rows, from this run's networks where it has both, else as recorded.
 
     Returns
     -------
     list of dict
-        ``name``, ``title``, ``difference`` of accuracies (mean over repetitions), its paired bootstrap ``interval``,
-        ``p``, ``p_holm`` (Holm's correction over all that are there), ``n``, ``repeats``, ``against``, ``origin``,
-        ``profile``, ``date``, ``primary``.
+        ``name``, ``title``, ``difference`` (mean over repetitions), its paired bootstrap ``interval``, ``p``, ``n``,
+        ``repeats``, ``against``, ``origin``, ``profile``, ``data``, ``date``, ``primary``. The primary ones come first,
+        with ``p_holm``: Holm's correction over all that were named, computed or not. What was recorded with another
+        corpus is left out.
     """
     found = {entry["name"]: entry for entry in own(run)}
     elsewhere = (runs.read_json(studies.RECORDED / studies.STAND_IN / "comparisons.json") or {"comparisons": []})[
         "comparisons"
     ]
-    found = {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere} | found
+    found = {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere if entry["data"] == run.data} | found
     ordered = [found[name] for name in PRIMARY if name in found]
-    corrected = metrics.holm([entry["p"] for entry in ordered])
-    return [entry | {"p_holm": p} for entry, p in zip(ordered, corrected, strict=True)]
+    corrected = metrics.holm([entry["p"] for entry in ordered], planned=len(PRIMARY))
+    others = [entry for name, entry in found.items() if name not in PRIMARY]
+    return [*(entry | {"p_holm": p} for entry, p in zip(ordered, corrected, strict=True)), *others]
 
 
 def own(run: Run) -> list[dict[str, Any]]:
@@ -50,22 +63,52 @@ def own(run: Run) -> list[dict[str, Any]]:
     answers = {"labels": metrics.codes(rows["label"])}
     if truth:
         answers["truth"] = metrics.codes([truth[name]["emotion"] for name in rows["id"]])
+    conflict = _in_conflict(rows, truth)
+    names = {name for _, one, other, _ in PRIMARY.values() for name in (one, other)}
+    names |= {name for pair in EXPLORATORY for name in pair}
+    trained = {name: found for name in names if (found := _trained(run, name))}
     made = []
     for name, (title, one, other, against) in PRIMARY.items():
-        histories = [_trained(run, spec) for spec in (one, other)]
-        if against not in answers or not all(histories):
-            continue
-        chosen = _in_conflict(rows, truth) if name == "multiply-addition" else np.ones(len(rows), bool)
-        if not chosen.any():
-            continue
-        count = min(map(len, histories))  # as many repetitions of the one as of the other
-        one_right, other_right = (_right(several[:count], answers[against])[chosen] for several in histories)
+        chosen = conflict if name == "multiply-addition" else np.ones(len(rows), bool)
+        if against in answers and {one, other} <= set(trained) and chosen.any():
+            made.append(
+                {"name": name, "title": title, "against": against, "primary": True}
+                | _difference(trained[one], trained[other], answers[against], chosen, run.seed)
+            )
+    for one, other in EXPLORATORY:
+        if {one, other} <= set(trained):
+            title = " − ".join(specs.SPECS[name].title for name in (one, other))
+            made.append(
+                {"name": f"{one}-{other}", "title": title, "against": "labels", "primary": False}
+                | _difference(trained[one], trained[other], answers["labels"], np.ones(len(rows), bool), run.seed)
+            )
+    if {"fused", "addition"} <= set(trained) and conflict.any():
+        multiplied, added = (
+            training.predict(training.load_model(run, name), rows[conflict], run.folder / "dataset").max(axis=1)
+            for name in ("fused", "addition")
+        )
         made.append(
-            {"name": name, "title": title, "against": against, "origin": "this run", "primary": True, "repeats": count}
-            | {key: histories[0][0]["provenance"][key] for key in ("profile", "data", "date")}
-            | metrics.paired_difference(one_right, other_right, run.seed)
+            {"name": CONFIDENCE, "title": "how sure: multiplication − addition, pairs in conflict"}
+            | {"against": "confidence", "primary": False, "repeats": 1, "origin": "this run"}
+            | _made(trained["fused"])
+            | metrics.paired_difference(multiplied, added, run.seed)
         )
     return made
+
+
+def _difference(
+    one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]], answers: np.ndarray, chosen: np.ndarray, seed: int
+) -> dict[str, Any]:
+    """Compare two networks on some rows, over as many repetitions of the one as of the other."""
+    count = min(len(one), len(other))
+    one_right, other_right = (_right(several[:count], answers)[chosen] for several in (one, other))
+    return (
+        {"origin": "this run", "repeats": count} | _made(one) | metrics.paired_difference(one_right, other_right, seed)
+    )
+
+
+def _made(histories: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    return {key: histories[0]["provenance"][key] for key in ("profile", "data", "date")}
 
 
 def _trained(run: Run, name: str) -> list[dict[str, Any]]:
@@ -91,8 +134,8 @@ def _in_conflict(rows: pd.DataFrame, truth: dict[str, Any]) -> np.ndarray:
     return ser != ier
 
 
-def table(found: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Return the primary comparisons as a table; columns as `plots.differences` wants them, and what they mean."""
+def table(found: Sequence[dict[str, Any]], primary: bool = True) -> pd.DataFrame:
+    """Return the primary comparisons, or the others, as a table; columns as `plots.differences` wants them."""
     return pd.DataFrame(
         [
             {
@@ -101,12 +144,13 @@ def table(found: Sequence[dict[str, Any]]) -> pd.DataFrame:
                 "low": entry["interval"][0],
                 "high": entry["interval"][1],
                 "p": entry["p"],
-                "p (Holm)": entry["p_holm"],
+                **({"p (Holm)": entry["p_holm"]} if primary else {}),
                 "n": entry["n"],
                 "seeds": entry["repeats"],
-                "origin": entry["origin"] if entry["origin"] == "this run" else f"recorded: {entry['profile']}",
+                "origin": studies.origin(entry),
             }
             for entry in found
+            if entry["primary"] == primary
         ]
     )
 
@@ -116,6 +160,8 @@ def verdicts(found: Sequence[dict[str, Any]]) -> list[str]:
     missing = [title for name, (title, *_) in PRIMARY.items() if name not in {entry["name"] for entry in found}]
     said = []
     for entry in found:
+        if not entry["primary"]:
+            continue
         claim = "no difference can be claimed"
         if entry["p_holm"] < 0.05:
             claim = "the first is better" if entry["difference"] > 0 else "the first is worse"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sierlib import dataset, encoding, metrics, networks, rules, runs, settings, training
+from sierlib.corpora import Corpus, open_corpus
 from sierlib.runs import Run
 
 #: Modules on which labels depend, besides those of the arrays and of training.
@@ -57,6 +58,16 @@ def train_teachers(
 def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
     """Train one teacher, or read it where it is up to date; as `train_teachers`."""
     return train_teachers(run, [role])[role]
+
+
+def teacher_reports(run: Run) -> dict[str, dict[str, Any]]:
+    """Return the teachers' reports by role, training them where needed; none where the corpus brings its labels."""
+    corpus = open_corpus(run.data, "data", run.profile, run.seed)
+    return {} if _labelled(corpus) else {role: report for role, (_, report) in train_teachers(run).items()}
+
+
+def _labelled(corpus: Corpus) -> bool:
+    return bool(corpus.items) and all(item.label for item in corpus.items)
 
 
 def held_out(run: Run, role: str) -> pd.DataFrame:
@@ -178,7 +189,7 @@ def build(run: Run) -> dict[str, Any]:
         When too few pairs remain to be split, or a class that the corpus labels has none to learn from.
     """
     corpus, rows, folder = encoding.encoded(run, "data")
-    labelled = bool(corpus.items) and all(item.label for item in corpus.items)
+    labelled = _labelled(corpus)
     teachers = {} if labelled else train_teachers(run)
     key = runs.digest(
         run.key_of("arrays"), labelled, [run.key_of(f"models/teacher-{role}") for role in teachers], run.seed,
@@ -226,7 +237,7 @@ def build(run: Run) -> dict[str, Any]:
         )
     usable["split"], usable["fold"] = dataset.split(usable["label"].to_numpy(), usable["group"].to_numpy(), run.seed)
     if labelled:
-        _refuse_unlearnable(run, usable)
+        _refuse_unlearnable(run, usable, {item.id: item.line for item in corpus.items})
 
     counts = dataset.summary(len(rows) + len(corpus.quarantined), usable, quarantine, len(discarded))
     counts["absent"] = [name for name in settings.CLASSES if not counts["per_class"][name]]
@@ -241,14 +252,21 @@ def build(run: Run) -> dict[str, Any]:
     return counts
 
 
-def _refuse_unlearnable(run: Run, rows: pd.DataFrame) -> None:
-    """Stop when a class that the corpus labels is so rare that the split leaves none of it to learn from."""
-    learning = rows[(rows["split"] == "train") & (rows["fold"] != 0)]
+def _refuse_unlearnable(run: Run, rows: pd.DataFrame, lines: dict[str, int]) -> None:
+    """Stop when a class that the corpus labels is so rare that a part it is needed in gets none of it."""
+    trained = range(run.profile.folds)
+    parts = {"the test part": rows["split"] == "test"}
+    parts |= {f"fold {fold}, which validates": rows["fold"] == fold for fold in trained}
+    parts |= {f"what is trained on beside fold {fold}": ~rows["fold"].isin([-1, fold]) for fold in trained}
     for name, count in rows["label"].value_counts().items():
-        if not (learning["label"] == name).any():
+        here = rows["label"] == name
+        lacking = [part for part, chosen in parts.items() if not (here & chosen).any()]
+        if lacking:
+            places = [lines[row] for row in rows.loc[here, "id"]]
             raise ValueError(
-                f"{run.data}: {count} usable rows are labelled {name}, and the split leaves none of them for training; "
-                f"expected at least {2 * settings.FOLDS} with different texts, or none"
+                f"{run.data}, line{'s' if count > 1 else ''} {', '.join(map(str, places[:5]))}"
+                f"{' and others' if count > 5 else ''}: {count} usable rows are labelled {name}, too few for every "
+                f"part ({lacking[0]} gets none); expected at least {2 * settings.FOLDS} with different texts, or none"
             )
 
 

@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 from sierlib import settings
 
 RESAMPLES = 4_000
+BATCH = 100  # resamples at a time: memory stays small with many rows
 
 
 def codes(labels: Iterable[str], classes: Sequence[str] = settings.CLASSES) -> np.ndarray:
@@ -108,12 +109,20 @@ def bins_of(confidence: np.ndarray, bins: int) -> np.ndarray:
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> list[float]:
     """Return Student's interval for the mean of a few values, [low, high]."""
-    found = stats.ttest_1samp(values, 0.0).confidence_interval(level)
-    return [float(found.low), float(found.high)]
+    mean, error = float(np.mean(values)), float(stats.sem(values))
+    reach = error * float(stats.t.ppf((1 + level) / 2, len(values) - 1))
+    return [mean - reach, mean + reach]
 
 
-def holm(p: Sequence[float]) -> list[float]:
+def holm(p: Sequence[float], planned: int = 0) -> list[float]:
     """Return probabilities corrected by Holm's step-down method, in the order given.
+
+    Parameters
+    ----------
+    p
+        Of the comparisons that were made.
+    planned
+        How many were to be made, where that is more: those that are missing count as the least certain.
 
     Examples
     --------
@@ -122,7 +131,7 @@ def holm(p: Sequence[float]) -> list[float]:
     """
     order, corrected, most = np.argsort(p), [0.0] * len(p), 0.0
     for rank, index in enumerate(order):
-        most = max(most, min(1.0, (len(p) - rank) * p[index]))
+        most = max(most, min(1.0, (max(planned, len(p)) - rank) * p[index]))
         corrected[index] = float(most)
     return corrected
 
@@ -146,7 +155,7 @@ def paired_difference(right_a: np.ndarray, right_b: np.ndarray, seed: int = 0, l
         interval = [float(gains[0]), float(gains[0])]
     else:
         found = stats.bootstrap(
-            (gains,), np.mean, n_resamples=RESAMPLES, confidence_level=level, method="percentile", rng=seed
+            (gains,), np.mean, n_resamples=RESAMPLES, batch=BATCH, confidence_level=level, method="percentile", rng=seed
         ).confidence_interval
         interval = [float(found.low), float(found.high)]
     if set(np.unique(gains)) <= {-1.0, 0.0, 1.0}:
@@ -155,7 +164,7 @@ def paired_difference(right_a: np.ndarray, right_b: np.ndarray, seed: int = 0, l
     else:
         p = float(
             stats.permutation_test(
-                (gains,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=seed
+                (gains,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, batch=BATCH, rng=seed
             ).pvalue
         )
     return {"difference": float(gains.mean()), "interval": interval, "p": p, "n": len(gains)}

@@ -112,17 +112,21 @@ def log_mel(mel: np.ndarray, words: Sequence[Any] = (), axis: Axes | None = None
 
 
 def learning_curves(histories: dict[str, dict[str, Any]]) -> Figure:
-    """Draw training and validation accuracy and loss over epochs; the epoch that was kept is marked."""
-    figure, axes = plt.subplots(2, len(histories), figsize=(3.4 * len(histories), 5), sharex=False, squeeze=False)
+    """Draw training and validation accuracy, kappa where all have it, and loss; the epoch that was kept is marked."""
+    keeps = all("val_kappa" in row for history in histories.values() for row in history["epochs"])
+    measures = ("accuracy", "kappa", "loss") if keeps else ("accuracy", "loss")
+    size = (3.4 * len(histories), 2.5 * len(measures))
+    figure, axes = plt.subplots(len(measures), len(histories), figsize=size, sharex=False, squeeze=False)
     for column, (title, history) in enumerate(histories.items()):
         epochs = np.arange(1, len(history["epochs"]) + 1)
-        for axis, measure in zip(axes[:, column], ("accuracy", "loss"), strict=True):
+        for axis, measure in zip(axes[:, column], measures, strict=True):
             for prefix, colour, label in (("", "#999999", "training"), ("val_", "#0072B2", "validation")):
                 axis.plot(epochs, [row[prefix + measure] for row in history["epochs"]], color=colour, label=label)
             axis.axvline(history["best_epoch"], color="black", lw=0.8, ls=":")
             axis.set(ylabel=measure if column == 0 else "")
-        axes[0, column].set(title=title, ylim=(0, 1.02))
-        axes[1, column].set(xlabel="epoch", ylim=(0, None))
+            axis.set(ylim={"accuracy": (0, 1.02), "kappa": (-0.2, 1.02), "loss": (0, None)}[measure])
+        axes[0, column].set(title=title)
+        axes[-1, column].set(xlabel="epoch")
     figure.tight_layout()
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="lower center", bbox_to_anchor=(0.5, -0.06), ncol=2)
     return figure

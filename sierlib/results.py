@@ -186,12 +186,12 @@ def heads(run: Run) -> dict[str, float]:
     model = training.load_model(run, "fused")
     outputs = {name: model.get_layer(name).output for name in ("O_sp", "O_img", "O_mul")}
     several = keras.Model(model.inputs, {**outputs, "all three": model.output})
-    given = dataset.inputs(rows, run.folder / "dataset")
-    found = several.predict(given, batch_size=64, verbose=0)
+    given = dataset.feed(rows, run.folder / "dataset", 64)
+    found = several.predict(given, verbose=0)
     accuracy = {name: float(np.mean(value.argmax(axis=1) == labels)) for name, value in found.items()}
     for name in ("speech", "image"):
-        masked = {**given, name: np.zeros_like(given[name])}
-        guess = model.predict(masked, batch_size=64, verbose=0).argmax(axis=1)
+        masked = given.map(lambda batch, name=name: {**batch, name: 0 * batch[name]})
+        guess = model.predict(masked, verbose=0).argmax(axis=1)
         accuracy[f"{name} at zero"] = float(np.mean(guess == labels))
     return accuracy
 
@@ -220,12 +220,19 @@ def teacher_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
 
 def teacher_remarks(reports: dict[str, dict[str, Any]]) -> list[str]:
     """Return what a reader has to know of the teachers: their corpora's notes, and whether they learned anything."""
+    if not reports:
+        return ["This corpus brings its labels: no teacher is trained or asked."]
     remarks = []
     for role, report in reports.items():
         name, held = rules.ROLES[role], report["held_out"]
         remarks += [f"{name} corpus: {note}" for note in report["notes"]]
         if report["quarantined"] or report["duplicates"]:
             remarks.append(f"{name} corpus: {report['quarantined']} unusable and {report['duplicates']} repeated items")
+        if not report.get("speakers_apart", True) and report["corpus"].startswith("iemocap:"):
+            remarks.append(
+                f"**{name} corpus: the same speakers are learned from and judged by.** Fewer than three sessions are "
+                "there; IEMOCAP has five, two speakers in each."
+            )
         if held["accuracy_interval"][0] <= held["majority"]:
             remarks.append(
                 f"**The {name} teacher is not clearly better than always naming the largest class** "

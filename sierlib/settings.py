@@ -193,6 +193,7 @@ PROFILES: dict[str, Profile] = {
         folds=FOLDS,
         repeats=3,
         studies=("Table 1", "N2", "choice", "Table 2"),
+        explained=24,
         judged=(96, 24, 8),
         probed=600,
     ),

@@ -42,6 +42,8 @@ class Spec:
         Trained only on rows whose more confident teacher reaches it (Section 3.1: 0.5).
     task
         "emotion", or "sentiment" (Table 2).
+    pace
+        Factor on the profile's learning rate.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Spec:
     rule: str = "max"
     threshold: float = settings.LABEL_THRESHOLD
     task: str = "emotion"
+    pace: float = 1.0
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -104,6 +107,8 @@ _ROWS = [
     Spec("fixed-weights", "w1 = w2 = w3 in Eq. 2", "choice", options={"late": "fixed"}),
     Spec("focal-only", "focal loss alone", "choice", loss=(1.0, 0.0)),
     Spec("cross-entropy-only", "cross-entropy alone", "choice", loss=(0.0, 1.0)),
+    Spec("resnet34-slow", "ResNet34, a tenth of the learning rate", "choice", options=_both("ResNet34"), pace=0.1),
+    Spec("resnet34-fast", "ResNet34, four times the learning rate", "choice", options=_both("ResNet34"), pace=4.0),
     Spec("strict-threshold", "threshold 0.7", "choice", threshold=0.7),
     Spec("agreement", "labels by agreement", "choice", rule="agreement"),
     Spec("sentiment-fused", "ParallelNet", "Table 2", task="sentiment"),
@@ -139,6 +144,12 @@ def resolve(names: Iterable[str]) -> list[str]:
             raise ValueError(f"unknown model {name!r}: choose one of {', '.join(SPECS)}, or one of {', '.join(GROUPS)}")
         found += [name] if name in SPECS else of_group(name)
     return list(dict.fromkeys(found))
+
+
+def backbones_of(profile: settings.Profile) -> list[str]:
+    """Return what N2 holds in any network that a profile trains."""
+    options = [{"n2_s": "VGG16", "n2_i": "VGG19", **SPECS[name].options} for name in resolve(profile.studies)]
+    return sorted({each[side] for each in options for side in ("n2_s", "n2_i")})
 
 
 def rows_of(run: Run, spec: Spec, fold: int = 0) -> dict[str, pd.DataFrame]:

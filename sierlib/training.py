@@ -57,6 +57,38 @@ def _policy(name: str) -> Any:
         keras.mixed_precision.set_dtype_policy(before)
 
 
+@keras.saving.register_keras_serializable("sierlib")
+class Kappa(keras.metrics.Metric):
+    """Cohen's kappa over all that an epoch has seen (Section 4.2).
+
+    Parameters
+    ----------
+    classes
+        How many there are.
+    """
+
+    def __init__(self, classes: int, name: str = "kappa", **options: Any) -> None:
+        super().__init__(name=name, dtype="float32")
+        self.classes = classes
+        self.table = self.add_weight(shape=(classes, classes), initializer="zeros", name="table")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Count labels (rows) against predictions (columns); both (n, classes)."""
+        guessed = keras.ops.one_hot(keras.ops.argmax(y_pred, axis=-1), self.classes)
+        self.table.assign_add(keras.ops.matmul(keras.ops.transpose(keras.ops.cast(y_true, "float32")), guessed))
+
+    def result(self) -> Any:
+        """Return the agreement beyond chance, as a share of what chance leaves."""
+        shares = self.table / keras.ops.maximum(keras.ops.sum(self.table), 1.0)
+        agreed = keras.ops.sum(keras.ops.diagonal(shares))
+        chance = keras.ops.sum(keras.ops.sum(shares, axis=0) * keras.ops.sum(shares, axis=1))
+        return (agreed - chance) / keras.ops.maximum(1.0 - chance, keras.backend.epsilon())
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds it."""
+        return {"name": self.name, "classes": self.classes}
+
+
 class _Progress(keras.callbacks.Callback):
     """One line that fills up, rather than a line for each step."""
 
@@ -169,7 +201,7 @@ def fit(
     model.compile(
         keras.optimizers.Adam(learning_rate),
         loss or FocalCrossEntropy(),
-        metrics=["accuracy"],
+        metrics=["accuracy", Kappa(model.output.shape[-1])],
         run_eagerly=profile.eager,
     )
     start = time.perf_counter()
@@ -282,6 +314,7 @@ def artefact_of(name: str, fold: int = 0, repeat: int = 0) -> str:
 def _key(run: Run, job: Job) -> str:
     return runs.digest(
         job, specs.SPECS[job[0]].as_dict(), run.profile.as_dict(), run.seed, run.key_of("manifest"),
+        [row_digest(rows) for rows in specs.rows_of(run, specs.SPECS[job[0]], job[1]).values()],
         runs.source_key(TRAINING_MODULES),
     )  # fmt: skip
 
@@ -289,6 +322,8 @@ def _key(run: Run, job: Job) -> str:
 def is_current(run: Run, job: Job) -> bool:
     """Tell whether a network's files are those that training it now would give."""
     path = run.folder / artefact_of(*job)
+    if not path.with_suffix(".json").is_file():  # so that no rows are asked for that a corpus may not have
+        return False
     return run.current(artefact_of(*job), _key(run, job), path.with_suffix(".keras"), path.with_suffix(".json"))
 
 
@@ -303,6 +338,7 @@ def _train_here(run: Run, name: str, fold: int, repeat: int) -> None:
         rows["validation"],
         folder,
         run.profile,
+        learning_rate=run.profile.learning_rate * spec.pace,
         loss=spec.make_loss(),
         targets=lambda some: eye[metrics.codes(some["answer"], spec.classes)],
         seed=run.seed + repeat,
@@ -380,6 +416,11 @@ def cross_validate(run: Run, name: str = "fused") -> pd.DataFrame:
         A row for each fold: `accuracy`, `macro F1`, `kappa` on the fold that validates, `best epoch`, `seconds`.
     """
     histories = train_all(run, [(name, fold, 0) for fold in range(run.profile.folds)])
+    return fold_table({fold: history for (_, fold, _), history in histories.items()})
+
+
+def fold_table(histories: dict[int, dict[str, Any]]) -> pd.DataFrame:
+    """Return what folds came to, by number; columns as of `cross_validate`."""
     return pd.DataFrame(
         [
             {
@@ -390,7 +431,7 @@ def cross_validate(run: Run, name: str = "fused") -> pd.DataFrame:
                 "best epoch": history["best_epoch"],
                 "seconds": history["seconds"],
             }
-            for (_, fold, _), history in histories.items()
+            for fold, history in sorted(histories.items())
         ]
     ).set_index("fold")
 

@@ -12,7 +12,8 @@ from sierlib.runs import Run
 
 def test_a_comparison_is_that_of_the_two_networks_predictions(tiny_run: Run) -> None:
     found = {entry["name"]: entry for entry in comparisons.collect(tiny_run) if entry["origin"] == "this run"}
-    assert {"fused-ser", "fused-ier"} <= set(found) <= set(comparisons.PRIMARY)
+    assert {"fused-ser", "fused-ier", "ier-ser"} == set(found)
+    assert found["fused-ser"]["primary"] and not found["ier-ser"]["primary"] and "p_holm" not in found["ier-ser"]
     rows, predicted = training.predict_test(tiny_run)
     labels = metrics.codes(rows["label"])
     right = {name: predicted[name].argmax(axis=1) == labels for name in ("fused", "ser")}
@@ -30,13 +31,19 @@ def test_a_recorded_comparison_fills_in_and_holms_correction_runs_over_all(
     own_too = alone[0] | {"p": 0.123456}
     runs.write_json(tmp_path / studies.STAND_IN / "comparisons.json", {"comparisons": [entry, own_too]})
     found = comparisons.collect(tiny_run)
-    assert [one["name"] for one in found] == [*(one["name"] for one in alone), "max-agreement"]
-    assert found[-1]["origin"] == "recorded" and found[0]["p"] == alone[0]["p"]
-    assert [one["p_holm"] for one in found] == metrics.holm([one["p"] for one in found])
+    primary = [one for one in found if one["primary"]]
+    assert [one["name"] for one in primary] == [*(one["name"] for one in alone if one["primary"]), "max-agreement"]
+    assert primary[-1]["origin"] == "recorded" and primary[0]["p"] == alone[0]["p"]
+    # Those that were named and are missing count too.
+    assert [one["p_holm"] for one in primary] == metrics.holm([one["p"] for one in primary] + [1.0] * 2)[:3]
+    runs.write_json(
+        tmp_path / studies.STAND_IN / "comparisons.json", {"comparisons": [entry | {"data": "bt4sa:elsewhere"}]}
+    )
+    assert "max-agreement" not in {one["name"] for one in comparisons.collect(tiny_run)}
 
 
 def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing() -> None:
-    base = {"title": "a − b", "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
+    base = {"title": "a − b", "primary": True, "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
     assert "the first is better" in comparisons.verdicts([base | {"p_holm": 0.01}])[0]
     assert "the first is worse" in comparisons.verdicts([base | {"p_holm": 0.01, "difference": -0.1}])[0]
     said = comparisons.verdicts([base | {"p_holm": 0.2}])
@@ -54,3 +61,20 @@ def test_pairs_in_conflict_are_the_planted_ones_else_those_on_which_teachers_dif
         rows[columns[0]].to_numpy().argmax(axis=1) != rows[columns[1]].to_numpy().argmax(axis=1)
     )
     assert not comparisons._in_conflict(rows.assign(winner="given"), {}).any()
+
+
+def test_confidence_is_compared_on_pairs_in_conflict(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = dataset.read_manifest(tiny_run)
+    rows = rows[rows["split"] == "test"].reset_index(drop=True)
+    conflict = comparisons._in_conflict(rows, dataset.read_truth(tiny_run))
+    if not conflict.any():
+        pytest.skip("no test row of the tiny run is in conflict")
+    histories = {name: comparisons._trained(tiny_run, name) for name in ("fused", "ier")}
+    monkeypatch.setattr(comparisons, "_trained", lambda run, name: histories["fused" if name == "fused" else "ier"])
+    load = training.load_model
+    monkeypatch.setattr(training, "load_model", lambda run, name: load(run, "ier" if name == "addition" else name))
+    found = {one["name"]: one for one in comparisons.own(tiny_run)}[comparisons.CONFIDENCE]
+    _, predicted = training.predict_test(tiny_run)
+    sure = {name: predicted[name][conflict].max(axis=1) for name in ("fused", "ier")}
+    assert found["difference"] == pytest.approx((sure["fused"] - sure["ier"]).mean(), abs=1e-6)
+    assert found["n"] == conflict.sum() and not found["primary"]

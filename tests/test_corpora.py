@@ -66,7 +66,7 @@ def test_a_real_corpus_is_opened_by_its_adapter(tmp_path: Path, pairs_csv: Calla
     corpus = open_corpus(f"tweets:{_tweets(tmp_path)}", "ser", SMOKE, 0)
     assert [item.label for item in corpus.items] == ["happy", "anger"]
     assert corpus.missing_classes() == ["hate", "sad"]
-    assert len(open_corpus(f"pairs:{pairs_csv(tmp_path / 'p')}", "data", SMOKE, 0).items) == 28
+    assert len(open_corpus(f"pairs:{pairs_csv(tmp_path / 'p')}", "data", SMOKE, 0).items) == 42
 
 
 def test_a_folder_of_another_layout_says_what_was_expected(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_dirt_is_quarantined_with_its_reason_and_nothing_else_is_lost(
     }.items():
         assert quarantine.loc[name, "path"].endswith(file), name
     manifest = dataset.read_manifest(run)
-    assert set(manifest["id"]) == {f"good-{number}" for number in range(28)} | {"same-text", "same-picture"}
+    assert set(manifest["id"]) == {f"good-{number}" for number in range(42)} | {"same-text", "same-picture"}
     assert list(manifest.columns) == dataset.COLUMNS
     assert counts["rows"] == 37 == counts["usable"] + counts["quarantined"] + counts["discarded"]
     assert sum(counts["quarantined_by_reason"].values()) == counts["quarantined"] == 7

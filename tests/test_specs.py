@@ -14,6 +14,7 @@ from sierlib.runs import Run
 CHANGED = {
     "addition": {"options"}, "fixed-weights": {"options"}, "focal-only": {"loss"}, "cross-entropy-only": {"loss"},
     "strict-threshold": {"threshold"}, "agreement": {"rule"},
+    "resnet34-slow": {"options", "pace"}, "resnet34-fast": {"options", "pace"},  # of ResNet34 as N2
 }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ _TABLE_1 = {
 _BEST, _SENTIMENT = _TABLE_1["fused"], settings.PAPER_TABLE_2["ParallelNet"]
 _NO_NUMBER = "no number"
 _INCEPTIONS = ("n2-inception3a", "n2-inception4a")
-_BACKBONES = (*order.RESNETS, *_INCEPTIONS, "baseline3", "n2-mobilenet", "n2-densenet")
+_BACKBONES = ("n2-resnet34", "n2-resnet50", "n2-resnet101", *_INCEPTIONS, "baseline3", "n2-mobilenet", "n2-densenet")
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,8 @@ CLAIMS: tuple[Claim, ...] = (
     *_better(),
     _ahead("Table 1", "4.3.2", "configuration 3 is the best of the three", "67.70 against 63.93 and 61.81 %",
            ("baseline3", "baseline1"), ("baseline3", "baseline2"), page="04-results", at="Table 1"),
+    Claim("Table 1", "4.3.2", "configuration 3 shows in-line convergence, of accuracy and F1", _NO_NUMBER,
+          order.in_line, "03-ablation", "Table 1"),
     _ahead("Table 1", "Table 1", "Baselines 1 and 2, with both modalities, stay below IER only",
            "63.93 and 61.81 against 66.93 %",
            ("ier", "baseline1"), ("ier", "baseline2"), page="04-results", at="Table 1"),
@@ -162,6 +164,8 @@ CLAIMS: tuple[Claim, ...] = (
           partial(values.teacher_alone, "agreement"), "01-dataset", "Classes", trained=False),
     Claim("5.4", "5.4", "a teacher alone gets 100 % under the rule that was used, that of the higher maximum", "100 %",
           partial(values.teacher_alone, "the more confident teacher"), "01-dataset", "Classes", trained=False),
+    Claim("5.4", "5.4", "the closer a model is to the teachers, the more favourable is its evaluation", _NO_NUMBER,
+          order.favoured, "04-results", "Accuracy"),
     Claim("5.4", "5.4", "the rule that was used gives more accurate labels than the rejected one", _NO_NUMBER,
           order.more_accurate, "03-ablation", "other choices"),
     Claim("5.4", "5.4", "that rule is more effective in capturing the emotion of both modalities together", _NO_NUMBER,
@@ -169,7 +173,7 @@ CLAIMS: tuple[Claim, ...] = (
     _ahead("5.4", "5.4", "of VGG, ResNet, Inception, EfficientNet, MobileNet and DenseNet, VGG is best", _NO_NUMBER,
            *_against(*_BACKBONES), at="What N2 holds"),
     Claim("5.4", "5.4", "ResNet learns slowly at a low learning rate and fluctuates a lot at a high one", _NO_NUMBER,
-          order.resnets, "03-ablation", "What N2 holds"),
+          order.resnets, "03-ablation", "other choices"),
     Claim("5.4", "5.4", "Inception converges faster", _NO_NUMBER,
           partial(order.faster, _INCEPTIONS), "03-ablation", "What N2 holds"),
     _ahead("5.4", "5.4", "Inception's accuracy is lower", _NO_NUMBER, *_against(*_INCEPTIONS), at="What N2 holds"),

@@ -24,7 +24,8 @@ def published(name: str, value: float, results: Results, part: str = "validation
     text = "; ".join(f"{each} {share(*scores)}" for each, scores in found.items())
     several = find(entry, "repeats", part) or []
     if len(several) > 1:
-        text += f"; mean of {len(several)} trainings, {part} {percent(sum(several) / len(several))}"
+        mean = share(sum(several) / len(several), *intervals.of_mean(several))
+        text += f"; mean of {len(several)} trainings, {part} {mean}"
     if made["profile"] != "paper" or not reading.is_published_data(results, made["data"], data):
         needed = "the authors' data" if data == "pairs" else "B-T4SA"
         return Finding(text, NOT_TESTABLE, f"needs {needed} and profile paper; ours is for orientation", made)

@@ -45,6 +45,8 @@ class Item:
         Of the voice's noise, so that an utterance can be spoken again bit by bit.
     truth
         Planted ground truth of the embedded corpus.
+    line
+        Where the row starts in the corpus's file, from 1; 0 where that says nothing.
     """
 
     id: str
@@ -57,6 +59,7 @@ class Item:
     sentiment: str | None = None
     seed: int = 0
     truth: dict[str, Any] | None = None
+    line: int = 0
 
 
 @dataclass

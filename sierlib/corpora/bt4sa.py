@@ -40,6 +40,8 @@ def load(root: str | Path) -> Corpus:
     ------
     FileNotFoundError
         When an index file, the texts or the folder of pictures is missing.
+    ValueError
+        When the file of texts has other columns.
     """
     root = Path(root)
     indexes = [root / f"b-t4sa_{split}.txt" for split in SPLITS]
@@ -118,6 +120,9 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
     """Yield tweet id and text, row by row: the file has millions, and texts hold line ends."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.reader(file)
+        header = [name.strip() for name in next(rows, [])]
+        if header != ["id", "text"]:
+            raise ValueError(f"{path}, line 1: columns {header}; expected id, text")
         while True:
             try:
                 row = next(rows)

@@ -45,7 +45,7 @@ def load(root: str | Path) -> Corpus:
     Raises
     ------
     FileNotFoundError
-        When no session has a folder of evaluations.
+        When a session lacks its folder of evaluations, or there is no session.
     """
     root = Path(root)
     # Archives made on a Mac carry a hidden "._<dialog>.txt" beside every file.
@@ -59,6 +59,11 @@ def load(root: str | Path) -> Corpus:
         raise FileNotFoundError(
             f"{root} holds no Session<1-5>/dialog/EmoEvaluation/*.txt: IEMOCAP's layout is {LAYOUT}"
         )
+    without = [
+        str(folder) for folder in sorted(root.glob("Session[1-5]")) if not (folder / "dialog/EmoEvaluation").is_dir()
+    ]
+    if without:
+        raise FileNotFoundError(f"no dialog/EmoEvaluation in {', '.join(without)}: IEMOCAP's layout is {LAYOUT}")
     corpus = Corpus(f"iemocap:{root}", [])
     left_out: Counter[str] = Counter()
     seen: dict[str, str] = {}

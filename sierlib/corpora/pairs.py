@@ -60,7 +60,9 @@ def load(file: str | Path) -> Corpus:
         if reason:
             continue
         image, audio = (path.parent / cells[key] if cells.get(key) else None for key in ("image", "audio"))
-        corpus.items.append(Item(name, text=cells.get("text") or None, audio=audio, image=image, label=label))
+        corpus.items.append(
+            Item(name, text=cells.get("text") or None, audio=audio, image=image, label=label, line=line)
+        )
         files += [found for found in (image, audio) if found is not None]
     # A picture may serve several rows.
     corpus.fingerprint = fingerprint(set(files))
