@@ -67,7 +67,7 @@ def test_dirt_is_quarantined_with_its_reason_and_nothing_else_is_lost(
     manifest = dataset.read_manifest(run)
     assert set(manifest["id"]) == {f"good-{number}" for number in range(42)} | {"same-text", "same-picture"}
     assert list(manifest.columns) == dataset.COLUMNS
-    assert counts["rows"] == 37 == counts["usable"] + counts["quarantined"] + counts["discarded"]
+    assert counts["rows"] == 51 == counts["usable"] + counts["quarantined"] + counts["discarded"]
     assert sum(counts["quarantined_by_reason"].values()) == counts["quarantined"] == 7
     by_id = manifest.set_index("id")
     assert by_id.loc["same-text", "group"] == by_id.loc["good-0", "group"]
