@@ -205,8 +205,8 @@ def table(
                 "mean over seeds": _mean(entry, part),
                 "macro F1": f"{scores['macro_f1']:.2f}",
                 "kappa": f"{scores['kappa']:.2f}",
-                "weights": f"{entry['parameters'] / 1e6:.1f} M",
-                "time": f"{entry['seconds']:.0f} s",
+                "weights": f"{entry['parameters'] / 1e6:.1f}\u00a0M",
+                "time": f"{entry['seconds']:.0f}\u00a0s",
                 "best epoch": ", ".join(map(str, entry["best_epoch"])),
                 "origin": origin(entry),
             }
@@ -295,7 +295,7 @@ def thresholds(run: Run, values: Sequence[float] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8
     return pd.DataFrame(table).set_index(["threshold", "rule"])
 
 
-def remarks(entries: dict[str, Entry]) -> list[str]:
+def remarks(entries: dict[str, Entry], stand_in: dict[str, Entry] | None = None) -> list[str]:
     """Hold the paper's remarks on learning (Sections 4.2, 4.3.1 and 5.4) against the curves."""
     said = []
 
@@ -332,21 +332,22 @@ def remarks(entries: dict[str, Entry]) -> list[str]:
             f"epoch to epoch it moves by {moves}"
             + ("" if rates[0]["origin"] == "this run" else f" ({origin(rates[0])})")
         )
+    # Networks of one run are held against ParallelNet of the same run.
+    published = {"this run": entries.get("fused"), "recorded": (stand_in or {}).get("fused")}
     for name in ("n2-inception3a", "n2-inception4a", "baseline3"):
         speak(
             name,
             lambda e: (
-                f"*Inception and EfficientNet converge faster, to less* (5.4): {e['title']} was best at epoch "
-                f"{e['best_epoch'][0]} of {e['n_epochs'][0]} with {e['validation']['accuracy']:.1%}"
-                + (
-                    f"; ParallelNet at {entries['fused']['best_epoch'][0]} with "
-                    f"{entries['fused']['validation']['accuracy']:.1%}"
-                    if "fused" in entries
-                    else ""
-                )
+                f"*Inception and EfficientNet converge faster, to less* (5.4): {e['title']} {_best(e)}"
+                + (f", ParallelNet {_best(fused)}" if (fused := published[e["origin"]]) else "")
             ),
         )
     return said
+
+
+def _best(entry: Entry) -> str:
+    best, last = entry["best_epoch"][0], entry["n_epochs"][0]
+    return f"was best at epoch {best} of {last} with {entry['validation']['accuracy']:.1%}"
 
 
 def mean_accuracy(entry: Entry) -> float:

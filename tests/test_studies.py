@@ -82,6 +82,13 @@ def test_remarks_hold_the_papers_words_against_the_curves() -> None:
     assert studies.remarks({}) == []
 
 
+def test_a_recorded_network_is_held_against_the_recorded_parallelnet() -> None:
+    recorded = [_history("fused", 0.7), _history("n2-inception3a", 0.6)]
+    entries, stand_in = studies.merge([_history("fused", 0.9, profile="quick")], recorded), studies.merge([], recorded)
+    (said,) = studies.remarks(entries, stand_in)
+    assert "with 60.0%, ParallelNet was best at epoch 2 of 3 with 70.0%" in said
+
+
 def test_curves_can_be_drawn_again() -> None:
     found = studies.curves(studies.merge([_history("ser", 0.5)], []), ["ser", "ier"])
     assert list(found) == ["SER only"] and [row["val_loss"] for row in found["SER only"]["epochs"]] == [3.0, 2.0, 2.5]
