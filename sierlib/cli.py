@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from sierlib import __version__, settings
+from sierlib import __version__, runs, settings
 from sierlib.runs import Run
 
 
@@ -66,7 +67,19 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "verify", parents=[common], help="run the profile anew and compare every result with the recorded one"
     )
+    bench = commands.add_parser("bench", help="time the explanations against the alternatives (from a checkout)")
+    bench.add_argument("arguments", nargs=argparse.REMAINDER, help="for benchmarks/bench_shapley.py; try -- --help")
     return parser
+
+
+def _bench(arguments: Sequence[str]) -> int:
+    """Run the benchmark; its exit code."""
+    script = runs.PACKAGE.parent / "benchmarks" / "bench_shapley.py"
+    if not script.is_file():
+        raise FileNotFoundError(f"{script} is missing: `sier bench` runs from a checkout of the repository")
+    return subprocess.run(
+        [sys.executable, script, *(each for each in arguments if each != "--")], check=False
+    ).returncode
 
 
 def _import_tensorflow() -> None:
@@ -143,6 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command in ("explain", "train", "dataset", "verify"):
             _import_tensorflow()
+        if options.command == "bench":
+            return _bench(options.arguments)
         if options.command == "explain":
             _explain(options)
             return 0

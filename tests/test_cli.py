@@ -19,7 +19,7 @@ from sierlib import cli, labelling, pipeline, runs, settings
 from sierlib.pipeline import BuildFailed, NotebookFailed
 from sierlib.runs import Run
 
-COMMANDS = ("book", "run", "dataset", "train", "record", "verify", "explain")
+COMMANDS = ("book", "run", "dataset", "train", "record", "verify", "explain", "bench")
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,7 +29,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert left.value.code == 0 and all(re.search(rf"^\s+{name}\s", said, re.M) for name in COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS[:-1])
+@pytest.mark.parametrize("command", COMMANDS[:-2])
 def test_every_command_explains_its_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
@@ -249,3 +249,12 @@ def test_explain_refuses_in_one_line_and_writes_nothing(
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.startswith("sier: ") and said in captured.err
     assert captured.err.count("\n") == 1 and [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_bench_runs_the_script_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "PACKAGE", tmp_path / "sierlib")
+    assert cli.main(["bench"]) == 1  # it is missing
+    script = tmp_path / "benchmarks" / "bench_shapley.py"
+    script.parent.mkdir()
+    script.write_text("import sys; sys.exit(len(sys.argv))")
+    assert cli.main(["bench", "--", "--width", "1"]) == 3
