@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, encoding, metrics, networks, rules, runs, settings, training
+from sierlib import dataset, encoding, metrics, networks, rules, runs, settings, training, workers
 from sierlib.corpora import Corpus, open_corpus
 from sierlib.runs import Run
 
@@ -48,7 +48,7 @@ def train_teachers(
         role for role in roles if not run.current(_artefact(role), _teacher_key(run, role), *_teacher_files(run, role))
     ]
     if stale:
-        training.in_workers(_train_here, [(run, role) for role in stale], "training teachers")
+        workers.in_workers(_train_here, [(run, role) for role in stale], "training teachers")
     files = {role: _teacher_files(run, role) for role in roles}
     return {
         role: (keras.saving.load_model(model), runs.read_json(report)) for role, (model, report, _) in files.items()

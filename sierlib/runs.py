@@ -187,12 +187,12 @@ class Run:
             return dict.fromkeys(("precision", "gpu", "workers"))
         import tensorflow as tf
 
-        from sierlib import training  # which imports this module, and TensorFlow
+        from sierlib import training, workers  # which import this module, and TensorFlow
 
         return {
             "precision": training.precision(self.profile),
             "gpu": bool(tf.config.list_physical_devices("GPU")),
-            "workers": training.workers(),  # they share the processor's threads
+            "workers": workers.count(),  # they share the processor's threads
         }
 
     def record(self, notebook: str, **results: Any) -> dict[str, Any]:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,12 +14,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, metrics, runs, settings, specs
+from sierlib import dataset, metrics, runs, settings, specs, workers
 from sierlib.losses import FocalCrossEntropy
 from sierlib.runs import Run
 
 #: Modules on which trained weights depend, besides their data.
-TRAINING_MODULES = ("backbones", "networks", "losses", "training")
+TRAINING_MODULES = ("backbones", "networks", "losses", "training", "workers")
 
 
 def device() -> str:
@@ -233,68 +229,6 @@ def predict(model: keras.Model, rows: pd.DataFrame, folder: Path, batch: int = 6
     return np.asarray(model.predict(feed, verbose=0), dtype=np.float64)
 
 
-# ------------------------------------------------------------------------------------------ workers
-def workers() -> int:
-    """Return how many networks are trained at once: two where there are two cores and no GPU; or ``$SIER_WORKERS``."""
-    import tensorflow as tf
-
-    if chosen := os.environ.get("SIER_WORKERS"):
-        return max(1, int(chosen))
-    return 1 if tf.config.list_physical_devices("GPU") or (os.cpu_count() or 1) < 2 else 2
-
-
-def _alone(threads: int) -> None:
-    """Keep a worker to its share of the processor: small networks gain little by a second core.
-
-    It also fixes the order of every sum, so that the same seed gives the same weights.
-    """
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _end_with(parent: int) -> None:
-    """End this process when the one that started it is gone, as when a kernel is restarted."""
-    while os.getppid() == parent:
-        time.sleep(2)
-    os._exit(1)
-
-
-def in_workers(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], title: str) -> list[Any]:
-    """Call a function of a module once for each tuple of arguments, several at once in processes of their own.
-
-    With one worker (a GPU, one core) the calls are made here, one after the other.
-
-    Returns
-    -------
-    list
-        What the calls returned, in the order of `jobs`. The first error is raised after the others have ended, so that
-        what they made is kept.
-    """
-    from tqdm.auto import tqdm
-
-    at_once = workers()
-    if at_once == 1:
-        return [function(*job) for job in tqdm(jobs, desc=title, unit="network")]
-    threads = max(1, (os.cpu_count() or 1) // at_once)
-    context = multiprocessing.get_context("spawn")
-    results: dict[int, Any] = {}
-    failed: list[BaseException] = []
-    with ProcessPoolExecutor(min(at_once, max(1, len(jobs))), context, initializer=_alone, initargs=(threads,)) as pool:
-        waiting = {pool.submit(function, *job): index for index, job in enumerate(jobs)}
-        for future in tqdm(as_completed(waiting), total=len(waiting), desc=title, unit="network"):
-            if error := future.exception():
-                failed.append(error)
-            else:
-                results[waiting[future]] = future.result()
-    if failed:
-        raise failed[0]
-    return [results[index] for index in range(len(jobs))]
-
-
 # ------------------------------------------------------------------------------ the table of networks
 #: A network to train: its specification's name, the fold that validates, and which repetition (its seed).
 Job = tuple[str, int, int]
@@ -396,7 +330,7 @@ def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
     runs.ensure(run.folder / "models")
     stale = [(run, *job) for job in wanted if not is_current(run, job)]
     if stale:
-        in_workers(_train_here, stale, "training")
+        workers.in_workers(_train_here, stale, "training")
     return {job: runs.read_json((run.folder / artefact_of(*job)).with_suffix(".json")) for job in wanted}
 
 

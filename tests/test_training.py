@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sierlib import dataset, networks, runs, settings, training
+from sierlib import dataset, networks, runs, settings, training, workers
 from sierlib.losses import FocalCrossEntropy
 from sierlib.runs import Run
 
@@ -144,7 +144,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set, set]]:
 
 
 def test_a_trained_model_is_read_and_not_trained_again(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "in_workers", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(workers, "in_workers", lambda *_, **__: pytest.fail("trained again"))
     for name in MAIN:
         model, history = training.train_model(tiny_run, name)
         assert history["validation"]["n"] == history["rows"]["validation"] and len(history["epochs"]) == 1
@@ -189,7 +189,7 @@ def test_folds_validate_on_what_they_do_not_train_on_and_never_see_the_test_part
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
-        "import sys, time\nfrom sierlib.training import in_workers\n"
+        "import sys, time\nfrom sierlib.workers import in_workers\n"
         "import work\nif __name__ == '__main__':\n    in_workers(work.sleep, [(sys.argv[1],), (sys.argv[1],)], 'x')\n"
     )
     (tmp_path / "work.py").write_text(
