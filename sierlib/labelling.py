@@ -55,11 +55,6 @@ def train_teachers(
     }
 
 
-def train_teacher(run: Run, role: str) -> tuple[keras.Model, dict[str, Any]]:
-    """Train one teacher, or read it where it is up to date; as `train_teachers`."""
-    return train_teachers(run, [role])[role]
-
-
 def teacher_reports(run: Run) -> dict[str, dict[str, Any]]:
     """Return the teachers' reports by role, training them where needed; none where the corpus brings its labels."""
     corpus = open_corpus(run.data, "data", run.profile, run.seed)

@@ -201,7 +201,7 @@ def _interval(scores: dict[str, Any]) -> str:
 
 
 def teacher_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Return the teachers' held-out scores, a column for each; `reports` as `labelling.train_teacher` gives them."""
+    """Return the teachers' held-out scores, a column for each; `reports` as `labelling.teacher_reports` gives them."""
     return pd.DataFrame(
         {
             f"{rules.ROLES[role]} teacher": {

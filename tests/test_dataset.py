@@ -76,7 +76,8 @@ def test_dirt_is_quarantined_with_its_reason_and_nothing_else_is_lost(
 
 def test_labels_that_a_corpus_brings_are_kept_and_no_teacher_is_asked(labelled_run: Run) -> None:
     manifest = dataset.read_manifest(labelled_run)
-    assert set(manifest["winner"]) == {"given"} and not (labelled_run.folder / "models").exists()
+    assert labelling.teacher_reports(labelled_run) == {}
+    assert set(manifest["winner"]) == {"given"} and not (labelled_run.folder / "models" / "teacher-ser.keras").exists()
     given = {item.id: item.label for item in open_corpus(labelled_run.data, "data", labelled_run.profile, 0).items}
     assert dict(zip(manifest["id"], manifest["label"], strict=True)) == given
     assert pd.read_csv(labelled_run.folder / "dataset" / "discarded.csv").empty

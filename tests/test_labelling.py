@@ -59,7 +59,7 @@ def test_a_corpus_without_a_class_is_learned_and_told(
 
     monkeypatch.setattr(training, "fit", fit)
     run = Run(tiny_profile, "synthetic", f"tweets:{tmp_path / 't.tsv'}", "synthetic", 0, tmp_path / "run")
-    model, report = labelling.train_teacher(run, "ser")
+    model, report = labelling.train_teachers(run, ["ser"])["ser"]
     assert report["classes"] == ["anger", "happy", "sad"] and report["missing"] == ["hate"]
     assert report["notes"] == ["no tweets of hate"] and model.output.shape == (None, 3)
     assert (report["duplicates"], report["quarantined"]) == (3, 1)
@@ -73,7 +73,7 @@ def test_a_teacher_of_one_class_is_refused(tmp_path: Path, tiny_profile: setting
     (tmp_path / "t.tsv").write_text("text\tlabel\nso glad today\tjoy\nvery glad\tjoy\n")
     run = Run(tiny_profile, "synthetic", f"tweets:{tmp_path / 't.tsv'}", "synthetic", 0, tmp_path / "run")
     with pytest.raises(ValueError, match="at least two of anger, happy, hate, sad"):
-        labelling.train_teacher(run, "ser")
+        labelling.train_teachers(run, ["ser"])["ser"]
 
 
 @pytest.mark.parametrize("role", ["ser", "ier"])
@@ -81,7 +81,7 @@ def test_a_trained_teacher_is_read_and_not_trained_again(
     built_run: Run, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained again"))
-    model, report = labelling.train_teacher(built_run, role)
+    model, report = labelling.train_teachers(built_run, [role])[role]
     assert report["classes"] == list(settings.CLASSES) and not report["missing"]
     assert report["held_out"]["n"] == report["rows"]["held_out"] == 80 - report["duplicates"] - report["rows"]["train"]
     manifest = dataset.read_manifest(built_run).head(5)
@@ -177,7 +177,7 @@ def test_iemocap_trains_a_teacher_that_is_judged_on_speakers_it_never_heard(
     root = _iemocap(tmp_path / "IEMOCAP")
     run = Run.open("smoke", ser=f"iemocap:{root}", run_dir=tmp_path / "run")
     run = replace(run, profile=replace(tiny_profile, teacher_epochs=20, teacher_learning_rate=5e-3))
-    model, report = labelling.train_teacher(run, "ser")
+    model, report = labelling.train_teachers(run, ["ser"])["ser"]
     assert report["classes"] == ["anger", "happy", "sad"] and report["missing"] == ["hate"]
     assert report["speakers_apart"] and report["rows"] == {"train": 48, "held_out": 12}  # session 5
     assert model.output.shape == (None, 3) and "neu 15" in " ".join(report["notes"])

@@ -157,7 +157,7 @@ def test_training_tables_name_every_model(histories: dict[str, dict[str, Any]]) 
 
 
 def test_teachers_are_described(built_run: Run) -> None:
-    reports = {role: labelling.train_teacher(built_run, role)[1] for role in rules.ROLES}
+    reports = {role: labelling.train_teachers(built_run, [role])[role][1] for role in rules.ROLES}
     assert list(results.teacher_table(reports).columns) == ["speech teacher", "image teacher"]
     reports["ser"] = {**reports["ser"], "notes": ["no tweets of hate"], "quarantined": 2}
     held = {**reports["ser"]["held_out"], "accuracy_interval": [0.1, 0.4], "majority": 0.3}

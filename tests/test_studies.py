@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sierlib import dataset, metrics, settings, specs, studies
+from sierlib import dataset, metrics, settings, specs, studies, training
 from sierlib.runs import Run
 
 
@@ -136,3 +136,16 @@ def test_a_profile_trains_its_own_groups_and_repeats_the_primary_ones(
     jobs = studies.jobs_of(full)
     assert ("fused", 0, 2) in jobs and ("agreement", 0, 2) in jobs and ("focal-only", 0, 1) not in jobs
     assert not any(name.startswith("n2-") for name, *_ in jobs)
+
+
+def test_recorded_folds_stand_below_this_runs_with_their_mean(built_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {0: _history("fused", 0.9, profile="quick")}
+    monkeypatch.setattr(training, "cross_validate", lambda *_: training.fold_table(own))
+    told = [_history("fused", right) | {"fold": fold} for fold, right in enumerate((0.5, 0.6, 0.7))]
+    others = [_history("ser", 0.1), _history("fused", 0.1, repeat=1)]
+    monkeypatch.setattr(studies, "recorded_histories", lambda: [*told, *others])
+    table = studies.folds(built_run)
+    assert list(table.index) == [0, 0, 1, 2, "mean"] and list(table["origin"])[0] == "this run"
+    assert list(table["accuracy"]) == pytest.approx([0.9, 0.5, 0.6, 0.7, 0.6])
+    monkeypatch.setattr(studies, "recorded_histories", lambda: told[:1])
+    assert list(studies.folds(built_run).index) == [0]  # no more folds than this run has

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from sierlib import dataset, networks, runs, settings, training, workers
 from sierlib.losses import FocalCrossEntropy
@@ -249,3 +250,17 @@ def test_models_are_saved_with_what_was_seen(tiny_run: Run) -> None:
         told = runs.read_json(tiny_run.folder / "models" / f"{name}.json")
         assert told["title"] == title and told["precision"] in ("float32", "mixed_bfloat16")
     assert isinstance(training.load_model(tiny_run, "fused").get_layer("late_fusion"), networks.WeightedAddition)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_kappa_over_batches_is_scikit_learns_over_all(classes: int) -> None:
+    rng = np.random.default_rng(classes)
+    labels, scores = rng.integers(0, classes, 90), rng.random((90, classes))
+    scores[np.arange(90), labels] += 0.3
+    kappa, eye = training.Kappa(classes), np.eye(classes, dtype=np.float32)
+    for start in range(0, 90, 32):
+        kappa.update_state(eye[labels[start : start + 32]], scores[start : start + 32])
+    assert float(kappa.result()) == pytest.approx(cohen_kappa_score(labels, scores.argmax(axis=1)), abs=1e-5)
+    kappa.reset_state()
+    kappa.update_state(eye[[0, 0]], eye[[0, 0]])
+    assert abs(float(kappa.result())) < 1e-5  # one class only: nothing beyond chance
