@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ EXPLORATORY: tuple[tuple[str, str], ...] = (
     *(("baseline3", "baseline1"), ("baseline3", "baseline2")),
     *(("ier", "baseline1"), ("ier", "baseline2"), ("ier", "ser")),
 )
+#: Where recorded comparisons lie, below the folder of their profile.
+FILE = "comparisons.json"
 #: The paper's argument for multiplication is about confidence, not accuracy (Section 3.2.1).
 CONFIDENCE = "multiply-addition-confidence"
 
@@ -45,14 +48,33 @@ def collect(run: Run) -> list[dict[str, Any]]:
         corpus is left out.
     """
     found = {entry["name"]: entry for entry in own(run)}
-    elsewhere = (runs.read_json(studies.RECORDED / studies.STAND_IN / "comparisons.json") or {"comparisons": []})[
-        "comparisons"
-    ]
+    elsewhere = (runs.read_json(studies.RECORDED / studies.STAND_IN / FILE) or {"comparisons": []})["comparisons"]
     found = {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere if entry["data"] == run.data} | found
     ordered = [found[name] for name in PRIMARY if name in found]
     corrected = metrics.holm([entry["p"] for entry in ordered], planned=len(PRIMARY))
     others = [entry for name, entry in found.items() if name not in PRIMARY]
     return [*(entry | {"p_holm": p} for entry, p in zip(ordered, corrected, strict=True)), *others]
+
+
+def record(run: Run, place: Path) -> bool:
+    """Write this run's comparisons to a folder, beside those that other pieces of the same run left there.
+
+    Returns
+    -------
+    bool
+        False, and nothing is written, when the run has no two networks that are compared.
+    """
+    found = own(run)
+    if not found:
+        return False
+    earlier = runs.read_json(place / FILE) or {"provenance": {}, "comparisons": []}
+    here, there = (
+        {key: told.get(key) for key in ("data", "seed")} for told in (run.provenance(), earlier["provenance"])
+    )
+    made = {entry["name"] for entry in found}
+    kept = [entry for entry in earlier["comparisons"] if here == there and entry["name"] not in made]
+    runs.write_json(place / FILE, {"provenance": run.provenance(), "comparisons": [*found, *kept]})
+    return True
 
 
 def own(run: Run) -> list[dict[str, Any]]:

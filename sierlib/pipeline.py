@@ -276,8 +276,8 @@ def stage(run: Run) -> Path:
 def record(run: Run, place: Path | None = None) -> list[Path]:
     """Keep the run's result files, marked as recorded, where pages and later runs read them.
 
-    The networks' histories are kept as well, so that the studies of a large profile can be made piece by piece. What is
-    out of date is left out, and named on stderr.
+    The networks' histories are kept as well, so that the studies of a large profile can be made piece by piece; what
+    other pieces left, of the same data and seed, stays. What is out of date is left out, and named on stderr.
 
     Parameters
     ----------
@@ -293,9 +293,8 @@ def record(run: Run, place: Path | None = None) -> list[Path]:
 
     place = place or studies.RECORDED / run.profile.name
     written = studies.record(run, place)
-    if written and (found := comparisons.own(run)):
-        runs.write_json(place / "comparisons.json", {"provenance": run.provenance(), "comparisons": found})
-        written.append(place / "comparisons.json")
+    if written and comparisons.record(run, place):
+        written.append(place / comparisons.FILE)
     old = [name for name in NEEDS if not up_to_date(run, name)]
     if old and not written:
         _refuse_outdated(run)

@@ -150,9 +150,9 @@ def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
         found = runs.read_json(run.folder / "models" / path.name)
         missing = Report(["the run has not trained this network"], 1)
         reports[f"models/{path.stem}"] = compare(runs.read_json(path), found) if found else missing
-    if made := runs.read_json(recorded / "comparisons.json"):
-        from sierlib import comparisons  # TensorFlow is not needed before
+    from sierlib import comparisons  # TensorFlow is not needed before
 
+    if made := runs.read_json(recorded / comparisons.FILE):
         found = {"provenance": run.provenance(), "comparisons": comparisons.own(run)}
         reports["comparisons"] = compare(made, found)
     return reports

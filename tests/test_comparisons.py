@@ -29,7 +29,7 @@ def test_a_recorded_comparison_fills_in_and_holms_correction_runs_over_all(
     alone = comparisons.collect(tiny_run)
     entry = alone[0] | {"name": "max-agreement", "title": "recorded", "p": 1e-6}
     own_too = alone[0] | {"p": 0.123456}
-    runs.write_json(tmp_path / studies.STAND_IN / "comparisons.json", {"comparisons": [entry, own_too]})
+    runs.write_json(tmp_path / studies.STAND_IN / comparisons.FILE, {"comparisons": [entry, own_too]})
     found = comparisons.collect(tiny_run)
     primary = [one for one in found if one["primary"]]
     assert [one["name"] for one in primary] == [*(one["name"] for one in alone if one["primary"]), "max-agreement"]
@@ -37,9 +37,20 @@ def test_a_recorded_comparison_fills_in_and_holms_correction_runs_over_all(
     # Those that were named and are missing count too.
     assert [one["p_holm"] for one in primary] == metrics.holm([one["p"] for one in primary] + [1.0] * 2)[:3]
     runs.write_json(
-        tmp_path / studies.STAND_IN / "comparisons.json", {"comparisons": [entry | {"data": "bt4sa:elsewhere"}]}
+        tmp_path / studies.STAND_IN / comparisons.FILE, {"comparisons": [entry | {"data": "bt4sa:elsewhere"}]}
     )
     assert "max-agreement" not in {one["name"] for one in comparisons.collect(tiny_run)}
+
+
+def test_pieces_of_a_run_keep_each_others_comparisons(tiny_run: Run, tmp_path: Path) -> None:
+    own = comparisons.own(tiny_run)
+    other = own[0] | {"name": "fused-n2-vgg16", "difference": 0.25}
+    told = tiny_run.provenance()
+    for seed, kept in ((told["seed"], [other]), (told["seed"] + 1, [])):
+        earlier = {"provenance": told | {"seed": seed}, "comparisons": [own[0] | {"difference": 0.75}, other]}
+        runs.write_json(tmp_path / comparisons.FILE, earlier)
+        assert comparisons.record(tiny_run, tmp_path)
+        assert runs.read_json(tmp_path / comparisons.FILE)["comparisons"] == [*own, *kept]
 
 
 def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing() -> None:
