@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,16 @@ PRIMARY: dict[str, tuple[str, str, str, str]] = {
 #: What is compared besides, on the labels of the test rows; nobody named it in advance, so it proves nothing.
 EXPLORATORY: tuple[tuple[str, str], ...] = (
     *(("fused", name) for name in ("baseline1", "baseline2", *specs.of_group("N2"), "addition", "fixed-weights")),
-    *(("fused", name) for name in ("focal-only", "cross-entropy-only")),
+    *(("fused", name) for name in ("focal-only", "cross-entropy-only", "strict-threshold")),
     *(("baseline3", "baseline1"), ("baseline3", "baseline2")),
     *(("ier", "baseline1"), ("ier", "baseline2"), ("ier", "ser")),
 )
 #: Where recorded comparisons lie, below the folder of their profile.
 FILE = "comparisons.json"
-#: The paper's argument for multiplication is about confidence, not accuracy (Section 3.2.1).
-CONFIDENCE = "multiply-addition-confidence"
+#: The paper's argument for multiplication is about how sure the network is of pairs in conflict (Section 3.2.1): there
+#: less than of pairs in agreement, compared with addition, so that a network that is less sure of everything does not
+#: pass for one that dilutes.
+DILUTION = "multiply-addition-dilution"
 
 
 def collect(run: Run) -> list[dict[str, Any]]:
@@ -48,8 +50,10 @@ def collect(run: Run) -> list[dict[str, Any]]:
         corpus is left out.
     """
     found = {entry["name"]: entry for entry in own(run)}
-    elsewhere = (runs.read_json(studies.RECORDED / studies.STAND_IN / FILE) or {"comparisons": []})["comparisons"]
-    found = {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere if entry["data"] == run.data} | found
+    place = studies.stand_in_place(run)
+    elsewhere = (place and runs.read_json(place / FILE)) or {"provenance": {}, "comparisons": []}
+    if _corpus(elsewhere["provenance"]) == _corpus(run.provenance()):
+        found = {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere["comparisons"]} | found
     ordered = [found[name] for name in PRIMARY if name in found]
     corrected = metrics.holm([entry["p"] for entry in ordered], planned=len(PRIMARY))
     others = [entry for name, entry in found.items() if name not in PRIMARY]
@@ -64,17 +68,21 @@ def record(run: Run, place: Path) -> bool:
     bool
         False, and nothing is written, when the run has no two networks that are compared.
     """
-    found = own(run)
+    found = {entry["name"]: entry for entry in own(run)}
     if not found:
         return False
-    earlier = runs.read_json(place / FILE) or {"provenance": {}, "comparisons": []}
-    here, there = (
-        {key: told.get(key) for key in ("data", "seed")} for told in (run.provenance(), earlier["provenance"])
-    )
-    made = {entry["name"] for entry in found}
-    kept = [entry for entry in earlier["comparisons"] if here == there and entry["name"] not in made]
-    runs.write_json(place / FILE, {"provenance": run.provenance(), "comparisons": [*found, *kept]})
+    earlier = runs.read_json(place / FILE)
+    if earlier and _corpus(earlier["provenance"], "seed") == _corpus(run.provenance(), "seed"):
+        found = {entry["name"]: entry for entry in earlier["comparisons"]} | found
+    order = [*PRIMARY, *(f"{one}-{other}" for one, other in EXPLORATORY), DILUTION]
+    kept = [found[name] for name in order if name in found]
+    runs.write_json(place / FILE, {"provenance": run.provenance(), "comparisons": kept})
     return True
+
+
+def _corpus(told: dict[str, Any], *more: str) -> list[Any]:
+    """Return what of a provenance decides on the rows and their labels."""
+    return [told.get(key) for key in ("data", "ser", "ier", *more)]
 
 
 def own(run: Run) -> list[dict[str, Any]]:
@@ -85,7 +93,7 @@ def own(run: Run) -> list[dict[str, Any]]:
     answers = {"labels": metrics.codes(rows["label"])}
     if truth:
         answers["truth"] = metrics.codes([truth[name]["emotion"] for name in rows["id"]])
-    conflict = _in_conflict(rows, truth)
+    conflict, agreement = _relations(rows, truth)
     names = {name for _, one, other, _ in PRIMARY.values() for name in (one, other)}
     names |= {name for pair in EXPLORATORY for name in pair}
     trained = {name: found for name in names if (found := _trained(run, name))}
@@ -104,18 +112,22 @@ def own(run: Run) -> list[dict[str, Any]]:
                 {"name": f"{one}-{other}", "title": title, "against": "labels", "primary": False}
                 | _difference(trained[one], trained[other], answers["labels"], np.ones(len(rows), bool), run.seed)
             )
-    if {"fused", "addition"} <= set(trained) and conflict.any():
-        multiplied, added = (
-            training.predict(training.load_model(run, name), rows[conflict], run.folder / "dataset").max(axis=1)
-            for name in ("fused", "addition")
-        )
+    if {"fused", "addition"} <= set(trained) and conflict.any() and agreement.any():
+        count = min(len(trained["fused"]), len(trained["addition"]))
+        multiplied, added = (_sure(run, name, count, rows) for name in ("fused", "addition"))
         made.append(
-            {"name": CONFIDENCE, "title": "how sure: multiplication − addition, pairs in conflict"}
-            | {"against": "confidence", "primary": False, "repeats": 1, "origin": "this run"}
+            {"name": DILUTION, "title": "how sure in conflict rather than agreement: multiplication − addition"}
+            | {"against": "confidence", "primary": False, "repeats": count, "origin": "this run"}
             | _made(trained["fused"])
-            | metrics.paired_difference(multiplied, added, run.seed)
+            | metrics.difference_of_trainings(multiplied, added, conflict, agreement, run.seed)
         )
     return made
+
+
+def _sure(run: Run, name: str, count: int, rows: pd.DataFrame) -> np.ndarray:
+    """Return (count, rows): the greatest probability that each of a network's repetitions gives each row."""
+    models = (training.train_model(run, name, repeat=repeat)[0] for repeat in range(count))
+    return np.stack([training.predict(model, rows, run.folder / "dataset").max(axis=1) for model in models])
 
 
 def _difference(
@@ -123,10 +135,13 @@ def _difference(
 ) -> dict[str, Any]:
     """Compare two networks on some rows, over as many repetitions of the one as of the other."""
     count = min(len(one), len(other))
-    one_right, other_right = (_right(several[:count], answers)[chosen] for several in (one, other))
-    return (
-        {"origin": "this run", "repeats": count} | _made(one) | metrics.paired_difference(one_right, other_right, seed)
+    one_right, other_right = (_right(several[:count], answers) for several in (one, other))
+    found = (
+        metrics.paired_difference(one_right[0][chosen], other_right[0][chosen], seed)
+        if count == 1
+        else metrics.difference_of_trainings(one_right, other_right, chosen, seed=seed)
     )
+    return {"origin": "this run", "repeats": count} | _made(one) | found
 
 
 def _made(histories: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -142,18 +157,22 @@ def _trained(run: Run, name: str) -> list[dict[str, Any]]:
 
 
 def _right(histories: Sequence[dict[str, Any]], answers: np.ndarray) -> np.ndarray:
-    """For each test row the share of the repetitions that got it right."""
-    return np.mean([np.array(list(history["test_predicted"]), int) == answers for history in histories], axis=0)
+    """Return (repetitions, rows): which test rows each repetition got right."""
+    return np.stack([np.array(list(history["test_predicted"]), int) == answers for history in histories])
 
 
-def _in_conflict(rows: pd.DataFrame, truth: dict[str, Any]) -> np.ndarray:
-    """Which rows are in conflict: by what was planted, else by the teachers' opinions; none where nobody was asked."""
+def _relations(rows: pd.DataFrame, truth: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are in conflict, and in which both modalities say the same.
+
+    By what was planted, else by the teachers' opinions; none where nobody was asked.
+    """
     if truth:
-        return np.array([truth[name]["relation"] == "conflict" for name in rows["id"]])
+        relation = np.array([truth[name]["relation"] for name in rows["id"]])
+        return relation == "conflict", relation == "agree"
     if (rows["winner"] == "given").any():
-        return np.zeros(len(rows), bool)
+        return np.zeros(len(rows), bool), np.zeros(len(rows), bool)
     ser, ier = (rules.teacher_opinions(rows, role).argmax(axis=1) for role in rules.ROLES)
-    return ser != ier
+    return ser != ier, ser == ier
 
 
 def table(found: Sequence[dict[str, Any]], primary: bool = True) -> pd.DataFrame:
@@ -177,19 +196,44 @@ def table(found: Sequence[dict[str, Any]], primary: bool = True) -> pd.DataFrame
     )
 
 
-def verdicts(found: Sequence[dict[str, Any]]) -> list[str]:
-    """Say of each primary comparison what can be claimed at 5 % after Holm's correction."""
-    missing = [title for name, (title, *_) in PRIMARY.items() if name not in {entry["name"] for entry in found}]
+def unlearned(entries: Mapping[str, studies.Entry], *names: str) -> list[str]:
+    """Return the titles of those networks that are not clearly better than always naming the largest class."""
+    known = [entries[name] for name in names if name in entries]
+    return [one["title"] for one in known if one["test"]["accuracy_interval"][0] <= one["test"]["majority"]]
+
+
+def verdicts(found: Sequence[dict[str, Any]], entries: Mapping[str, studies.Entry], truth: bool = True) -> list[str]:
+    """Say of each primary comparison what can be claimed at 5 % after Holm's correction.
+
+    Parameters
+    ----------
+    found
+        As of `collect`.
+    entries
+        Of `studies.collect`: a network that did not learn is named.
+    truth
+        Whether the corpus brings a planted truth, without which one comparison cannot be made at all.
+    """
     said = []
     for entry in found:
         if not entry["primary"]:
             continue
         claim = "no difference can be claimed"
-        if entry["p_holm"] < 0.05:
-            claim = "the first is better" if entry["difference"] > 0 else "the first is worse"
         low, high = entry["interval"]
+        if entry["p_holm"] < 0.05 and (low > 0 or high < 0):
+            claim = "the first is better" if low > 0 else "the first is worse"
+            if idle := unlearned(entries, *PRIMARY[entry["name"]][1:3]):
+                claim += f", but {' and '.join(idle)} did not get clearly beyond the largest class, so it says little"
+        each = ", ".join(f"{value:+.1%}" for value in entry.get("by_training", ()))
         said.append(
-            f"{entry['title']}: {entry['difference']:+.1%} [{low:+.1%}, {high:+.1%}], p = {entry['p_holm']:.2g}: "
-            f"{claim}."
+            f"{entry['title']}: {entry['difference']:+.1%} [{low:+.1%}, {high:+.1%}]"
+            + (f" (training by training {each})" if each else "")
+            + f", p = {entry['p_holm']:.2g}: {claim}."
         )
-    return said + [f"{title}: not computed; it needs networks that have not been trained yet." for title in missing]
+    for name, (title, *_, against) in PRIMARY.items():
+        if name not in {entry["name"] for entry in found}:
+            why = "it needs networks that have not been trained yet"
+            if against == "truth" and not truth:
+                why = "nothing was planted in this corpus"
+            said.append(f"{title}: not computed; {why}.")
+    return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import subprocess
@@ -76,16 +77,18 @@ def notebook_key(run: Run, name: str) -> str:
     """Return a hash of all that an executed notebook depends on: itself, the package, and what came before."""
     source = (ROOT / "notebooks" / f"{name}.ipynb").read_bytes()
     before = [notebook_key(run, needed) for needed in NEEDS[name]]
-    shown = _recorded_key() if name in _SHOWS_RECORDED else ""
+    shown = _recorded_key(run) if name in _SHOWS_RECORDED else ""
     return runs.digest(source.decode(), runs.source_key([""]), before, _parameters(run), _inputs_key(run), shown)
 
 
-def _recorded_key() -> str:
+def _recorded_key(run: Run) -> str:
     """Return the state of the recorded studies that stand in for what a profile does not train."""
     from sierlib import studies
-    from sierlib.corpora import fingerprint
 
-    return fingerprint(sorted((studies.RECORDED / studies.STAND_IN).rglob("*.json")))
+    place = studies.stand_in_place(run)
+    if place is None:
+        return ""
+    return runs.digest([(str(path.relative_to(place)), path.read_text()) for path in sorted(place.rglob("*.json"))])
 
 
 def _inputs_key(run: Run) -> list[str]:
@@ -98,10 +101,18 @@ def _inputs_key(run: Run) -> list[str]:
         if spec == "synthetic":
             keys.append("")
         elif path.is_file():
-            keys.append(fingerprint([path]))
+            keys.append(fingerprint({path, *_named_in(path)} if spec.startswith("pairs:") else {path}))
         else:
             keys.append(fingerprint(sorted(entry for entry in path.rglob("*") if entry.is_file())))
     return keys
+
+
+def _named_in(pairs: Path) -> set[Path]:
+    """Return the pictures and recordings that a CSV of pairs names and that are there."""
+    with pairs.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        rows = list(csv.DictReader(file, skipinitialspace=True))
+    named = {pairs.parent / row[key].strip() for row in rows for key in ("image", "audio") if row.get(key)}
+    return {path for path in named if path.is_file()}
 
 
 def _parameters(run: Run) -> dict[str, Any]:
@@ -292,10 +303,10 @@ def record(run: Run, place: Path | None = None) -> list[Path]:
     from sierlib import comparisons, studies
 
     place = place or studies.RECORDED / run.profile.name
+    old = [name for name in NEEDS if not up_to_date(run, name)]
     written = studies.record(run, place)
     if written and comparisons.record(run, place):
         written.append(place / comparisons.FILE)
-    old = [name for name in NEEDS if not up_to_date(run, name)]
     if old and not written:
         _refuse_outdated(run)
     if old:

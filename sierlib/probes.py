@@ -240,8 +240,9 @@ def exchanged(trial: Trial, times: int = 5) -> pd.DataFrame:
     """Give every test row another row's image, or another row's speech: is the pairing used?
 
     Partners come from any row, from rows with the same label, or from rows with the same label in whose image
-    (speech) the teacher also names the same class. Labels are those of the row that was kept; a row that is alone of
-    its kind keeps its partner.
+    (speech) the teacher also names the same class. Labels are those of the row that was kept. Permutations leave some
+    rows their own partner, one in each kind of row on average, and always a row that is alone of its kind: in small
+    samples differences are then smaller than those between true and false partners.
 
     Parameters
     ----------
@@ -253,7 +254,7 @@ def exchanged(trial: Trial, times: int = 5) -> pd.DataFrame:
     pandas.DataFrame
         `moved`, `partner from`, `n`; `accuracy` on the labels, the mean of all permutations; `difference` to the true
         pairs with `low` and `high` (95 %, bootstrap over rows); `by the rule`: accuracy on the labels that the two
-        teachers' opinions give the new pairs (NaN where they were not scrutiny.asked).
+        teachers' opinions give the new pairs (NaN where no teacher was asked).
     """
     known, rng = scrutiny.asked(trial.rows), np.random.default_rng([trial.run.seed, 11])
     opinions = {role: rules.teacher_opinions(trial.rows, role) for role in rules.ROLES} if known else {}

@@ -23,14 +23,14 @@ _MODELS = {"fused": "fused", "speech": "ser", "image": "ier"}
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """Score the run's models on its test rows; the only place where those are looked at.
+    """Score the run's three main models on its test rows.
 
     Returns
     -------
     dict
         ``scores``: by what it is measured on ("labels"; "truth" for the embedded corpus) and by model, as
         `metrics.scores`; "speech" and "image" are the unimodal models; under "truth" also the two teachers and the
-        label itself, whose accuracies are the ceilings that label noise leaves.
+        label itself, whose accuracies are what repeating them without a mistake would reach.
         ``differences``: fused minus each unimodal model, on each of the two, as `metrics.paired_difference`.
         ``relations``: accuracy on the truth by how the modalities relate ("agree", "conflict", "neutral").
         ``calibration``: on the labels, by model, as `metrics.calibration`.
@@ -196,6 +196,24 @@ def heads(run: Run) -> dict[str, float]:
     return accuracy
 
 
+def late_fusion(run: Run) -> pd.DataFrame:
+    """Return the shares of w1, w2 and w3 in Eq. 2, before ParallelNet's training and after it.
+
+    The start is drawn again from the training's seed.
+    """
+    import keras
+
+    from sierlib import specs
+
+    keras.utils.set_random_seed(run.seed)
+    models = {
+        "at the start": specs.SPECS["fused"].build(run.profile),
+        "after training": training.load_model(run, "fused"),
+    }
+    shares = {when: model.get_layer("late_fusion").shares.tolist() for when, model in models.items()}
+    return pd.DataFrame(shares, index=["w1 (O_sp)", "w2 (O_img)", "w3 (O_mul)"])
+
+
 def _interval(scores: dict[str, Any]) -> str:
     return "{:.3f} to {:.3f}".format(*scores["accuracy_interval"])
 
@@ -273,24 +291,34 @@ def learning_verdicts(histories: dict[str, dict[str, Any]]) -> list[str]:
         verdicts.append(
             f"**{title}** {'is clearly above' if clear else 'is not clearly above'} always naming the largest class "
             f"({scores['accuracy']:.3f} against {scores['majority']:.3f}, kappa {scores['kappa']:.2f})"
-            + ("." if clear else f", with {history['rows']['train']} rows to learn from and labels given by teachers.")
+            + ("." if clear else f", with {history['rows']['train']} rows to learn from.")
         )
     return verdicts
 
 
-def fusion_verdicts(differences: pd.DataFrame) -> list[str]:
-    """Say for each row of `difference_table` whether its interval lets a difference be claimed."""
-    return [
-        f"{row['comparison']}: {row['difference']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]: "
-        + (
-            "fusion helps."
-            if row["low"] > 0
-            else "fusion hurts."
-            if row["high"] < 0
-            else "no difference can be claimed."
+def fusion_verdicts(evaluation: dict[str, Any]) -> list[str]:
+    """Say for each of the paired differences on which side its interval lies, and whether the other network learned."""
+    said = []
+    for row, (kind, name) in zip(
+        difference_table(evaluation).to_dict("records"),
+        ((kind, name) for kind, by_model in evaluation["differences"].items() for name in by_model),
+        strict=True,
+    ):
+        verdict = "no difference can be claimed"
+        if row["low"] > 0:
+            verdict = "ParallelNet is ahead"
+            other = evaluation["scores"][kind][name]
+            if other["accuracy_interval"][0] <= other["majority"]:
+                verdict += (
+                    f" of a network that did not get clearly beyond always naming the largest class "
+                    f"({other['accuracy']:.1%} against {other['majority']:.1%}): this says little of fusion"
+                )
+        elif row["high"] < 0:
+            verdict = "ParallelNet is behind"
+        said.append(
+            f"{row['comparison']}: {row['difference']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]: {verdict}."
         )
-        for row in differences.to_dict("records")
-    ]
+    return said
 
 
 def _say_of_teachers(scores: dict[str, Any]) -> str:
@@ -315,7 +343,7 @@ def ceilings(evaluation: dict[str, Any]) -> str:
     if "truth" not in evaluation["scores"]:
         return said + (
             "This corpus brings no ground truth, so label noise cannot be measured: the accuracies above say how well "
-            "the teachers' opinion is recovered, and no more."
+            f"{'the opinion of the teachers' if said else 'the labels that it brought'} can be repeated, and no more."
         )
     truth = evaluation["scores"]["truth"]
     teachers = " and ".join(

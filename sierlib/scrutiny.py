@@ -187,7 +187,7 @@ def teacher_verdicts(found: dict[str, dict[str, Any]]) -> list[str]:
             f"The **{rules.ROLES[role]} teacher** is right on {value['accuracy']:.1%} of {value['n']} items and sure "
             f"by {value['confidence']:.1%} on average. Its calibration error is {value['ece']:.3f}; chance alone gives "
             f"a calibrated one up to {value['ece_by_chance']:.3f}, so "
-            + (f"it is {kind}. " if value["ece"] > value["ece_by_chance"] else "nothing can be held against it. ")
+            + (f"it is {kind}. " if value["ece"] > value["ece_by_chance"] else "that error alone shows nothing. ")
             + f"A temperature of {value['temperature']:.2f}, fitted on one half, takes the error on the other half "
             f"from {value['ece_half']:.3f} to {value['ece_after']:.3f}"
         )
@@ -419,9 +419,9 @@ def recovery_verdicts(table: pd.DataFrame) -> list[str]:
             + (
                 "too close to call."
                 if p > 0.05
-                else "it follows the teachers into their mistakes more often than not."
+                else "it follows the label into the mistake more often than it finds what was planted."
                 if repeated > corrected
-                else "it has learned something that the teachers who taught it did not say."
+                else "it has learned more than the labels say; the teacher who was overruled may have said it."
             )
         )
     return said

@@ -162,7 +162,8 @@ def rows_of(run: Run, spec: Spec, fold: int = 0) -> dict[str, pd.DataFrame]:
     Raises
     ------
     ValueError
-        When a part is empty, or training would see fewer than two classes.
+        When a part is empty, training would see fewer than two classes, or a rule or threshold of its own is asked of
+        labels that the corpus brought.
     """
     manifest = dataset.read_manifest(run)
     if spec.task == "sentiment":
@@ -170,7 +171,10 @@ def rows_of(run: Run, spec: Spec, fold: int = 0) -> dict[str, pd.DataFrame]:
     else:
         learning = manifest[manifest["split"] == "train"]
         train = learning[learning["fold"] != fold]
-        if (train["winner"] != "given").all():
+        if (train["winner"] == "given").any():
+            if (spec.rule, spec.threshold) != (SPECS["fused"].rule, SPECS["fused"].threshold):
+                raise ValueError(f"{spec.name}: the corpus brought its labels, no teacher was asked")
+        else:
             opinions = {role: rules.teacher_opinions(train, role) for role in rules.ROLES}
             confidence = np.maximum(*(value.max(axis=1) for value in opinions.values()))
             chosen = confidence >= spec.threshold

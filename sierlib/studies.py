@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sierlib import dataset, metrics, rules, runs, settings, specs, training
+from sierlib.claims.intervals import NEAR, detours, near_best
 from sierlib.runs import Run
 
 #: Where recorded runs lie, a folder for each profile.
@@ -44,19 +45,13 @@ def jobs_of(run: Run) -> list[training.Job]:
 
 def omitted(run: Run) -> dict[str, str]:
     """Return the studies that this corpus cannot be asked, by name, with the reason; Table 1 is never among them."""
-    published, found = specs.SPECS["fused"], {}
-    labelled = bool((dataset.read_manifest(run)["winner"] == "given").any())
+    found = {}
     for name in specs.resolve(run.profile.studies):
-        spec = specs.SPECS[name]
-        if spec.group == "Table 1":
-            continue
-        if labelled and (spec.rule, spec.threshold) != (published.rule, published.threshold):
-            found[name] = f"{name}: the corpus brought its labels, no teacher was asked"
-            continue
-        try:
-            specs.rows_of(run, spec)
-        except ValueError as reason:
-            found[name] = str(reason)
+        if specs.SPECS[name].group != "Table 1":
+            try:
+                specs.rows_of(run, specs.SPECS[name])
+            except ValueError as reason:
+                found[name] = str(reason)
     return found
 
 
@@ -73,7 +68,7 @@ def collect(run: Run) -> tuple[dict[str, Entry], dict[str, Entry]]:
         of the first, ``rows``.
     """
     histories = training.train_all(run, jobs_of(run))
-    recorded = recorded_histories()
+    recorded = recorded_histories(run)
     return merge(histories.values(), recorded), merge([], recorded)
 
 
@@ -89,7 +84,7 @@ def folds(run: Run, name: str = "fused") -> pd.DataFrame:
     parts = [own]
     if run.profile.folds < settings.FOLDS:
         told = [
-            history for history in recorded_histories() if (history["spec"]["name"], history["repeat"]) == (name, 0)
+            history for history in recorded_histories(run) if (history["spec"]["name"], history["repeat"]) == (name, 0)
         ]
         if len(told) > len(own):
             found = training.fold_table({history["fold"]: history for history in told})
@@ -104,9 +99,15 @@ def _with_mean(part: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([part, mean.rename(index={0: "mean"})]).rename_axis("fold")
 
 
-def recorded_histories(profile: str = STAND_IN) -> list[dict[str, Any]]:
-    """Return the histories of the networks that were recorded with a profile; none where nothing was recorded."""
-    return [runs.read_json(path) for path in sorted((RECORDED / profile / "models").glob("*.json"))]
+def stand_in_place(run: Run) -> Path | None:
+    """Return where the recorded studies lie that a run shows; None for a run that trains them all itself."""
+    return None if run.profile.name == STAND_IN else RECORDED / STAND_IN
+
+
+def recorded_histories(run: Run) -> list[dict[str, Any]]:
+    """Return the recorded histories that a run may show; none where nothing was recorded."""
+    place = stand_in_place(run)
+    return [runs.read_json(path) for path in sorted((place / "models").glob("*.json"))] if place else []
 
 
 def merge(own: Iterable[dict[str, Any]], recorded: Iterable[dict[str, Any]]) -> dict[str, Entry]:
@@ -135,6 +136,8 @@ def _entry(origin: str, histories: list[dict[str, Any]]) -> Entry:
         "seconds": float(np.mean([history["seconds"] for history in histories])),
         "n_epochs": [len(history["epochs"]) for history in histories],
         "best_epoch": [history["best_epoch"] for history in histories],
+        # One training cannot tell how fast a network learns.
+        **({"near_best": [near_best(_accuracies(one)) for one in histories]} if len(histories) > 1 else {}),
         "validation": first["validation"],
         "test": first["test"],
         "repeats": {
@@ -144,6 +147,10 @@ def _entry(origin: str, histories: list[dict[str, Any]]) -> Entry:
         "curves": {name: [row[name] for row in first["epochs"]] for name in curves},
         "rows": first["rows"],
     }
+
+
+def _accuracies(history: dict[str, Any]) -> list[float]:
+    return [row["val_accuracy"] for row in history["epochs"]]
 
 
 # -------------------------------------------------------------------------------------------- tables
@@ -325,11 +332,12 @@ def remarks(entries: dict[str, Entry], stand_in: dict[str, Entry] | None = None)
     )
     if all(name in entries for name in RESNETS):
         rates = [entries[name] for name in RESNETS]
-        means, moves = (", ".join(f"{of(e):.1%}" for e in rates) for of in (mean_accuracy, fluctuation))
+        learned = [entry["curves"]["val_accuracy"] for entry in rates]
+        means, moves = (", ".join(f"{of(curve):.1%}" for curve in learned) for of in (np.mean, detours))
         said.append(
             "*ResNet learns slowly at a low learning rate and fluctuates a lot at a high one* (5.4): from a tenth of "
-            f"the rate to four times it, ResNet34's mean validation accuracy over its epochs is {means}, and from "
-            f"epoch to epoch it moves by {moves}"
+            f"the rate to four times it, ResNet34's mean validation accuracy over its epochs is {means}, and beyond "
+            f"its way from first to last it moves from epoch to epoch by {moves}"
             + ("" if rates[0]["origin"] == "this run" else f" ({origin(rates[0])})")
         )
     # Networks of one run are held against ParallelNet of the same run.
@@ -347,29 +355,43 @@ def remarks(entries: dict[str, Entry], stand_in: dict[str, Entry] | None = None)
 
 def _best(entry: Entry) -> str:
     best, last = entry["best_epoch"][0], entry["n_epochs"][0]
-    return f"was best at epoch {best} of {last} with {entry['validation']['accuracy']:.1%}"
+    near = near_best(entry["curves"]["val_accuracy"])
+    return (
+        f"was near its best ({NEAR:.0%}) at epoch {near}, and best at epoch {best} of {last} with "
+        f"{entry['validation']['accuracy']:.1%}"
+    )
 
 
-def mean_accuracy(entry: Entry) -> float:
-    """Mean validation accuracy over all epochs: low where a network learns slowly."""
-    return float(np.mean(entry["curves"]["val_accuracy"]))
-
-
-def fluctuation(entry: Entry) -> float:
-    """Mean absolute change of the validation accuracy from one epoch to the next."""
-    accuracies = entry["curves"]["val_accuracy"]
-    return float(np.mean(np.abs(np.diff(accuracies)))) if len(accuracies) > 1 else 0.0
+def unsettled(entries: dict[str, Entry]) -> str:
+    """Say how many of this run's trainings were still getting better when they ended."""
+    own = [entry for entry in entries.values() if entry["origin"] == "this run"]
+    ends = [best == last for entry in own for best, last in zip(entry["best_epoch"], entry["n_epochs"], strict=True)]
+    return (
+        f"Of {len(ends)} trainings in this run, {sum(ends)} were at their best in the last epoch. They had not "
+        "settled: with more epochs they might get better, some by more than others."
+    )
 
 
 def record(run: Run, place: Path) -> list[Path]:
-    """Write the histories of the run's trained networks to `place`; return the files."""
-    written = []
+    """Write the histories of the run's trained networks to `place`; return the files.
+
+    What was recorded there with another corpus, other teachers or another seed then gives way: networks are only
+    compared with such as learned from the same rows.
+    """
+    kept = {}
     for path in sorted((run.folder / "models").glob("*.json")):
         history = runs.read_json(path)
         if "spec" in history and training.is_current(
             run, (history["spec"]["name"], history["fold"], history["repeat"])
         ):
             history["provenance"]["recorded"] = True
-            runs.write_json(place / "models" / path.name, history)
-            written.append(place / "models" / path.name)
-    return written
+            kept[place / "models" / path.name] = history
+    if kept:
+        asked = {key: getattr(run, key) for key in ("data", "ser", "ier", "seed")}
+        for path in [*place.glob("*.json"), *place.glob("models/*.json")]:
+            told = runs.read_json(path)["provenance"]
+            if any(told.get(key) != value for key, value in asked.items()):
+                path.unlink()
+    for path, history in kept.items():
+        runs.write_json(path, history)
+    return list(kept)

@@ -30,7 +30,9 @@ def interval(values: Array, seed: int = 0) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of a mean; where nothing varies, the mean twice."""
     if len(values) < 2 or np.ptp(values) == 0:
         return float(np.mean(values)), float(np.mean(values))
-    found = stats.bootstrap((values,), np.mean, n_resamples=metrics.RESAMPLES, method="percentile", rng=seed)
+    found = stats.bootstrap(
+        (values,), np.mean, n_resamples=metrics.RESAMPLES, batch=metrics.BATCH, method="percentile", rng=seed
+    )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sierlib import comparisons, dataset, metrics, runs, settings, studies, training
@@ -29,17 +33,17 @@ def test_a_recorded_comparison_fills_in_and_holms_correction_runs_over_all(
     alone = comparisons.collect(tiny_run)
     entry = alone[0] | {"name": "max-agreement", "title": "recorded", "p": 1e-6}
     own_too = alone[0] | {"p": 0.123456}
-    runs.write_json(tmp_path / studies.STAND_IN / comparisons.FILE, {"comparisons": [entry, own_too]})
+    place, told = tmp_path / studies.STAND_IN / comparisons.FILE, tiny_run.provenance()
+    runs.write_json(place, {"provenance": told, "comparisons": [entry, own_too]})
     found = comparisons.collect(tiny_run)
     primary = [one for one in found if one["primary"]]
     assert [one["name"] for one in primary] == [*(one["name"] for one in alone if one["primary"]), "max-agreement"]
     assert primary[-1]["origin"] == "recorded" and primary[0]["p"] == alone[0]["p"]
     # Those that were named and are missing count too.
     assert [one["p_holm"] for one in primary] == metrics.holm([one["p"] for one in primary] + [1.0] * 2)[:3]
-    runs.write_json(
-        tmp_path / studies.STAND_IN / comparisons.FILE, {"comparisons": [entry | {"data": "bt4sa:elsewhere"}]}
-    )
-    assert "max-agreement" not in {one["name"] for one in comparisons.collect(tiny_run)}
+    for other in ({"data": "bt4sa:elsewhere"}, {"ser": "tweets:mine.tsv"}):  # other rows, or other labels
+        runs.write_json(place, {"provenance": told | other, "comparisons": [entry]})
+        assert "max-agreement" not in {one["name"] for one in comparisons.collect(tiny_run)}
 
 
 def test_pieces_of_a_run_keep_each_others_comparisons(tiny_run: Run, tmp_path: Path) -> None:
@@ -50,42 +54,109 @@ def test_pieces_of_a_run_keep_each_others_comparisons(tiny_run: Run, tmp_path: P
         earlier = {"provenance": told | {"seed": seed}, "comparisons": [own[0] | {"difference": 0.75}, other]}
         runs.write_json(tmp_path / comparisons.FILE, earlier)
         assert comparisons.record(tiny_run, tmp_path)
-        assert runs.read_json(tmp_path / comparisons.FILE)["comparisons"] == [*own, *kept]
+        found = runs.read_json(tmp_path / comparisons.FILE)["comparisons"]
+        assert sorted(found, key=str) == sorted([*own, *kept], key=str)
 
 
 def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing() -> None:
     base = {"title": "a − b", "primary": True, "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
-    assert "the first is better" in comparisons.verdicts([base | {"p_holm": 0.01}])[0]
-    assert "the first is worse" in comparisons.verdicts([base | {"p_holm": 0.01, "difference": -0.1}])[0]
-    said = comparisons.verdicts([base | {"p_holm": 0.2}])
+    assert "the first is better" in comparisons.verdicts([base | {"p_holm": 0.01}], {})[0]
+    worse = base | {"p_holm": 0.01, "difference": -0.1, "interval": [-0.15, -0.05]}
+    assert "the first is worse" in comparisons.verdicts([worse], {})[0]
+    said = comparisons.verdicts([base | {"p_holm": 0.2}], {})
     assert "no difference can be claimed" in said[0] and len(said) == len(comparisons.PRIMARY)
-    assert all("not computed" in text for text in said[1:])
+    assert all("have not been trained yet" in text for text in said[1:])
+    (said,) = [text for text in comparisons.verdicts([], {}, truth=False) if "planted truth" in text]
+    assert "nothing was planted in this corpus" in said
+    several = base | {"p_holm": 0.01, "by_training": [0.08, 0.12]}
+    assert "(training by training +8.0%, +12.0%)" in comparisons.verdicts([several], {})[0]
 
 
-def test_pairs_in_conflict_are_the_planted_ones_else_those_on_which_teachers_differ(built_run: Run) -> None:
+def test_being_better_than_what_did_not_learn_says_little() -> None:
+    entry = {"title": "a − b", "primary": True, "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
+    scores = {"accuracy_interval": [0.4, 0.5], "majority": 0.45}
+    said = comparisons.verdicts([entry | {"p_holm": 0.01}], {"ser": {"title": "SER only", "test": scores}})[0]
+    assert "but SER only did not get clearly beyond the largest class" in said
+
+
+def test_pairs_are_in_conflict_or_agreement_as_planted_else_as_the_teachers_say(built_run: Run) -> None:
     rows, truth = dataset.read_manifest(built_run), dataset.read_truth(built_run)
-    planted = comparisons._in_conflict(rows, truth)
-    assert list(planted) == [truth[name]["relation"] == "conflict" for name in rows["id"]]
-    differ = comparisons._in_conflict(rows, {})
+    conflict, agreement = comparisons._relations(rows, truth)
+    planted = [truth[name]["relation"] for name in rows["id"]]
+    assert conflict.any() and agreement.any() and not (conflict & agreement).any()
+    assert {kind for kind, chosen in zip(planted, conflict, strict=True) if chosen} == {"conflict"}
+    assert {kind for kind, chosen in zip(planted, agreement, strict=True) if chosen} == {"agree"}
+    conflict, agreement = comparisons._relations(rows, {})
     columns = [[f"{role}_{name}" for name in settings.CLASSES] for role in ("ser", "ier")]
-    assert list(differ) == list(
-        rows[columns[0]].to_numpy().argmax(axis=1) != rows[columns[1]].to_numpy().argmax(axis=1)
-    )
-    assert not comparisons._in_conflict(rows.assign(winner="given"), {}).any()
+    opinions = [rows[names].idxmax(axis=1).str.partition("_")[2] for names in columns]
+    assert list(agreement) == list(opinions[0] == opinions[1]) and list(conflict) == list(~agreement)
+    assert not np.any(comparisons._relations(rows.assign(winner="given"), {}))
 
 
-def test_confidence_is_compared_on_pairs_in_conflict(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = dataset.read_manifest(tiny_run)
-    rows = rows[rows["split"] == "test"].reset_index(drop=True)
-    conflict = comparisons._in_conflict(rows, dataset.read_truth(tiny_run))
-    if not conflict.any():
-        pytest.skip("no test row of the tiny run is in conflict")
-    histories = {name: comparisons._trained(tiny_run, name) for name in ("fused", "ier")}
-    monkeypatch.setattr(comparisons, "_trained", lambda run, name: histories["fused" if name == "fused" else "ier"])
-    load = training.load_model
-    monkeypatch.setattr(training, "load_model", lambda run, name: load(run, "ier" if name == "addition" else name))
-    found = {one["name"]: one for one in comparisons.own(tiny_run)}[comparisons.CONFIDENCE]
-    _, predicted = training.predict_test(tiny_run)
-    sure = {name: predicted[name][conflict].max(axis=1) for name in ("fused", "ier")}
-    assert found["difference"] == pytest.approx((sure["fused"] - sure["ier"]).mean(), abs=1e-6)
-    assert found["n"] == conflict.sum() and not found["primary"]
+RELATIONS = ("conflict",) * 40 + ("agree",) * 60
+
+
+@pytest.fixture
+def forged(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """A hundred test rows, 40 of them in conflict, labelled happy and planted sad; networks answer as they are told."""
+    rows = pd.DataFrame({"id": [f"row-{i}" for i in range(100)], "split": "test", "label": "happy"})
+    truth = {f"row-{i}": {"emotion": "sad", "relation": relation} for i, relation in enumerate(RELATIONS)}
+    monkeypatch.setattr(dataset, "read_manifest", lambda _: rows)
+    monkeypatch.setattr(dataset, "read_truth", lambda _: truth)
+    happy, sad = (str(settings.CLASSES.index(name)) for name in ("happy", "sad"))
+
+    def compare(**right: Sequence[tuple[int, int]]) -> dict[str, Any]:
+        """By name of the network, for each repetition: how many rows in conflict and in agreement get the label."""
+        told = {
+            name: [
+                {
+                    "test_predicted": "".join([happy * a, sad * (40 - a), happy * b, sad * (60 - b)]),
+                    "provenance": tiny_run.provenance(),
+                }
+                for a, b in several
+            ]
+            for name, several in right.items()
+        }
+        monkeypatch.setattr(comparisons, "_trained", lambda _, name: told.get(name, []))
+        sure = {"fused": (0.5, 0.9), "addition": (0.8, 0.9)}
+        monkeypatch.setattr(
+            comparisons,
+            "_sure",
+            lambda run, name, count, rows: np.tile(np.repeat(sure[name], (40, 60)), (count, 1)),
+        )
+        return {entry["name"]: entry for entry in comparisons.own(tiny_run)}
+
+    return compare
+
+
+def test_multiplication_is_held_against_addition_on_pairs_in_conflict(forged: Callable[..., dict[str, Any]]) -> None:
+    found = forged(fused=[(30, 0)], addition=[(20, 60)])
+    entry = found["multiply-addition"]
+    assert (entry["n"], entry["repeats"]) == (40, 1) and entry["difference"] == pytest.approx(10 / 40)
+    assert entry["p"] == pytest.approx(2 * 0.5**10)  # McNemar: ten rows, all on one side
+    assert found["fused-addition"]["n"] == 100 and found["fused-addition"]["difference"] == pytest.approx(-0.5)
+
+
+def test_rules_are_compared_on_the_planted_truth(forged: Callable[..., dict[str, Any]]) -> None:
+    found = forged(fused=[(40, 60)], agreement=[(40, 30)])
+    assert found["max-agreement"]["difference"] == pytest.approx(-0.3)  # right about the labels, wrong about the truth
+    assert found["max-agreement"]["interval"][1] < 0
+
+
+def test_several_trainings_are_compared_over_as_many_of_each(forged: Callable[..., dict[str, Any]]) -> None:
+    found = forged(fused=[(40, 60), (0, 0), (0, 0)], ser=[(0, 0), (0, 0)])
+    entry = found["fused-ser"]
+    assert entry["repeats"] == 2 and entry["difference"] == pytest.approx(0.5)
+    assert entry["by_training"] == pytest.approx([1, 0]) and entry["interval"][0] == 0 and entry["p"] > 0.05
+
+
+def test_dilution_is_how_sure_in_conflict_beyond_agreement(forged: Callable[..., dict[str, Any]]) -> None:
+    found = forged(fused=[(1, 1)] * 3, addition=[(1, 1)] * 3)[comparisons.DILUTION]
+    assert found["difference"] == pytest.approx(-0.3) and (found["n"], found["repeats"]) == (40, 3)
+    assert not found["primary"]
+
+
+def test_how_sure_a_network_is_comes_from_its_own_probabilities(tiny_run: Run) -> None:
+    rows, predicted = training.predict_test(tiny_run)
+    sure = comparisons._sure(tiny_run, "fused", 1, rows)
+    assert sure[0] == pytest.approx(predicted["fused"].max(axis=1), abs=1e-6)

@@ -98,12 +98,54 @@ def test_holms_correction_is_the_step_down_by_definition(p: list[float]) -> None
         assert found[index] == pytest.approx(wanted)
 
 
-def test_repetitions_are_compared_by_a_permutation_test_on_their_means() -> None:
+def test_other_scores_than_right_and_wrong_are_compared_by_a_permutation_test() -> None:
     rng = np.random.default_rng(0)
-    a, b = rng.random(200), rng.random(200)  # as if of very many repetitions
+    a, b = rng.random(200), rng.random(200)
     found = metrics.paired_difference(a, b)
     assert found["p"] == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.03)
     assert metrics.paired_difference(a + 0.2, b)["p"] < 0.01
+
+
+def test_trainings_that_do_not_differ_leave_the_interval_over_rows() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.random(300) < 0.8, rng.random(300) < 0.6
+    every = np.ones(300, bool)
+    alone = metrics.paired_difference(a, b)
+    found = metrics.difference_of_trainings(np.stack([a] * 3), np.stack([b] * 3), every)
+    assert found["difference"] == pytest.approx(alone["difference"])
+    assert found["interval"] == pytest.approx(alone["interval"], abs=0.01)
+    assert found["by_training"] == pytest.approx([alone["difference"]] * 3) and found["n"] == 300
+    assert "by_training" not in metrics.difference_of_trainings(a[None], b[None], every)
+
+
+def test_one_good_training_of_three_proves_nothing() -> None:
+    a, b = np.zeros((3, 500)), np.zeros((3, 500))
+    a[0] = 1
+    found = metrics.difference_of_trainings(a, b, np.ones(500, bool))
+    assert found["difference"] == pytest.approx(1 / 3) and found["by_training"] == pytest.approx([1, 0, 0])
+    assert found["interval"][0] == 0 and found["p"] > 0.05
+
+
+def test_the_interval_over_trainings_holds_the_variance_of_both() -> None:
+    """The variance of a mean over rows and trainings, each drawn with replacement, is that of the textbook."""
+    rng = np.random.default_rng(2)
+    a = rng.normal(0.5, 0.05, (8, 1)) + rng.normal(0, 0.3, 400)
+    b = rng.normal(0.4, 0.05, (8, 1)) + np.zeros(400)
+    low, high = metrics.difference_of_trainings(a, b, np.ones(400, bool))["interval"]
+    gains = a.mean(axis=0) - b.mean(axis=0)
+    variance = gains.var() / 400 + sum(scores.mean(axis=1).var() / 8 for scores in (a, b))
+    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.1)
+
+
+def test_a_difference_of_differences_is_that_of_its_groups() -> None:
+    rng = np.random.default_rng(3)
+    a, b, chosen = rng.random((2, 60)), rng.random((2, 60)), np.arange(60) < 20
+    found = metrics.difference_of_trainings(a, b, chosen, ~chosen)
+    gains = (a - b).mean(axis=0)
+    assert found["difference"] == pytest.approx(gains[chosen].mean() - gains[~chosen].mean()) and found["n"] == 20
+    assert found["interval"][0] < found["difference"] < found["interval"][1]
+    same = metrics.difference_of_trainings(a, a, chosen, chosen)
+    assert same["difference"] == pytest.approx(0) and same["p"] > 0.5
 
 
 def test_the_interval_of_a_mean_is_students() -> None:

@@ -10,7 +10,7 @@ import keras
 import nbformat
 import pytest
 
-from sierlib import pipeline, runs
+from sierlib import pipeline, runs, studies
 from sierlib.backbones import WeightsUnavailable
 from sierlib.pipeline import BuildFailed, NotebookFailed
 from sierlib.runs import Run
@@ -144,6 +144,12 @@ def test_a_changed_corpus_is_read_again(root: Path, tmp_path: Path) -> None:
     keys.append(pipeline.notebook_key(run, "02-second"))
     (tmp_path / "fi" / "anger" / "anger_0001.jpg").touch()
     keys.append(pipeline.notebook_key(run, "02-second"))
+    (tmp_path / "p.csv").write_text("image, text\na.png, so glad\nnone.png, so sad\n")
+    (tmp_path / "a.png").write_bytes(b"1")
+    pairs = Run.open("smoke", data=f"pairs:{tmp_path / 'p.csv'}", run_dir=tmp_path / "pairs")
+    before = pipeline.notebook_key(pairs, "02-second")
+    (tmp_path / "a.png").write_bytes(b"22")
+    assert pipeline.notebook_key(pairs, "02-second") != before
     assert len(set(keys)) == 3 and pipeline.notebook_key(run, "02-second") == keys[-1]
 
 
@@ -222,6 +228,24 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
     _notebook(root, "02-second", "y = 2", RECORD.format(name="02-second"))
     with pytest.raises(BuildFailed, match="out of date: 02-second; run `sier run 02-second`"):
         pipeline.stage(executed)
+
+
+def test_recording_makes_nothing_stale_that_it_records(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run's own recorded files are no input of its notebooks; those of the run that stands in for others are."""
+    monkeypatch.setattr(studies, "RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr(pipeline, "_SHOWS_RECORDED", ("01-first",))
+    run = {name: Run.open(name, run_dir=tmp_path / name) for name in ("smoke", studies.STAND_IN)}
+    before = {name: pipeline.notebook_key(one, "02-second") for name, one in run.items()}
+    runs.write_json(tmp_path / "recorded" / studies.STAND_IN / "models" / "fused.json", {"a": 1})
+    after = {name: pipeline.notebook_key(one, "02-second") for name, one in run.items()}
+    assert before[studies.STAND_IN] == after[studies.STAND_IN] and before["smoke"] != after["smoke"]
+    (tmp_path / "recorded").rename(tmp_path / "moved")
+    monkeypatch.setattr(studies, "RECORDED", tmp_path / "moved")
+    for path in (tmp_path / "moved").rglob("*.json"):
+        path.touch()
+    assert pipeline.notebook_key(run["smoke"], "02-second") == after["smoke"]  # neither place nor time counts
 
 
 def test_recorded_results_say_that_they_are(executed: Run, tmp_path: Path) -> None:

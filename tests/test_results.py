@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from sierlib import dataset, labelling, metrics, results, rules, settings, training
+from sierlib import dataset, labelling, metrics, results, rules, settings, specs, training
 from sierlib.runs import Run
 
 
@@ -24,11 +25,12 @@ def histories(tiny_run: Run) -> dict[str, dict[str, Any]]:
     return {name: training.train_model(tiny_run, name)[1] for name in ("fused", "ser", "ier")}
 
 
-def _evaluation(low: float, high: float) -> dict[str, Any]:
+def _evaluation(low: float, high: float, majority: float = 0.3) -> dict[str, Any]:
     return {
         "differences": {
             "labels": {"speech": {"difference": (low + high) / 2, "interval": [low, high], "p": 0.5, "n": 9}}
-        }
+        },
+        "scores": {"labels": {"speech": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6], "majority": majority}}},
     }
 
 
@@ -97,7 +99,8 @@ def test_a_corpus_with_labels_has_no_teachers_and_no_ceiling(
     found = results.evaluate(labelled_run)
     assert set(found["scores"]) == {"labels"} and set(found["scores"]["labels"]) == {"fused", "speech", "image"}
     assert found["accuracy"]["fused"] == 1.0 and found["accuracy"]["speech"] == 0.0 and not found["relations"]
-    assert "no ground truth" in results.ceilings(found)
+    said = results.ceilings(found)
+    assert "no ground truth" in said and "the labels that it brought" in said and "teacher" not in said
     assert results.teachers_as_models(manifest).empty and results.label_accuracy(manifest, {}) == {}
 
 
@@ -119,6 +122,22 @@ def test_label_accuracy_is_the_share_of_planted_labels() -> None:
     assert results.label_accuracy(manifest, truth) == pytest.approx({"all": 2 / 3, "agree": 0.5, "neutral": 1.0})
 
 
+def test_late_fusion_starts_where_training_starts_and_ends_with_the_trained_weights(tiny_run: Run) -> None:
+    table = results.late_fusion(tiny_run)
+    assert table.sum().to_list() == pytest.approx([1, 1])
+    trained = training.load_model(tiny_run, "fused").get_layer("late_fusion")
+    assert table["after training"].to_list() == pytest.approx(trained.shares.tolist())
+    # Training one step at a rate of nearly nothing leaves the start where it is.
+    still = replace(tiny_run.profile, learning_rate=1e-12, epochs=1)
+    rows = dataset.read_manifest(tiny_run)
+    rows = rows[rows["split"] == "train"].groupby("label").head(2)
+    build = specs.SPECS["fused"].build
+    model, _ = training.fit(
+        lambda: build(tiny_run.profile), rows, rows, tiny_run.folder / "dataset", still, seed=tiny_run.seed
+    )
+    assert table["at the start"].to_list() == pytest.approx(model.get_layer("late_fusion").shares.tolist(), abs=1e-6)
+
+
 def test_heads_are_read_off_the_trained_network(tiny_run: Run, histories: dict[str, dict[str, Any]]) -> None:
     found = results.heads(tiny_run)
     assert set(found) == {"O_sp", "O_img", "O_mul", "all three", "speech at zero", "image at zero"}
@@ -132,15 +151,20 @@ def test_heads_are_read_off_the_trained_network(tiny_run: Run, histories: dict[s
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (0.01, 0.1, "fusion helps"),
-        (-0.1, -0.01, "fusion hurts"),
+        (0.01, 0.1, "ParallelNet is ahead"),
+        (-0.1, -0.01, "ParallelNet is behind"),
         (-0.1, 0.1, "no difference"),
         (0.0, 0.1, "no difference"),
     ],
 )
 def test_a_verdict_follows_the_interval(low: float, high: float, said: str) -> None:
-    verdict = results.fusion_verdicts(results.difference_table(_evaluation(low, high)))
+    verdict = results.fusion_verdicts(_evaluation(low, high))
     assert len(verdict) == 1 and said in verdict[0] and "ParallelNet − SER only" in verdict[0]
+
+
+def test_being_ahead_of_a_network_that_learned_nothing_says_little() -> None:
+    (verdict,) = results.fusion_verdicts(_evaluation(0.01, 0.1, majority=0.4))
+    assert "(50.0% against 40.0%): this says little" in verdict
 
 
 def test_a_network_that_learned_nothing_is_called_so(histories: dict[str, dict[str, Any]]) -> None:

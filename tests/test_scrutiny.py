@@ -127,7 +127,7 @@ def _teacher(**values: Any) -> dict[str, dict[str, Any]]:
     [
         ({}, "over-confident"),
         ({"confidence": 0.7}, "under-confident"),
-        ({"ece": 0.04}, "nothing can be held against it"),
+        ({"ece": 0.04}, "that error alone shows nothing"),
         ({"temperature": 0.0501}, "do not tell"),
         ({"pairs": {"n": 7, "accuracy": 0.5, "ece": 0.2, "ece_after": 0.3}}, "on 7 pairs from 0.200 to 0.300"),
     ],
@@ -234,7 +234,7 @@ def test_recovery_agrees_with_the_scores_of_notebook_04(tiny_run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("repeats", "knows", "words"),
-    [(90, 0, "follows the teachers"), (0, 90, "did not say"), (45, 45, "too close to call")],
+    [(90, 0, "follows the label"), (0, 90, "more than the labels say"), (45, 45, "too close to call")],
 )
 def test_mistakes_are_repeated_or_corrected(repeats: int, knows: int, words: str) -> None:
     wrong = [(sure(SAD, 0.6), sure(HATE, 0.7))] * 90

@@ -148,5 +148,9 @@ def test_a_corpus_without_sentiment_has_no_table_2(labelled_run: Run) -> None:
 
 
 def test_labels_that_the_corpus_brought_are_learned_from_whole(labelled_run: Run) -> None:
-    rows = {name: specs.rows_of(labelled_run, specs.SPECS[name])["train"] for name in ("fused", "agreement")}
-    assert list(rows["fused"]["id"]) == list(rows["agreement"]["id"])
+    manifest = dataset.read_manifest(labelled_run)
+    learning = manifest[(manifest["split"] == "train") & (manifest["fold"] != 0)]
+    assert list(specs.rows_of(labelled_run, specs.SPECS["fused"])["train"]["id"]) == list(learning["id"])
+    for name in ("agreement", "strict-threshold"):  # would silently train the same network under another name
+        with pytest.raises(ValueError, match=f"{name}: the corpus brought its labels"):
+            specs.rows_of(labelled_run, specs.SPECS[name])

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sierlib import dataset, metrics, settings, specs, studies, training
+from sierlib import dataset, metrics, runs, settings, specs, studies, training
 from sierlib.runs import Run
 
 
@@ -77,7 +77,7 @@ def test_remarks_hold_the_papers_words_against_the_curves() -> None:
         epoch["val_accuracy"] = accuracy
     entries = studies.merge([slow, _history("n2-resnet34", 0.6), fast, _history("ier", 0.5)], [])
     said = " ".join(studies.remarks(entries))
-    assert "over its epochs is 40.0%, 40.0%, 46.7%" in said and "it moves by 0.0%, 0.0%, 20.0%" in said
+    assert "over its epochs is 40.0%, 40.0%, 46.7%" in said and "from epoch to epoch by 0.0%, 0.0%, 20.0%" in said
     assert "gap is +10.0% at the best epoch" in said
     assert studies.remarks({}) == []
 
@@ -86,7 +86,17 @@ def test_a_recorded_network_is_held_against_the_recorded_parallelnet() -> None:
     recorded = [_history("fused", 0.7), _history("n2-inception3a", 0.6)]
     entries, stand_in = studies.merge([_history("fused", 0.9, profile="quick")], recorded), studies.merge([], recorded)
     (said,) = studies.remarks(entries, stand_in)
-    assert "with 60.0%, ParallelNet was best at epoch 2 of 3 with 70.0%" in said
+    assert "with 60.0%, ParallelNet was near its best (95%) at epoch 1, and best at epoch 2 of 3 with 70.0%" in said
+
+
+def test_speed_is_told_of_several_trainings_only() -> None:
+    several = [_history("fused", 0.7, repeat=repeat) for repeat in range(3)]
+    for history, curve in zip(several, ((0.2, 0.5, 0.5), (0.5, 0.48, 0.5), (0.1, 0.2, 0.6)), strict=True):
+        for epoch, accuracy in zip(history["epochs"], curve, strict=True):
+            epoch["val_accuracy"] = accuracy
+    assert studies.merge(several, [])["fused"]["near_best"] == [2, 1, 3]
+    entries = studies.merge(several[:1], [])
+    assert "near_best" not in entries["fused"] and "Of 1 trainings in this run, 0 were" in studies.unsettled(entries)
 
 
 def test_curves_can_be_drawn_again() -> None:
@@ -112,10 +122,27 @@ def test_what_is_recorded_can_be_read_again(tiny_run: Run, tmp_path: Path, monke
     written = studies.record(tiny_run, tmp_path / "full")
     assert {path.name for path in written} >= {"fused.json", "ser.json", "ier.json"}
     monkeypatch.setattr(studies, "RECORDED", tmp_path)
-    entries = studies.merge([], studies.recorded_histories())
+    found = studies.recorded_histories(tiny_run)
+    entries = studies.merge([], found)
     assert set(entries) == {"fused", "ser", "ier"} and all(e["origin"] == "recorded" for e in entries.values())
     assert isinstance(studies.table(entries, "Table 1"), pd.DataFrame)
-    assert all(history["provenance"]["recorded"] for history in studies.recorded_histories())
+    assert all(history["provenance"]["recorded"] for history in found)
+    # The run that stands in for others shows nothing but its own.
+    full = replace(tiny_run, profile=replace(tiny_run.profile, name=studies.STAND_IN))
+    assert studies.recorded_histories(full) == []
+
+
+def test_recording_removes_what_was_learned_from_other_rows_and_keeps_other_pieces(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    history = runs.read_json(tiny_run.folder / "models" / "fused.json")
+    told = history["provenance"]
+    for name, changed in (("n2-vgg16", {}), ("n2-vgg19", {"ser": "tweets:mine.tsv"}), ("addition", {"seed": 7})):
+        runs.write_json(tmp_path / "models" / f"{name}.json", history | {"provenance": told | changed})
+    runs.write_json(tmp_path / "04-results.json", {"provenance": told | {"data": "pairs:mine.csv"}})
+    studies.record(tiny_run, tmp_path)
+    left = {path.stem for path in tmp_path.rglob("*.json")}
+    assert {"fused", "n2-vgg16"} <= left and not {"n2-vgg19", "addition", "04-results"} & left
 
 
 def test_what_a_corpus_cannot_be_asked_is_left_out_and_said(labelled_run: Run) -> None:
@@ -143,9 +170,9 @@ def test_recorded_folds_stand_below_this_runs_with_their_mean(built_run: Run, mo
     monkeypatch.setattr(training, "cross_validate", lambda *_: training.fold_table(own))
     told = [_history("fused", right) | {"fold": fold} for fold, right in enumerate((0.5, 0.6, 0.7))]
     others = [_history("ser", 0.1), _history("fused", 0.1, repeat=1)]
-    monkeypatch.setattr(studies, "recorded_histories", lambda: [*told, *others])
+    monkeypatch.setattr(studies, "recorded_histories", lambda _: [*told, *others])
     table = studies.folds(built_run)
     assert list(table.index) == [0, 0, 1, 2, "mean"] and list(table["origin"])[0] == "this run"
     assert list(table["accuracy"]) == pytest.approx([0.9, 0.5, 0.6, 0.7, 0.6])
-    monkeypatch.setattr(studies, "recorded_histories", lambda: told[:1])
+    monkeypatch.setattr(studies, "recorded_histories", lambda _: told[:1])
     assert list(studies.folds(built_run).index) == [0]  # no more folds than this run has

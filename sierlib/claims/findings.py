@@ -73,7 +73,10 @@ def judged(ours: str, holds: bool, yes: str, no: str, made: Mapping[str, Any]) -
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much one network is ahead of another: value and 95 % interval, p after Holm's correction where made."""
+    """By how much one network is ahead of another: value and 95 % interval, p after Holm's correction where made.
+
+    `idle` names those of the two that are not clearly better than always naming the largest class.
+    """
 
     value: float
     low: float
@@ -82,6 +85,7 @@ class Difference:
     title: str = ""
     corrected: float | None = None
     note: str = ""
+    idle: tuple[str, ...] = ()
 
     def side(self) -> int:
         """Return 1 where the first is ahead, -1 where it is behind, 0 where neither can be claimed."""
@@ -94,14 +98,20 @@ class Difference:
 
 
 def directed(found: Sequence[Difference], text: str, wanted: int = 1) -> Finding:
-    """Make a verdict of differences, all of which have to lie in the claimed direction."""
-    failed = [each for each in found if each.side() < 1]
+    """Make a verdict of differences, all of which have to lie in the claimed direction.
+
+    A network that did not learn is evidence neither for nor against another.
+    """
+    made, idle = found[0].made, list(dict.fromkeys(name for each in found for name in each.idle))
+    failed = [each for each in found if each.side() < 1 and not each.idle]
     turned = [each for each in failed if each.side() < 0]
-    made = found[0].made
     if failed:
         reason = "it is the other way round" if turned else "no difference can be claimed"
         names = ", ".join(each.title for each in turned or failed) if wanted > 1 else ""
         return Finding(text, NOT_REPRODUCED, f"{reason}: {names}" if names else reason, made)
+    if idle:
+        reason = f"{' and '.join(idle)} did not get clearly beyond always naming the largest class"
+        return Finding(text, NOT_TESTABLE, f"{reason}: that says little of either", made)
     if len(found) < wanted:
         reason = f"{len(found)} of {wanted} differences, none against the claim; run notebook 03 for the others"
         return Finding(text, NOT_COMPUTED, reason, made)

@@ -1,4 +1,4 @@
-"""Statistics from counts alone: shares and their differences, kappa, accuracy against F1, with 95 % intervals."""
+"""Statistics from counts and curves alone: shares, their differences, kappa, accuracy against F1, 95 % intervals."""
 
 from __future__ import annotations
 
@@ -7,9 +7,39 @@ import random
 import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 #: Student's 97.5 % quantiles for 1 to 9 degrees of freedom: this package is imported where SciPy is not wanted.
 STUDENT = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
+
+
+#: A network is near its own best at this share of its greatest validation accuracy.
+NEAR = 0.95
+
+
+def near_best(curve: Sequence[float]) -> int:
+    """Return the first epoch, counted from 1, at which a curve is near its greatest value.
+
+    The best epoch itself would not do: with a falling learning rate it is the last one, for fast and slow alike.
+
+    Examples
+    --------
+    >>> near_best([0.3, 0.5, 0.77, 0.75, 0.8])
+    3
+    """
+    return next(epoch for epoch, value in enumerate(curve, 1) if value >= NEAR * max(curve))
+
+
+def detours(curve: Sequence[float]) -> float:
+    """Return how far a curve moves per epoch beyond what takes it from its first value to its last.
+
+    Examples
+    --------
+    >>> round(detours([0.25, 0.5, 0.75]), 3), round(detours([0.25, 0.75, 0.5]), 3)
+    (0.0, 0.25)
+    """
+    moved = sum(abs(after - before) for before, after in pairwise(curve))
+    return (moved - abs(curve[-1] - curve[0])) / max(1, len(curve) - 1)
 
 
 def wilson(count: int, n: int) -> tuple[float, float, float]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sierlib import settings
+from sierlib.claims.findings import NAMES
 
 #: What notebook 04 calls three of the networks.
 IN_04 = {"fused": "fused", "ser": "speech", "ier": "image"}
@@ -83,6 +85,22 @@ def entries_of(results: Results, *names: str) -> tuple[list[dict[str, Any]], dic
 def measured(tree: Any, value: str = "accuracy", interval: str = "accuracy_interval") -> tuple[float, float, float]:
     """Return a value and the two ends of its interval."""
     return need(tree, value), need(tree, interval, 0), need(tree, interval, 1)
+
+
+def idle(results: Results, made: Mapping[str, Any], *names: str) -> tuple[str, ...]:
+    """Return those networks of a run that are not clearly better than always naming the largest class."""
+    found = []
+    for name in names:
+        for pool in ("studies", "stand_in"):
+            with suppress(Missing):
+                entry, told = entry_of(results, name, pool)
+                if run_of(told) == run_of(made):
+                    scores = find(entry, "test") or find(entry, "validation")
+                    low, majority = find(scores, "accuracy_interval", 0), find(scores, "majority")
+                    if low is not None and majority is not None and low <= majority:
+                        found.append(NAMES[name])
+                    break
+    return tuple(found)
 
 
 def is_published_data(results: Results, data: Any, kind: str = "pairs") -> bool:

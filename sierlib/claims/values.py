@@ -57,6 +57,26 @@ def rule_example(results: Results) -> Finding:
     return judged(text, holds, "the rule gives what the paper says", "another class", run_behind(results, "01-dataset"))
 
 
+def cleaned(results: Results) -> Finding:
+    """Show how many rows were set aside; the authors did it by hand, and give no number."""
+    summary = need(results, "01-dataset", "summary")
+    rows, aside = need(summary, "rows"), need(summary, "quarantined")
+    reasons = find(summary, "quarantined_by_reason") or {}
+    told = ", ".join(f"{name} {count:,}" for name, count in sorted(reasons.items(), key=lambda item: -item[1]))
+    text = f"{aside:,} of {rows:,} rows set aside" + (f": {told}" if told else "")
+    made = run_behind(results, "01-dataset")
+    return Finding(text, NOT_TESTABLE, "done by hand there, by rule here; no number is published", made)
+
+
+def moved_labels(results: Results) -> Finding:
+    """Judge whether two emotions count as the classes to which Section 3.1 moves them."""
+    need(results, "01-dataset", "summary")
+    found = {name: settings.relabel(name) for name in ("excitement", "disgust")}
+    text = ", ".join(f"{name} counts as {label}" for name, label in found.items())
+    holds = found == {"excitement": "happy", "disgust": "hate"}
+    return judged(text, holds, "the same classes", "other classes", run_behind(results, "01-dataset"))
+
+
 def threshold(results: Results) -> Finding:
     """Judge whether those pairs are used that reach the threshold."""
     reading.ask_teachers(results)
@@ -73,7 +93,7 @@ def weights(results: Results) -> Finding:
     found = {name: need(names, name) for name in names}
     text = ", ".join(f"{name.partition(' ')[0]} {value:.3f}" for name, value in found.items())
     holds = len(found) == 3 and min(found.values()) >= 0 and abs(sum(found.values()) - 1) < 1e-3
-    yes = "three weights, none negative, that add up to 1; of one training, so without an interval"
+    yes = "three weights, none negative, that add up to 1; how far one training moved them is on the page"
     return judged(text, holds, yes, "not what a softmax gives", run_behind(results, "02-training"))
 
 
