@@ -104,9 +104,7 @@ def _train_here(run: Run, role: str) -> None:
     quarantined += rows.loc[rows["reason"].notna(), ["id", "reason"]].itertuples(index=False, name=None)
     usable = rows[rows["reason"].isna()]
     usable, repeated = dataset.without_duplicates(usable)
-    classes = [name for name in settings.CLASSES if (usable["label"] == name).any()]
-    if len(classes) < 2:
-        raise ValueError(f"{role}={corpus.spec}: items of at least two of {', '.join(settings.CLASSES)} are needed")
+    _classes_of(usable, role, corpus)
     usable = usable.reset_index(drop=True)
     session = {item.id: (item.truth or {}).get("session") for item in corpus.items}
     sessions = usable["id"].map(session)
@@ -118,14 +116,19 @@ def _train_here(run: Run, role: str) -> None:
         usable["split"], usable["fold"] = dataset.split(usable["label"].to_numpy(), dataset.groups_of(by), run.seed)
         by_session = False
     learning = usable["split"] == "train"
+    fitted = learning & (usable["fold"] != 0)
+    classes = _classes_of(usable[fitted], role, corpus)
+    # What nothing can be learned of, such as an emotion of one session only, is missing like any other class.
+    unseen = usable.loc[~usable["label"].isin(classes), "label"].value_counts()
+    notes = [f"{count} items of {name}, none of them among those to learn from" for name, count in unseen.items()]
 
     def targets(some: pd.DataFrame) -> np.ndarray:
         return np.eye(len(classes), dtype=np.float32)[[classes.index(label) for label in some["label"]]]
 
     model, history = training.fit(
         lambda: networks.teacher(rules.ROLES[role], run.profile, len(classes)),
-        usable[learning & (usable["fold"] != 0)],
-        usable[learning & (usable["fold"] == 0)],
+        usable[fitted],
+        usable[learning & ~fitted & usable["label"].isin(classes)],
         folder,
         run.profile,
         epochs=run.profile.teacher_epochs,
@@ -141,7 +144,7 @@ def _train_here(run: Run, role: str) -> None:
         "corpus": corpus.spec,
         "classes": classes,
         "missing": [name for name in settings.CLASSES if name not in classes],
-        "notes": corpus.notes,
+        "notes": [*corpus.notes, *notes],
         "quarantined": len(quarantined),
         "duplicates": len(repeated),
         "speakers_apart": by_session,
@@ -156,6 +159,16 @@ def _train_here(run: Run, role: str) -> None:
     dataset.write_csv(frame.assign(label=held["label"].to_numpy()), table)
     runs.write_json(told, report)
     run.done(_artefact(role), _teacher_key(run, role))
+
+
+def _classes_of(rows: pd.DataFrame, role: str, corpus: Corpus) -> list[str]:
+    """Return the classes that occur, in the order of `settings.CLASSES`."""
+    classes = [name for name in settings.CLASSES if (rows["label"] == name).any()]
+    if len(classes) < 2:
+        raise ValueError(
+            f"{role}={corpus.spec}: items of at least two of {', '.join(settings.CLASSES)} are needed to learn from"
+        )
+    return classes
 
 
 def opinions(model: keras.Model, rows: pd.DataFrame, folder: Path, classes: list[str]) -> np.ndarray:
@@ -176,7 +189,7 @@ def build(run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        The summary; files are described in the README under "A run".
+        The summary; `book/reproduce.md` describes the files.
 
     Raises
     ------

@@ -149,8 +149,11 @@ def test_teachers_have_the_same_network_and_other_inputs(tiny_profile: settings.
 
 
 # ----------------------------------------------------------------------------------------- IEMOCAP
-def _iemocap(root: Path) -> Path:
-    """A small corpus in IEMOCAP's layout: five sessions, two speakers each, a tone for each emotion."""
+def _iemocap(root: Path, disgusted: tuple[int, ...] = ()) -> Path:
+    """A small corpus in IEMOCAP's layout: five sessions, two speakers each, a tone for each emotion.
+
+    In the sessions that are named, one turn more is of disgust.
+    """
     rng = np.random.default_rng(0)
     for session in range(1, 6):
         dialog = f"Ses0{session}F_impro01"
@@ -158,11 +161,11 @@ def _iemocap(root: Path) -> Path:
         for folder in ("dialog/EmoEvaluation", "dialog/transcriptions", f"sentences/wav/{dialog}"):
             (base / folder).mkdir(parents=True)
         lines, words = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n"], []
-        for number, code in enumerate(["ang", "hap", "sad", "exc", "neu"] * 3):
+        for number, code in enumerate(["ang", "hap", "sad", "exc", "neu"] * 3 + ["dis"] * (session in disgusted)):
             turn = f"{dialog}_{'FM'[number % 2]}{number:03d}"
             lines.append(f"[{number}.0000 - {number + 1}.0000]\t{turn}\t{code}\t[2.5000, 2.5000, 2.5000]\n")
             words.append(f"{turn} [000.0000-001.0000]: Turn {number} of session {session}.\n")
-            pitch = {"ang": 2000, "hap": 900, "exc": 900, "sad": 300, "neu": 100}[code]
+            pitch = {"ang": 2000, "hap": 900, "exc": 900, "sad": 300, "neu": 100, "dis": 4000}[code]
             time = np.arange(16_000) / 16_000
             sound = 0.3 * np.sin(2 * np.pi * pitch * time) + 0.01 * rng.normal(size=16_000)
             soundfile.write(base / f"sentences/wav/{dialog}/{turn}.wav", sound, 16_000)
@@ -185,6 +188,18 @@ def test_iemocap_trains_a_teacher_that_is_judged_on_speakers_it_never_heard(
     assert len(found) == 12 and (found["hate"] == 0).all()
     # Tones are easily told apart: most held-out turns are recognised.
     assert report["held_out"]["accuracy"] > report["held_out"]["majority"]
+
+
+def test_a_class_that_only_the_held_out_sessions_have_is_not_learned(
+    tmp_path: Path, tiny_profile: settings.Profile
+) -> None:
+    root = _iemocap(tmp_path / "IEMOCAP", disgusted=(4, 5))
+    run = Run.open("smoke", ser=f"iemocap:{root}", run_dir=tmp_path / "run")
+    run = replace(run, profile=replace(tiny_profile, teacher_epochs=1))
+    _, report = labelling.train_teachers(run, ["ser"])["ser"]
+    assert report["missing"] == ["hate"] and report["rows"] == {"train": 49, "held_out": 13}
+    assert "2 items of hate, none of them among those to learn from" in report["notes"]
+    assert (labelling.held_out(run, "ser")["hate"] == 0).all()
 
 
 def test_a_labelled_class_that_some_part_lacks_is_named_with_its_line(
