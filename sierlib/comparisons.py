@@ -49,15 +49,25 @@ def collect(run: Run) -> list[dict[str, Any]]:
         with ``p_holm``: Holm's correction over all that were named, computed or not. What was recorded with another
         corpus is left out.
     """
-    found = {entry["name"]: entry for entry in own(run)}
+    found = _recorded(run) | {entry["name"]: entry for entry in own(run)}
+    others = [entry for name, entry in found.items() if name not in PRIMARY]
+    return [*_corrected(found), *others]
+
+
+def _recorded(run: Run) -> dict[str, dict[str, Any]]:
+    """Return the recorded comparisons that a run may show, by name."""
     place = studies.stand_in_place(run)
     elsewhere = (place and runs.read_json(place / FILE)) or {"provenance": {}, "comparisons": []}
-    if _corpus(elsewhere["provenance"]) == _corpus(run.provenance()):
-        found = {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere["comparisons"]} | found
+    if _corpus(elsewhere["provenance"]) != _corpus(run.provenance()):
+        return {}
+    return {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere["comparisons"]}
+
+
+def _corrected(found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the primary comparisons with Holm's correction over all that were named, computed or not."""
     ordered = [found[name] for name in PRIMARY if name in found]
     corrected = metrics.holm([entry["p"] for entry in ordered], planned=len(PRIMARY))
-    others = [entry for name, entry in found.items() if name not in PRIMARY]
-    return [*(entry | {"p_holm": p} for entry, p in zip(ordered, corrected, strict=True)), *others]
+    return [entry | {"p_holm": p} for entry, p in zip(ordered, corrected, strict=True)]
 
 
 def record(run: Run, place: Path) -> bool:
@@ -214,22 +224,7 @@ def verdicts(found: Sequence[dict[str, Any]], entries: Mapping[str, studies.Entr
     truth
         Whether the corpus brings a planted truth, without which one comparison cannot be made at all.
     """
-    said = []
-    for entry in found:
-        if not entry["primary"]:
-            continue
-        claim = "no difference can be claimed"
-        low, high = entry["interval"]
-        if entry["p_holm"] < 0.05 and (low > 0 or high < 0):
-            claim = "the first is better" if low > 0 else "the first is worse"
-            if idle := unlearned(entries, *PRIMARY[entry["name"]][1:3]):
-                claim += f", but {' and '.join(idle)} did not get clearly beyond the largest class, so it says little"
-        each = ", ".join(f"{value:+.1%}" for value in entry.get("by_training", ()))
-        said.append(
-            f"{entry['title']}: {entry['difference']:+.1%} [{low:+.1%}, {high:+.1%}]"
-            + (f" (training by training {each})" if each else "")
-            + f", p = {entry['p_holm']:.2g}: {claim}."
-        )
+    said = [_verdict(entry, entries) for entry in found if entry["primary"]]
     for name, (title, *_, against) in PRIMARY.items():
         if name not in {entry["name"] for entry in found}:
             why = "it needs networks that have not been trained yet"
@@ -237,3 +232,33 @@ def verdicts(found: Sequence[dict[str, Any]], entries: Mapping[str, studies.Entr
                 why = "nothing was planted in this corpus"
             said.append(f"{title}: not computed; {why}.")
     return said
+
+
+def _verdict(entry: dict[str, Any], entries: Mapping[str, studies.Entry]) -> str:
+    claim = "no difference can be claimed"
+    low, high = entry["interval"]
+    if entry["p_holm"] < 0.05 and (low > 0 or high < 0):
+        claim = "the first is better" if low > 0 else "the first is worse"
+        if idle := unlearned(entries, *PRIMARY[entry["name"]][1:3]):
+            claim += f", but {' and '.join(idle)} did not get clearly beyond the largest class, so it says little"
+    each = ", ".join(f"{value:+.1%}" for value in entry.get("by_training", ()))
+    return (
+        f"{entry['title']}: {entry['difference']:+.1%} [{low:+.1%}, {high:+.1%}]"
+        + (f" (training by training {each})" if each else "")
+        + f", p = {entry['p_holm']:.2g}: {claim}."
+    )
+
+
+def of_several_trainings(run: Run, found: Sequence[dict[str, Any]], stand_in: Mapping[str, studies.Entry]) -> list[str]:
+    """Say what recorded trainings, several of each network, make of comparisons that this run trained once.
+
+    Parameters
+    ----------
+    found
+        As of `collect`.
+    stand_in
+        Of `studies.collect`.
+    """
+    once = {entry["name"] for entry in found if entry["origin"] == "this run" and entry["repeats"] == 1}
+    several = [entry for entry in _corrected(_recorded(run)) if entry["name"] in once and entry["repeats"] > 1]
+    return [f"{_verdict(entry, stand_in)} ({entry['repeats']} trainings, {studies.origin(entry)})" for entry in several]

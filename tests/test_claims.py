@@ -427,6 +427,15 @@ def test_what_a_build_lacks_comes_from_a_recorded_run_and_says_so() -> None:
     assert "rofile full, embedded corpus, recorded in an earlier run (2026-12-01" in said
 
 
+def test_a_recorded_full_run_that_says_the_opposite_is_heard() -> None:
+    own, full = _as_profile(_results(), "quick"), _as_profile(_results(-1), "full")
+    row = _row(own, "better than IER", {"full": full})
+    assert row["verdict"] == claims.REPRODUCED
+    assert "; recorded with profile full: ParallelNet − IER only: −10.0 points" in row["reason"]
+    assert row["reason"].endswith(claims.NOT_REPRODUCED)
+    assert "recorded" not in _row(own, "better than IER", {"full": _as_profile(_results(), "full")})["reason"]
+
+
 def test_what_the_data_cannot_tell_is_not_waited_for() -> None:
     results = _as_profile(_results(), "quick", "bt4sa:there")
     results["03-ablation"]["thresholds"][0]["label is the planted emotion"] = None

@@ -72,6 +72,20 @@ def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing() -
     assert "(training by training +8.0%, +12.0%)" in comparisons.verdicts([several], {})[0]
 
 
+def test_recorded_trainings_comment_on_what_was_trained_once(
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "RECORDED", tmp_path)
+    found = comparisons.collect(tiny_run)
+    assert comparisons.of_several_trainings(tiny_run, found, {}) == []
+    several = found[0] | {"repeats": 3, "difference": 0.01, "interval": [-0.02, 0.04], "p": 0.4}
+    entries = [several, found[1] | {"repeats": 1}]
+    place = tmp_path / studies.STAND_IN / comparisons.FILE
+    runs.write_json(place, {"provenance": tiny_run.provenance(), "comparisons": entries})
+    (said,) = comparisons.of_several_trainings(tiny_run, found, {})
+    assert "+1.0% [-2.0%, +4.0%], p = 1: no difference can be claimed. (3 trainings, recorded: " in said
+
+
 def test_being_better_than_what_did_not_learn_says_little() -> None:
     entry = {"title": "a − b", "primary": True, "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
     scores = {"accuracy_interval": [0.4, 0.5], "majority": 0.45}

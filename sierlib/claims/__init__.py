@@ -60,7 +60,8 @@ def _of_paper(results: Results, recorded: Mapping[str, Results]) -> dict[str, An
 def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, Any]]:
     """Return a row for each claim.
 
-    What this build's results lack is taken from a recorded run, `full` before `quick`, and the row says so.
+    What this build's results lack is taken from a recorded run, `full` before `quick`, and the row says so. Where the
+    recorded `full` run comes to the opposite verdict, the reason says that too.
 
     Parameters
     ----------
@@ -82,11 +83,15 @@ def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, 
         found = [_judge(claim, source) for source in sources]
         computed = [each for each in found if each.verdict != NOT_COMPUTED]
         chosen = next((each for each in computed if each.ours != DASH), (computed or found)[0])
+        larger = found[1] if recorded.get("full") else chosen
+        otherwise = ""
+        if {chosen.verdict, larger.verdict} == set(VERDICTS[:2]):
+            otherwise = f"; recorded with profile full: {larger.ours}: {larger.verdict}"
         theirs = _judge(claim, of_paper) if of_paper else Finding("", NOT_COMPUTED, "")
         filled = theirs.made.get("profile") == "paper" and theirs.verdict != NOT_COMPUTED
         rows.append(
             {"group": claim.group, "where": claim.where, "claim": claim.text, "published": claim.published}
-            | {"ours": chosen.ours, "verdict": chosen.verdict, "reason": chosen.reason}
+            | {"ours": chosen.ours, "verdict": chosen.verdict, "reason": chosen.reason + otherwise}
             | {key: chosen.made.get(key) for key in ("profile", "data", "date", "recorded")}
             | {"paper": f"{theirs.ours}: {theirs.verdict}" if filled else ""}
             | {"notebook": claim.notebook, "heading": claim.heading}
