@@ -212,8 +212,8 @@ def unlearned(entries: Mapping[str, studies.Entry], *names: str) -> list[str]:
     return [one["title"] for one in known if one["test"]["accuracy_interval"][0] <= one["test"]["majority"]]
 
 
-def verdicts(found: Sequence[dict[str, Any]], entries: Mapping[str, studies.Entry], truth: bool = True) -> list[str]:
-    """Say of each primary comparison what can be claimed at 5 % after Holm's correction.
+def verdicts(run: Run, found: Sequence[dict[str, Any]], entries: Mapping[str, studies.Entry]) -> list[str]:
+    """Say of each primary comparison what can be claimed at 5 % after Holm's correction, or why it is not there.
 
     Parameters
     ----------
@@ -221,16 +221,18 @@ def verdicts(found: Sequence[dict[str, Any]], entries: Mapping[str, studies.Entr
         As of `collect`.
     entries
         Of `studies.collect`: a network that did not learn is named.
-    truth
-        Whether the corpus brings a planted truth, without which one comparison cannot be made at all.
     """
     said = [_verdict(entry, entries) for entry in found if entry["primary"]]
-    for name, (title, *_, against) in PRIMARY.items():
+    lacking = {}
+    if not dataset.read_truth(run):
+        lacking["max-agreement"] = "nothing was planted in this corpus"
+        if (dataset.read_manifest(run)["winner"] == "given").any():
+            lacking["multiply-addition"] = "nobody says which pairs of this corpus are in conflict"
+    for name, (title, *_) in PRIMARY.items():
         if name not in {entry["name"] for entry in found}:
-            why = "it needs networks that have not been trained yet"
-            if against == "truth" and not truth:
-                why = "nothing was planted in this corpus"
-            said.append(f"{title}: not computed; {why}.")
+            said.append(
+                f"{title}: not computed; {lacking.get(name, 'it needs networks that have not been trained yet')}."
+            )
     return said
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sierlib import dataset, metrics, rules, runs, settings, specs, training
+from sierlib.claims.findings import corpus
 from sierlib.claims.intervals import NEAR, detours, near_best
 from sierlib.runs import Run
 
@@ -50,7 +51,7 @@ def omitted(run: Run) -> dict[str, str]:
             try:
                 specs.rows_of(run, specs.SPECS[name])
             except ValueError as reason:
-                found[name] = str(reason)
+                found[name] = str(reason).replace(run.data, corpus(run.data))  # no page shows where data lie
     return found
 
 
@@ -254,7 +255,7 @@ def provenance(entries: dict[str, Entry], left_out: dict[str, str] | None = None
     if absent:
         said += f"{len(absent)} have not been trained anywhere yet: {', '.join(f'`{name}`' for name in absent)}. "
     if left_out:
-        said += f"Left out: {'; '.join(left_out.values())}."
+        said += f"Left out: {'; '.join(dict.fromkeys(left_out.values()))}."
     return said.strip()
 
 

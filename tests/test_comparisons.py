@@ -58,18 +58,18 @@ def test_pieces_of_a_run_keep_each_others_comparisons(tiny_run: Run, tmp_path: P
         assert sorted(found, key=str) == sorted([*own, *kept], key=str)
 
 
-def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing() -> None:
+def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing(tiny_run: Run, labelled_run: Run) -> None:
     base = {"title": "a − b", "primary": True, "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
-    assert "the first is better" in comparisons.verdicts([base | {"p_holm": 0.01}], {})[0]
+    assert "the first is better" in comparisons.verdicts(tiny_run, [base | {"p_holm": 0.01}], {})[0]
     worse = base | {"p_holm": 0.01, "difference": -0.1, "interval": [-0.15, -0.05]}
-    assert "the first is worse" in comparisons.verdicts([worse], {})[0]
-    said = comparisons.verdicts([base | {"p_holm": 0.2}], {})
+    assert "the first is worse" in comparisons.verdicts(tiny_run, [worse], {})[0]
+    said = comparisons.verdicts(tiny_run, [base | {"p_holm": 0.2}], {})
     assert "no difference can be claimed" in said[0] and len(said) == len(comparisons.PRIMARY)
     assert all("have not been trained yet" in text for text in said[1:])
-    (said,) = [text for text in comparisons.verdicts([], {}, truth=False) if "planted truth" in text]
-    assert "nothing was planted in this corpus" in said
     several = base | {"p_holm": 0.01, "by_training": [0.08, 0.12]}
-    assert "(training by training +8.0%, +12.0%)" in comparisons.verdicts([several], {})[0]
+    assert "(training by training +8.0%, +12.0%)" in comparisons.verdicts(tiny_run, [several], {})[0]
+    said = comparisons.verdicts(labelled_run, [], {})
+    assert "nobody says which pairs" in said[3] and "nothing was planted" in said[4] and len(said) == 5
 
 
 def test_recorded_trainings_comment_on_what_was_trained_once(
@@ -86,10 +86,10 @@ def test_recorded_trainings_comment_on_what_was_trained_once(
     assert "+1.0% [-2.0%, +4.0%], p = 1: no difference can be claimed. (3 trainings, recorded: " in said
 
 
-def test_being_better_than_what_did_not_learn_says_little() -> None:
+def test_being_better_than_what_did_not_learn_says_little(tiny_run: Run) -> None:
     entry = {"title": "a − b", "primary": True, "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
     scores = {"accuracy_interval": [0.4, 0.5], "majority": 0.45}
-    said = comparisons.verdicts([entry | {"p_holm": 0.01}], {"ser": {"title": "SER only", "test": scores}})[0]
+    said = comparisons.verdicts(tiny_run, [entry | {"p_holm": 0.01}], {"ser": {"title": "SER only", "test": scores}})[0]
     assert "but SER only did not get clearly beyond the largest class" in said
 
 
