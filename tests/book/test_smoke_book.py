@@ -137,7 +137,7 @@ def test_every_network_of_the_table_was_trained_on_a_handful(run: Run) -> None:
     compared = run.results("04-results")["comparisons"]
     assert [entry["name"] for entry in compared if entry["primary"]] == list(comparisons.PRIMARY)
     others = {entry["name"] for entry in compared if not entry["primary"]}
-    assert others == {*("-".join(pair) for pair in comparisons.EXPLORATORY), comparisons.CONFIDENCE}
+    assert others == {*("-".join(pair) for pair in comparisons.EXPLORATORY), comparisons.DILUTION}
 
 
 def test_the_ledger_has_a_row_for_every_claim_with_a_verdict(pages: dict[str, str]) -> None:
