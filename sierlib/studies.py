@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,6 @@ from sierlib.runs import Run
 RECORDED = runs.PACKAGE.parent / "book" / "recorded"
 #: The recorded run that stands in for what a profile does not train.
 STAND_IN = "full"
-#: What is trained from several seeds, where the profile asks for it: Table 1 and the primary comparisons.
-REPEATED = (*specs.of_group("Table 1"), "addition", "agreement")
-
 #: ResNet34 at a low learning rate, at the profile's, and at a high one.
 RESNETS = ("resnet34-slow", "n2-resnet34", "resnet34-fast")
 
@@ -39,7 +37,7 @@ def jobs_of(run: Run) -> list[training.Job]:
         (name, 0, repeat)
         for name in specs.resolve(run.profile.studies)
         if name not in left_out
-        for repeat in range(run.profile.repeats if name in REPEATED else 1)
+        for repeat in range(run.profile.repeats)
     ]
 
 
@@ -65,7 +63,8 @@ def collect(run: Run) -> tuple[dict[str, Entry], dict[str, Entry]]:
         have to be compared with. Both by name of the specification: ``title``, ``group``, ``origin`` ("this run" or
         "recorded"), ``profile``, ``data``, ``date``, ``parameters``, ``seconds``, ``n_epochs`` and ``best_epoch`` (of
         each repetition), ``validation`` and ``test`` (scores of the first), ``repeats`` (accuracies of all), ``curves``
-        of the first, ``rows``.
+        of the first, ``rows``; and of each repetition's validation accuracy over the epochs ``near_best`` (the first
+        epoch there), ``mean_accuracy`` and ``detours``.
     """
     histories = training.train_all(run, jobs_of(run))
     recorded = recorded_histories(run)
@@ -136,8 +135,7 @@ def _entry(origin: str, histories: list[dict[str, Any]]) -> Entry:
         "seconds": float(np.mean([history["seconds"] for history in histories])),
         "n_epochs": [len(history["epochs"]) for history in histories],
         "best_epoch": [history["best_epoch"] for history in histories],
-        # One training cannot tell how fast a network learns.
-        **({"near_best": [near_best(_accuracies(one)) for one in histories]} if len(histories) > 1 else {}),
+        **_learning(histories),
         "validation": first["validation"],
         "test": first["test"],
         "repeats": {
@@ -149,8 +147,11 @@ def _entry(origin: str, histories: list[dict[str, Any]]) -> Entry:
     }
 
 
-def _accuracies(history: dict[str, Any]) -> list[float]:
-    return [row["val_accuracy"] for row in history["epochs"]]
+def _learning(histories: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Say of each repetition's validation accuracy when it was near its best, its mean over the epochs, its detours."""
+    curves = [[row["val_accuracy"] for row in history["epochs"]] for history in histories]
+    told = {"near_best": near_best, "mean_accuracy": fmean, "detours": detours}
+    return {name: [of(curve) for curve in curves] for name, of in told.items()}
 
 
 # -------------------------------------------------------------------------------------------- tables
@@ -332,12 +333,15 @@ def remarks(entries: dict[str, Entry], stand_in: dict[str, Entry] | None = None)
     )
     if all(name in entries for name in RESNETS):
         rates = [entries[name] for name in RESNETS]
-        learned = [entry["curves"]["val_accuracy"] for entry in rates]
-        means, moves = (", ".join(f"{of(curve):.1%}" for curve in learned) for of in (np.mean, detours))
+        means, moves = (
+            ", ".join("/".join(f"{value:.1%}" for value in entry[key]) for entry in rates)
+            for key in ("mean_accuracy", "detours")
+        )
         said.append(
             "*ResNet learns slowly at a low learning rate and fluctuates a lot at a high one* (5.4): from a tenth of "
             f"the rate to four times it, ResNet34's mean validation accuracy over its epochs is {means}, and beyond "
             f"its way from first to last it moves from epoch to epoch by {moves}"
+            + (" (training by training)" if rates[0]["repeats"]["n"] > 1 else "")
             + ("" if rates[0]["origin"] == "this run" else f" ({origin(rates[0])})")
         )
     # Networks of one run are held against ParallelNet of the same run.
@@ -354,12 +358,9 @@ def remarks(entries: dict[str, Entry], stand_in: dict[str, Entry] | None = None)
 
 
 def _best(entry: Entry) -> str:
-    best, last = entry["best_epoch"][0], entry["n_epochs"][0]
-    near = near_best(entry["curves"]["val_accuracy"])
-    return (
-        f"was near its best ({NEAR:.0%}) at epoch {near}, and best at epoch {best} of {last} with "
-        f"{entry['validation']['accuracy']:.1%}"
-    )
+    near, best, last = ("/".join(map(str, entry[key])) for key in ("near_best", "best_epoch", "n_epochs"))
+    reached = "/".join(f"{value:.1%}" for value in entry["repeats"]["validation"])
+    return f"was near its best ({NEAR:.0%}) at epoch {near}, and best at epoch {best} of {last} with {reached}"
 
 
 def unsettled(entries: dict[str, Entry]) -> str:

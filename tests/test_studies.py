@@ -80,6 +80,10 @@ def test_remarks_hold_the_papers_words_against_the_curves() -> None:
     assert "over its epochs is 40.0%, 40.0%, 46.7%" in said and "from epoch to epoch by 0.0%, 0.0%, 20.0%" in said
     assert "gap is +10.0% at the best epoch" in said
     assert studies.remarks({}) == []
+    again = [_history(name, right, 1) for name, right in (("resnet34-slow", 0.4), ("n2-resnet34", 0.5))]
+    twice = studies.merge([slow, again[0], _history("n2-resnet34", 0.6), again[1], fast, fast | {"repeat": 1}], [])
+    (said,) = studies.remarks(twice)
+    assert "over its epochs is 40.0%/40.0%, 40.0%/40.0%, 46.7%/46.7%" in said and "(training by training)" in said
 
 
 def test_a_recorded_network_is_held_against_the_recorded_parallelnet() -> None:
@@ -89,14 +93,16 @@ def test_a_recorded_network_is_held_against_the_recorded_parallelnet() -> None:
     assert "with 60.0%, ParallelNet was near its best (95%) at epoch 1, and best at epoch 2 of 3 with 70.0%" in said
 
 
-def test_speed_is_told_of_several_trainings_only() -> None:
+def test_speed_and_steadiness_are_told_of_each_training() -> None:
     several = [_history("fused", 0.7, repeat=repeat) for repeat in range(3)]
     for history, curve in zip(several, ((0.2, 0.5, 0.5), (0.5, 0.48, 0.5), (0.1, 0.2, 0.6)), strict=True):
         for epoch, accuracy in zip(history["epochs"], curve, strict=True):
             epoch["val_accuracy"] = accuracy
-    assert studies.merge(several, [])["fused"]["near_best"] == [2, 1, 3]
+    entry = studies.merge(several, [])["fused"]
+    assert entry["near_best"] == [2, 1, 3] and entry["mean_accuracy"] == pytest.approx([0.4, 0.493333, 0.3], abs=1e-5)
+    assert entry["detours"] == pytest.approx([0, 0.02, 0])
     entries = studies.merge(several[:1], [])
-    assert "near_best" not in entries["fused"] and "Of 1 trainings in this run, 0 were" in studies.unsettled(entries)
+    assert entries["fused"]["near_best"] == [2] and "Of 1 trainings in this run, 0 were" in studies.unsettled(entries)
 
 
 def test_curves_can_be_drawn_again() -> None:
@@ -156,13 +162,11 @@ def test_what_a_corpus_cannot_be_asked_is_left_out_and_said(labelled_run: Run) -
     assert said.count("pairs from a file says nothing of sentiment") == 1 and labelled_run.data not in said
 
 
-def test_a_profile_trains_its_own_groups_and_repeats_the_primary_ones(
-    built_run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_profile_trains_its_own_groups_from_several_seeds(built_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     full = replace(built_run, profile=replace(built_run.profile, studies=("Table 1", "choice"), repeats=3))
     monkeypatch.setattr(specs, "rows_of", lambda *_: {})
     jobs = studies.jobs_of(full)
-    assert ("fused", 0, 2) in jobs and ("agreement", 0, 2) in jobs and ("focal-only", 0, 1) not in jobs
+    assert ("fused", 0, 2) in jobs and ("focal-only", 0, 2) in jobs and not [job for job in jobs if job[2] > 2]
     assert not any(name.startswith("n2-") for name, *_ in jobs)
 
 
