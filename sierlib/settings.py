@@ -110,7 +110,7 @@ class Profile:
     folds
         How many of the five cross-validation folds are trained.
     repeats
-        How many times, from different seeds, each network of the primary comparisons is trained.
+        How many times, each from a seed of its own, every network is trained.
     studies
         The groups of `sierlib.specs.GROUPS` that are trained; of the others, recorded values are shown.
     weights

@@ -150,7 +150,7 @@ def _entry(origin: str, histories: list[dict[str, Any]]) -> Entry:
 def _learning(histories: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """Say of each repetition's validation accuracy when it was near its best, its mean over the epochs, its detours."""
     curves = [[row["val_accuracy"] for row in history["epochs"]] for history in histories]
-    told = {"near_best": near_best, "mean_accuracy": fmean, "detours": detours}
+    told: dict[str, Callable[[list[float]], Any]] = {"near_best": near_best, "mean_accuracy": fmean, "detours": detours}
     return {name: [of(curve) for curve in curves] for name, of in told.items()}
 
 
