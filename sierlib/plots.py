@@ -138,7 +138,8 @@ def accuracies(table: pd.DataFrame, published: dict[str, float] | None = None) -
     Parameters
     ----------
     table
-        Columns `model`, `accuracy`, `low`, `high`, `against` (what it is measured on).
+        Columns `model`, `accuracy`, `low`, `high`, `against` (what it is measured on), and if wanted `again` (a list of
+        what the network's other trainings reached).
     published
         By model name.
     """
@@ -151,6 +152,9 @@ def accuracies(table: pd.DataFrame, published: dict[str, float] | None = None) -
         places = np.array([models.index(name) for name in part["model"]]) + 0.18 * (offset - (len(kinds) - 1) / 2)
         spread = np.abs(part[["low", "high"]].to_numpy().T - part["accuracy"].to_numpy())
         axis.errorbar(part["accuracy"], places, xerr=spread, fmt="o", color=colour, capsize=3, label=kind)
+        again = [(x, place) for values, place in zip(part.get("again", []), places, strict=False) for x in values]
+        if again:
+            axis.plot(*np.transpose(again), "x", color=colour, label="other trainings", zorder=3)
     known = [name for name in models if name in published]
     if known:
         axis.scatter(

@@ -227,7 +227,7 @@ def table(
 
 
 def accuracy_rows(entries: dict[str, Entry], group: str, part: str = "validation") -> pd.DataFrame:
-    """Return accuracies with their intervals in the form that `plots.accuracies` draws."""
+    """Return first trainings' accuracies with intervals, and other trainings', as `plots.accuracies` draws them."""
     return pd.DataFrame(
         [
             {
@@ -236,11 +236,12 @@ def accuracy_rows(entries: dict[str, Entry], group: str, part: str = "validation
                 "accuracy": entries[name][part]["accuracy"],
                 "low": entries[name][part]["accuracy_interval"][0],
                 "high": entries[name][part]["accuracy_interval"][1],
+                "again": entries[name]["repeats"][part][1:],
             }
             for name in specs.of_group(group)
             if name in entries
         ],
-        columns=["model", "against", "accuracy", "low", "high"],
+        columns=["model", "against", "accuracy", "low", "high", "again"],
     )
 
 

@@ -92,6 +92,9 @@ def test_accuracies_have_their_intervals_and_the_published_ones() -> None:
     published = figure.axes[0].collections[-1].get_offsets()[:, 0]
     assert sorted(published) == [PAPER_TABLE_1["SER only"], PAPER_TABLE_1["ParallelNet"]]
     _drawn(plots.accuracies(table.head(1)))
+    again = _drawn(plots.accuracies(table.head(2).assign(again=[[0.75, 0.78], []])))
+    assert again.axes[0].lines[-1].get_xydata().tolist() == [[0.75, 0.0], [0.78, 0.0]]
+    assert "other trainings" in _texts(again)
 
 
 def test_differences_are_drawn_around_zero() -> None:
