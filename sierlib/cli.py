@@ -34,7 +34,13 @@ def _parser() -> argparse.ArgumentParser:
     book.add_argument("--pdf", action="store_true", help="print it as one PDF instead, with Chromium")
     run = commands.add_parser("run", parents=[common], help="execute one notebook, and those it needs")
     run.add_argument("notebook", help="its name or number, such as 04")
-    commands.add_parser("dataset", parents=[common], help="build the data set and print its summary as JSON")
+    built = commands.add_parser("dataset", parents=[common], help="build the data set and print its summary as JSON")
+    built.add_argument(
+        "--labels",
+        choices=("own", "recorded"),
+        default="own",
+        help="recorded: those of book/recorded, to train pieces of a profile that another machine began (default: own)",
+    )
     train = commands.add_parser(
         "train", parents=[common], help="train networks, two at once without a GPU, and print how they validate"
     )
@@ -164,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from sierlib import pipeline
 
         name = pipeline.resolve_notebook(options.notebook) if options.command == "run" else None
-        if options.command == "verify":
+        if options.command == "verify" or getattr(options, "labels", "own") == "recorded":
             _refuse_unrecorded(options)
         if options.command == "verify" and not options.run_dir:
             options.run_dir = tempfile.mkdtemp(prefix="sier-verify-")  # nothing that is there already may be read
@@ -174,7 +180,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "book":
             print(pipeline.pdf(run) if options.pdf else pipeline.book(run))
         elif options.command == "record":
-            print(*pipeline.record(run), sep="\n")
+            from sierlib import sittings
+
+            print(*sittings.record(run), sep="\n")
         elif options.command == "train":
             from sierlib import specs, training
 
@@ -184,9 +192,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "verify":
             return _verify(run)
         else:
-            from sierlib import labelling
+            from sierlib import labelling, sittings
 
-            print(json.dumps(labelling.build(run), indent=1))
+            counts = labelling.build(run)
+            print(json.dumps(sittings.adopt(run) if options.labels == "recorded" else counts, indent=1))
     except (ValueError, OSError, RuntimeError) as problem:
         print(f"sier: {problem}", file=sys.stderr)
         return 1

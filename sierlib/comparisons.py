@@ -49,16 +49,20 @@ def collect(run: Run) -> list[dict[str, Any]]:
         with ``p_holm``: Holm's correction over all that were named, computed or not. What was recorded with another
         corpus is left out.
     """
-    found = _recorded(run) | {entry["name"]: entry for entry in own(run)}
-    others = [entry for name, entry in found.items() if name not in PRIMARY]
-    return [*_corrected(found), *others]
+    return ordered(_recorded(run) | {entry["name"]: entry for entry in own(run)})
+
+
+def ordered(found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return comparisons by name as a list in the order of `collect`, the primary ones with Holm's correction."""
+    names = [*(f"{one}-{other}" for one, other in EXPLORATORY), DILUTION]
+    return [*_corrected(found), *(found[name] for name in names if name in found)]
 
 
 def _recorded(run: Run) -> dict[str, dict[str, Any]]:
     """Return the recorded comparisons that a run may show, by name."""
     place = studies.stand_in_place(run)
     elsewhere = (place and runs.read_json(place / FILE)) or {"provenance": {}, "comparisons": []}
-    if _corpus(elsewhere["provenance"]) != _corpus(run.provenance()):
+    if any(elsewhere["provenance"].get(key) != getattr(run, key) for key in ("data", "ser", "ier")):
         return {}
     return {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere["comparisons"]}
 
@@ -70,46 +74,33 @@ def _corrected(found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return [entry | {"p_holm": p} for entry, p in zip(ordered, corrected, strict=True)]
 
 
-def record(run: Run, place: Path) -> bool:
-    """Write this run's comparisons to a folder, beside those that other pieces of the same run left there.
-
-    Returns
-    -------
-    bool
-        False, and nothing is written, when the run has no two networks that are compared.
-    """
-    found = {entry["name"]: entry for entry in own(run)}
-    if not found:
-        return False
-    earlier = runs.read_json(place / FILE)
-    if earlier and _corpus(earlier["provenance"], "seed") == _corpus(run.provenance(), "seed"):
-        found = {entry["name"]: entry for entry in earlier["comparisons"]} | found
-    order = [*PRIMARY, *(f"{one}-{other}" for one, other in EXPLORATORY), DILUTION]
-    kept = [found[name] for name in order if name in found]
-    runs.write_json(place / FILE, {"provenance": run.provenance(), "comparisons": kept})
-    return True
-
-
-def _corpus(told: dict[str, Any], *more: str) -> list[Any]:
-    """Return what of a provenance decides on the rows and their labels."""
-    return [told.get(key) for key in ("data", "ser", "ier", *more)]
-
-
 def own(run: Run) -> list[dict[str, Any]]:
     """Make those comparisons of which this run has both networks; entries as of `collect`, without ``p_holm``."""
-    rows = dataset.read_manifest(run)
-    rows = rows[rows["split"] == "test"].reset_index(drop=True)
-    truth = dataset.read_truth(run)
+    names = {name for pair in _pairs() for name in pair}
+    trained = {name: found for name in names if (found := _trained(run, name))}
+    return [*among(run, trained), *dilution(run)]
+
+
+def _pairs() -> list[tuple[str, str]]:
+    return [*((one, other) for _, one, other, _ in PRIMARY.values()), *EXPLORATORY]
+
+
+def among(run: Run, trained: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Compare networks by what they said of the run's test rows; entries as of `own`, without `DILUTION`.
+
+    Parameters
+    ----------
+    trained
+        By name of the specification, the histories of a network's repetitions.
+    """
+    rows, truth = _test_rows(run), dataset.read_truth(run)
     answers = {"labels": metrics.codes(rows["label"])}
     if truth:
         answers["truth"] = metrics.codes([truth[name]["emotion"] for name in rows["id"]])
-    conflict, agreement = _relations(rows, truth)
-    names = {name for _, one, other, _ in PRIMARY.values() for name in (one, other)}
-    names |= {name for pair in EXPLORATORY for name in pair}
-    trained = {name: found for name in names if (found := _trained(run, name))}
+    everywhere, (conflict, _) = np.ones(len(rows), bool), _relations(rows, truth)
     made = []
     for name, (title, one, other, against) in PRIMARY.items():
-        chosen = conflict if name == "multiply-addition" else np.ones(len(rows), bool)
+        chosen = conflict if name == "multiply-addition" else everywhere
         if against in answers and {one, other} <= set(trained) and chosen.any():
             made.append(
                 {"name": name, "title": title, "against": against, "primary": True}
@@ -120,18 +111,30 @@ def own(run: Run) -> list[dict[str, Any]]:
             title = " − ".join(specs.SPECS[name].title for name in (one, other))
             made.append(
                 {"name": f"{one}-{other}", "title": title, "against": "labels", "primary": False}
-                | _difference(trained[one], trained[other], answers["labels"], np.ones(len(rows), bool), run.seed)
+                | _difference(trained[one], trained[other], answers["labels"], everywhere, run.seed)
             )
-    if {"fused", "addition"} <= set(trained) and conflict.any() and agreement.any():
-        count = min(len(trained["fused"]), len(trained["addition"]))
-        multiplied, added = (_sure(run, name, count, rows) for name in ("fused", "addition"))
-        made.append(
-            {"name": DILUTION, "title": "how sure in conflict rather than agreement: multiplication − addition"}
-            | {"against": "confidence", "primary": False, "repeats": count, "origin": "this run"}
-            | _made(trained["fused"])
-            | metrics.difference_of_trainings(multiplied, added, conflict, agreement, run.seed)
-        )
     return made
+
+
+def _test_rows(run: Run) -> pd.DataFrame:
+    rows = dataset.read_manifest(run)
+    return rows[rows["split"] == "test"].reset_index(drop=True)
+
+
+def dilution(run: Run) -> list[dict[str, Any]]:
+    """Compare how sure this run's own networks are; empty where it lacks one, or no pairs are in conflict."""
+    rows, fused = _test_rows(run), _trained(run, "fused")
+    conflict, agreement = _relations(rows, dataset.read_truth(run))
+    count = min(len(fused), len(_trained(run, "addition")))
+    if not (count and conflict.any() and agreement.any()):
+        return []
+    multiplied, added = (_sure(run, name, count, rows) for name in ("fused", "addition"))
+    return [
+        {"name": DILUTION, "title": "how sure in conflict rather than agreement: multiplication − addition"}
+        | {"against": "confidence", "primary": False, "repeats": count, "origin": "this run"}
+        | _made(fused)
+        | metrics.difference_of_trainings(multiplied, added, conflict, agreement, run.seed)
+    ]
 
 
 def _sure(run: Run, name: str, count: int, rows: pd.DataFrame) -> np.ndarray:

@@ -228,7 +228,8 @@ def execute_with_needs(run: Run, name: str) -> Path:
     return execute(run, name)
 
 
-def _refuse_outdated(run: Run) -> None:
+def refuse_outdated(run: Run) -> None:
+    """Stop where a notebook's outputs are older than the code that made them, naming what to run again."""
     old = [name for name in NEEDS if not up_to_date(run, name)]
     if old:
         raise BuildFailed(
@@ -257,7 +258,7 @@ def stage(run: Run) -> Path:
     BuildFailed
         When a notebook's outputs are older than the code that made them, naming what to run again.
     """
-    _refuse_outdated(run)
+    refuse_outdated(run)
     place = run.folder / "book"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -282,42 +283,6 @@ def stage(run: Run) -> Path:
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
     return place
-
-
-def record(run: Run, place: Path | None = None) -> list[Path]:
-    """Keep the run's result files, marked as recorded, where pages and later runs read them.
-
-    The networks' histories are kept as well, so that the studies of a large profile can be made piece by piece; what
-    other pieces left, of the same data and seed, stays. What is out of date is left out, and named on stderr.
-
-    Parameters
-    ----------
-    place
-        By default ``book/recorded/<profile>``.
-
-    Raises
-    ------
-    BuildFailed
-        When nothing of the run is what the code as it is now would give.
-    """
-    from sierlib import comparisons, studies
-
-    place = place or studies.RECORDED / run.profile.name
-    old = [name for name in NEEDS if not up_to_date(run, name)]
-    written = studies.record(run, place)
-    if written and comparisons.record(run, place):
-        written.append(place / comparisons.FILE)
-    if old and not written:
-        _refuse_outdated(run)
-    if old:
-        print(f"left out, as out of date: {', '.join(old)}", file=sys.stderr)
-    for name in NEEDS:
-        if name not in old:
-            value = run.results(name)
-            value["provenance"]["recorded"] = True
-            runs.write_json(place / f"{name}.json", value)
-            written.append(place / f"{name}.json")
-    return written
 
 
 def _pages_key(run: Run) -> str:

@@ -61,8 +61,8 @@ def collect(run: Run) -> tuple[dict[str, Entry], dict[str, Entry]]:
     entries, stand_in
         This run's entries, with recorded ones where it has none; and all that was recorded, which is what recorded ones
         have to be compared with. Both by name of the specification: ``title``, ``group``, ``origin`` ("this run" or
-        "recorded"), ``profile``, ``data``, ``date``, ``parameters``, ``seconds``, ``n_epochs`` and ``best_epoch`` (of
-        each repetition), ``validation`` and ``test`` (scores of the first), ``repeats`` (accuracies of all), ``curves``
+        "recorded"), ``profile``, ``data``, ``date``, ``parameters``, ``n_epochs`` and ``best_epoch`` (of each
+        repetition), ``seconds``, ``validation`` and ``test`` (of the first), ``repeats`` (accuracies of all), ``curves``
         of the first, ``rows``; and of each repetition's validation accuracy over the epochs ``near_best`` (the first
         epoch there), ``mean_accuracy`` and ``detours``.
     """
@@ -132,7 +132,7 @@ def _entry(origin: str, histories: list[dict[str, Any]]) -> Entry:
         "origin": origin,
         **{key: told[key] for key in ("profile", "data", "date")},
         "parameters": first["parameters"],
-        "seconds": float(np.mean([history["seconds"] for history in histories])),
+        "seconds": first["seconds"],  # others may have been trained on another machine
         "n_epochs": [len(history["epochs"]) for history in histories],
         "best_epoch": [history["best_epoch"] for history in histories],
         **_learning(histories),
@@ -372,28 +372,3 @@ def unsettled(entries: dict[str, Entry]) -> str:
         f"Of {len(ends)} trainings in this run, {sum(ends)} were at their best in the last epoch. They had not "
         "settled: with more epochs they might get better, some by more than others."
     )
-
-
-def record(run: Run, place: Path) -> list[Path]:
-    """Write the histories of the run's trained networks to `place`; return the files.
-
-    What was recorded there with another corpus, other teachers or another seed then gives way: networks are only
-    compared with such as learned from the same rows.
-    """
-    kept = {}
-    for path in sorted((run.folder / "models").glob("*.json")):
-        history = runs.read_json(path)
-        if "spec" in history and training.is_current(
-            run, (history["spec"]["name"], history["fold"], history["repeat"])
-        ):
-            history["provenance"]["recorded"] = True
-            kept[place / "models" / path.name] = history
-    if kept:
-        asked = {key: getattr(run, key) for key in ("data", "ser", "ier", "seed")}
-        for path in [*place.glob("*.json"), *place.glob("models/*.json")]:
-            told = runs.read_json(path)["provenance"]
-            if any(told.get(key) != value for key, value in asked.items()):
-                path.unlink()
-    for path, history in kept.items():
-        runs.write_json(path, history)
-    return list(kept)

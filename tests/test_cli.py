@@ -159,6 +159,19 @@ def test_verify_refuses_other_settings_than_were_recorded(
     assert f"was recorded with {option[2:]} {'0' if option == '--seed' else 'synthetic'}, and" in captured.err
 
 
+def test_labels_that_were_not_recorded_are_refused_before_any_work(
+    verified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(labelling, "build", lambda _: pytest.fail("a data set was built"))
+    wanted = ["dataset", "--profile", "smoke", "--labels", "recorded", "--run-dir", str(tmp_path / "run")]
+    assert cli.main([*wanted, "--seed", "3"]) == 1
+    assert "was recorded with seed 0, and seed 3 was asked for" in capsys.readouterr().err
+    monkeypatch.setattr(labelling, "build", lambda _: {"rows": 1})
+    assert cli.main(wanted) == 1
+    assert "labels.csv is missing" in capsys.readouterr().err
+    assert cli.main(wanted[:3] + wanted[5:]) == 0 and '"rows": 1' in capsys.readouterr().out
+
+
 def test_verify_without_anything_recorded_says_what_to_do_before_any_work(
     verified: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

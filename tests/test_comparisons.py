@@ -46,18 +46,6 @@ def test_a_recorded_comparison_fills_in_and_holms_correction_runs_over_all(
         assert "max-agreement" not in {one["name"] for one in comparisons.collect(tiny_run)}
 
 
-def test_pieces_of_a_run_keep_each_others_comparisons(tiny_run: Run, tmp_path: Path) -> None:
-    own = comparisons.own(tiny_run)
-    other = own[0] | {"name": "fused-n2-vgg16", "difference": 0.25}
-    told = tiny_run.provenance()
-    for seed, kept in ((told["seed"], [other]), (told["seed"] + 1, [])):
-        earlier = {"provenance": told | {"seed": seed}, "comparisons": [own[0] | {"difference": 0.75}, other]}
-        runs.write_json(tmp_path / comparisons.FILE, earlier)
-        assert comparisons.record(tiny_run, tmp_path)
-        found = runs.read_json(tmp_path / comparisons.FILE)["comparisons"]
-        assert sorted(found, key=str) == sorted([*own, *kept], key=str)
-
-
 def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing(tiny_run: Run, labelled_run: Run) -> None:
     base = {"title": "a − b", "primary": True, "difference": 0.1, "interval": [0.05, 0.15], "name": "fused-ser"}
     assert "the first is better" in comparisons.verdicts(tiny_run, [base | {"p_holm": 0.01}], {})[0]

@@ -246,14 +246,3 @@ def test_recording_makes_nothing_stale_that_it_records(
     for path in (tmp_path / "moved").rglob("*.json"):
         path.touch()
     assert pipeline.notebook_key(run["smoke"], "02-second") == after["smoke"]  # neither place nor time counts
-
-
-def test_recorded_results_say_that_they_are(executed: Run, tmp_path: Path) -> None:
-    for name in pipeline.NEEDS:
-        executed.record(name, accuracy=0.5)
-    written = pipeline.record(executed, tmp_path / "kept")
-    assert [path.name for path in written] == ["01-first.json", "02-second.json"]
-    assert all(runs.read_json(path)["provenance"]["recorded"] is True for path in written)
-    shutil.rmtree(executed.folder / "notebooks")
-    with pytest.raises(BuildFailed, match="out of date"):
-        pipeline.record(executed, tmp_path / "kept")

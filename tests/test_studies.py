@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sierlib import dataset, metrics, runs, settings, specs, studies, training
+from sierlib import dataset, metrics, settings, specs, studies, training
 from sierlib.runs import Run
 
 
@@ -122,33 +121,6 @@ def test_a_stricter_threshold_keeps_less_and_agreement_less_still(built_run: Run
     right = np.mean([truth[name]["emotion"] == label for name, label in manifest[["id", "label"]].to_numpy()])
     assert at_half["label is the planted emotion"] == pytest.approx(right)
     assert studies.thresholds(labelled_run).empty
-
-
-def test_what_is_recorded_can_be_read_again(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = studies.record(tiny_run, tmp_path / "full")
-    assert {path.name for path in written} >= {"fused.json", "ser.json", "ier.json"}
-    monkeypatch.setattr(studies, "RECORDED", tmp_path)
-    found = studies.recorded_histories(tiny_run)
-    entries = studies.merge([], found)
-    assert set(entries) == {"fused", "ser", "ier"} and all(e["origin"] == "recorded" for e in entries.values())
-    assert isinstance(studies.table(entries, "Table 1"), pd.DataFrame)
-    assert all(history["provenance"]["recorded"] for history in found)
-    # The run that stands in for others shows nothing but its own.
-    full = replace(tiny_run, profile=replace(tiny_run.profile, name=studies.STAND_IN))
-    assert studies.recorded_histories(full) == []
-
-
-def test_recording_removes_what_was_learned_from_other_rows_and_keeps_other_pieces(
-    tiny_run: Run, tmp_path: Path
-) -> None:
-    history = runs.read_json(tiny_run.folder / "models" / "fused.json")
-    told = history["provenance"]
-    for name, changed in (("n2-vgg16", {}), ("n2-vgg19", {"ser": "tweets:mine.tsv"}), ("addition", {"seed": 7})):
-        runs.write_json(tmp_path / "models" / f"{name}.json", history | {"provenance": told | changed})
-    runs.write_json(tmp_path / "04-results.json", {"provenance": told | {"data": "pairs:mine.csv"}})
-    studies.record(tiny_run, tmp_path)
-    left = {path.stem for path in tmp_path.rglob("*.json")}
-    assert {"fused", "n2-vgg16"} <= left and not {"n2-vgg19", "addition", "04-results"} & left
 
 
 def test_what_a_corpus_cannot_be_asked_is_left_out_and_said(labelled_run: Run) -> None:

@@ -1,0 +1,201 @@
+"""What is recorded of a run, and what another sitting on another machine makes of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sierlib import comparisons, dataset, metrics, pipeline, runs, settings, sittings, specs, studies, training
+from sierlib.pipeline import BuildFailed
+from sierlib.runs import Run
+
+
+@pytest.fixture
+def copied(tiny_run: Run, tmp_path: Path) -> Run:
+    """A run of its own with the same data set and networks."""
+    shutil.copytree(tiny_run.folder, tmp_path / "run")
+    return replace(tiny_run, folder=tmp_path / "run")
+
+
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], Run]:
+    """Let all notebooks of a run pass for executed, each with results."""
+
+    def pretend(run: Run) -> Run:
+        monkeypatch.setattr(pipeline, "up_to_date", lambda *_: True)
+        for name in pipeline.NEEDS:
+            run.record(name, accuracy=0.5)
+        return run
+
+    return pretend
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "kept"
+
+
+# ------------------------------------------------------------------------------------------- record
+def test_recorded_results_say_that_they_are(copied: Run, place: Path, whole: Callable[[Run], Run]) -> None:
+    written = sittings.record(whole(copied), place)
+    assert len(written) == len(set(written)) and all(path.is_file() for path in written)
+    assert {path.stem for path in written} >= {*pipeline.NEEDS, "fused", "ser", "ier", "comparisons", "labels"}
+    told = [runs.read_json(path)["provenance"]["recorded"] for path in written if path.parent.name == "models"]
+    told += [runs.read_json(place / f"{name}.json")["provenance"]["recorded"] for name in pipeline.NEEDS]
+    assert set(told) == {True}
+
+
+def test_of_a_run_that_is_out_of_date_nothing_is_recorded(tmp_path: Path, place: Path) -> None:
+    with pytest.raises(BuildFailed, match="out of date"):
+        sittings.record(Run.open("smoke", run_dir=tmp_path / "empty"), place)
+    assert not place.exists()
+
+
+def test_what_is_recorded_can_be_read_again(
+    copied: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sittings.record(copied, tmp_path / "full")
+    assert "left out, as out of date: 01-dataset" in capsys.readouterr().err
+    monkeypatch.setattr(studies, "RECORDED", tmp_path)
+    found = studies.recorded_histories(copied)
+    entries = studies.merge([], found)
+    assert set(entries) == {"fused", "ser", "ier"} and all(e["origin"] == "recorded" for e in entries.values())
+    assert isinstance(studies.table(entries, "Table 1"), pd.DataFrame)
+    assert all(history["provenance"]["recorded"] for history in found)
+    # The run that stands in for others shows nothing but its own.
+    full = replace(copied, profile=replace(copied.profile, name=studies.STAND_IN))
+    assert studies.recorded_histories(full) == []
+
+
+def test_what_was_learned_from_other_rows_gives_way_and_other_pieces_stay(copied: Run, place: Path) -> None:
+    history = runs.read_json(copied.folder / "models" / "fused.json")
+    told = history["provenance"]
+    for name, changed in (("n2-vgg16", {}), ("n2-vgg19", {"ser": "tweets:mine.tsv"}), ("addition", {"seed": 7})):
+        spec = specs.SPECS[name].as_dict()
+        runs.write_json(place / "models" / f"{name}.json", history | {"provenance": told | changed, "spec": spec})
+    runs.write_json(place / "04-results.json", {"provenance": told | {"data": "pairs:mine.csv"}})
+    sittings.record(copied, place)
+    left = {path.stem for path in place.rglob("*.json")}
+    assert {"fused", "n2-vgg16"} <= left and not {"n2-vgg19", "addition", "04-results"} & left
+
+
+def _piece(run: Run, name: str, repeat: int = 0, **changed: Any) -> dict[str, Any]:
+    """A history as another sitting may have left it, of a network that says of every test row the first class."""
+    history = runs.read_json(run.folder / "models" / "fused.json")
+    always = "0" * len(history["test_predicted"])
+    return history | {"spec": specs.SPECS[name].as_dict(), "repeat": repeat, "test_predicted": always} | changed
+
+
+def test_a_piece_with_other_labels_is_refused_and_a_whole_run_takes_the_place(
+    copied: Run, place: Path, whole: Callable[[Run], Run]
+) -> None:
+    path = place / "models" / "n2-vgg16.json"
+    runs.write_json(path, _piece(copied, "n2-vgg16", test_rows="others"))
+    before = path.read_text()
+    with pytest.raises(ValueError, match="1 networks in .* other labels .*--labels recorded"):
+        sittings.record(copied, place)
+    assert path.read_text() == before and len(list(place.rglob("*.json"))) == 1
+    sittings.record(whole(copied), place)
+    assert not path.exists() and (place / "models" / "fused.json").is_file()
+
+
+def test_networks_of_all_sittings_are_compared_and_earlier_comparisons_stay(copied: Run, place: Path) -> None:
+    for name, repeat in (("n2-vgg16", 0), ("n2-vgg16", 1), ("fused", 1)):
+        runs.write_json(place / "models" / f"{name}-{repeat}.json", _piece(copied, name, repeat))
+    earlier = {"name": comparisons.DILUTION, "primary": False, "difference": 0.25, "p": 1.0}
+    told = {"provenance": copied.provenance(), "comparisons": [earlier]}
+    runs.write_json(place / comparisons.FILE, told)
+    sittings.record(copied, place)
+    found = {entry["name"]: entry for entry in runs.read_json(place / comparisons.FILE)["comparisons"]}
+    assert {"fused-ser", "fused-ier", "ier-ser", "fused-n2-vgg16", comparisons.DILUTION} == set(found)
+    assert found[comparisons.DILUTION] == earlier and not [entry for entry in found.values() if "p_holm" in entry]
+    rows, predicted = training.predict_test(copied)
+    labels = metrics.codes(rows["label"])
+    right = [np.mean(predicted["fused"].argmax(axis=1) == labels), np.mean(labels == 0)]
+    entry = found["fused-n2-vgg16"]  # of both, two trainings: one of this run, and three made up
+    assert entry["repeats"] == 2 and found["fused-ser"]["repeats"] == 1
+    assert entry["difference"] == pytest.approx((right[0] + right[1]) / 2 - right[1], abs=2 / len(rows))
+
+
+def test_recorded_tables_follow_what_other_sittings_add(copied: Run, place: Path) -> None:
+    told = copied.provenance()
+    runs.write_json(place / "03-ablation.json", {"provenance": told, "studies": {}, "heads": {"O_sp": 0.5}})
+    runs.write_json(place / "04-results.json", {"provenance": told, "comparisons": []})
+    runs.write_json(place / "models" / "n2-vgg16.json", _piece(copied, "n2-vgg16"))
+    written = sittings.record(copied, place)
+    assert {place / "03-ablation.json", place / "04-results.json"} <= set(written)
+    tables, results = (runs.read_json(place / f"{name}.json") for name in ("03-ablation", "04-results"))
+    assert set(tables["studies"]) == {"fused", "ser", "ier", "n2-vgg16"} and tables["heads"] == {"O_sp": 0.5}
+    assert [entry["name"] for entry in results["comparisons"] if entry["primary"]] == ["fused-ser", "fused-ier"]
+    assert all(entry["p_holm"] >= entry["p"] for entry in results["comparisons"] if entry["primary"])
+
+
+# -------------------------------------------------------------------------------------------- adopt
+@pytest.fixture
+def recorded(copied: Run, place: Path, whole: Callable[[Run], Run]) -> Path:
+    """What another machine has recorded: as here, but for three labels, their parts, and a row that is used."""
+    sittings.record(whole(copied), place)
+    told = pd.read_csv(place / sittings.LABELS, dtype={"id": str}, keep_default_na=False)
+    told.loc[:2, "label"] = ["hate", "sad", "anger"]
+    told.loc[:2, ["split", "fold"]] = [["test", -1], ["train", 3], ["train", 0]]
+    told.loc[3, ["split", "fold"]] = ["", -1]
+    told.to_csv(place / sittings.LABELS, index=False)
+    return place
+
+
+def test_another_machine_adopts_what_was_recorded(copied: Run, recorded: Path) -> None:
+    before, folder = dataset.read_manifest(copied), copied.folder / "dataset"
+    left_out = dataset.read_manifest(copied, "discarded")
+    assert training.is_current(copied, ("fused", 0, 0))
+    counts = sittings.adopt(copied, recorded)
+    now = dataset.read_manifest(copied)
+    told = pd.read_csv(recorded / sittings.LABELS, dtype={"id": str}, keep_default_na=False)
+    used = told[told["split"] != ""].reset_index(drop=True)
+    pd.testing.assert_frame_equal(now[list(used)], used)
+    assert [*now.columns] == dataset.COLUMNS and len(now) == len(before) - 1
+    assert len(dataset.read_manifest(copied, "discarded")) == len(left_out) + 1
+    assert set(now["winner"]) == {"given"} and set(now["ser_sad"]) == {""}
+    same = now.set_index("id")[["text", "speech", "image", "sentiment"]]
+    pd.testing.assert_frame_equal(same, before.set_index("id").loc[same.index, list(same)])
+    assert counts == runs.read_json(folder / "summary.json")
+    assert counts["rows"] == counts["usable"] + counts["quarantined"] + counts["discarded"]
+    assert counts["per_class"] == {name: int((now["label"] == name).sum()) for name in settings.CLASSES}
+    assert not training.is_current(copied, ("fused", 0, 0))  # it learned from other labels
+    key = copied.key_of("manifest")
+    assert sittings.adopt(copied, recorded) == counts and copied.key_of("manifest") == key
+
+
+def test_its_own_labels_change_nothing(copied: Run, place: Path, whole: Callable[[Run], Run]) -> None:
+    sittings.record(whole(copied), place)
+    before = dataset.read_manifest(copied)
+    learned = {part: list(rows["id"]) for part, rows in specs.rows_of(copied, specs.SPECS["fused"]).items()}
+    sittings.adopt(copied, place)
+    kept = ["id", "label", "split", "fold", "text", "image"]
+    pd.testing.assert_frame_equal(dataset.read_manifest(copied)[kept], before[kept])
+    now = specs.rows_of(copied, specs.SPECS["fused"])
+    assert {part: list(rows["id"]) for part, rows in now.items()} == learned
+    with pytest.raises(ValueError, match="agreement: .* no teacher was asked"):
+        specs.rows_of(copied, specs.SPECS["agreement"])
+
+
+def test_what_cannot_be_adopted_says_why(copied: Run, recorded: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="recorded with seed 0, and seed 4 was asked for"):
+        sittings.adopt(replace(copied, seed=4), recorded)
+    with pytest.raises(FileNotFoundError, match="holds no recorded results"):
+        sittings.adopt(copied, tmp_path / "nowhere")
+    lines = (recorded / sittings.LABELS).read_text().splitlines(keepends=True)
+    before = dataset.read_manifest(copied)
+    (recorded / sittings.LABELS).write_text("".join([*lines[:-2], "stranger,sad,train,1\n"]))
+    with pytest.raises(ValueError, match="other rows than synthetic has now: 3 are only in one"):
+        sittings.adopt(copied, recorded)
+    (recorded / sittings.LABELS).unlink()
+    with pytest.raises(FileNotFoundError, match="labels.csv is missing: `sier record"):
+        sittings.adopt(copied, recorded)
+    pd.testing.assert_frame_equal(dataset.read_manifest(copied), before)
