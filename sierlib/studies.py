@@ -61,10 +61,10 @@ def collect(run: Run) -> tuple[dict[str, Entry], dict[str, Entry]]:
     entries, stand_in
         This run's entries, with recorded ones where it has none; and all that was recorded, which is what recorded ones
         have to be compared with. Both by name of the specification: ``title``, ``group``, ``origin`` ("this run" or
-        "recorded"), ``profile``, ``data``, ``date``, ``parameters``, ``n_epochs`` and ``best_epoch`` (of each
-        repetition), ``seconds``, ``validation`` and ``test`` (of the first), ``repeats`` (accuracies of all), ``curves``
-        of the first, ``rows``; and of each repetition's validation accuracy over the epochs ``near_best`` (the first
-        epoch there), ``mean_accuracy`` and ``detours``.
+        "recorded"), ``profile``, ``data``, ``date``, ``parameters``, ``seconds`` (their mean), ``seconds_first``,
+        ``n_epochs`` and ``best_epoch`` (of each repetition), ``validation``, ``test`` and ``curves`` (of the first),
+        ``repeats`` (accuracies of all), ``rows``; and of each repetition's validation accuracy over the epochs
+        ``near_best`` (the first epoch there), ``mean_accuracy`` and ``detours``.
     """
     histories = training.train_all(run, jobs_of(run))
     recorded = recorded_histories(run)
@@ -132,7 +132,8 @@ def _entry(origin: str, histories: list[dict[str, Any]]) -> Entry:
         "origin": origin,
         **{key: told[key] for key in ("profile", "data", "date")},
         "parameters": first["parameters"],
-        "seconds": first["seconds"],  # others may have been trained on another machine
+        "seconds": float(np.mean([history["seconds"] for history in histories])),
+        "seconds_first": first["seconds"],  # others may have been trained on another machine
         "n_epochs": [len(history["epochs"]) for history in histories],
         "best_epoch": [history["best_epoch"] for history in histories],
         **_learning(histories),
@@ -214,7 +215,7 @@ def table(
                 "macro F1": f"{scores['macro_f1']:.2f}",
                 "kappa": f"{scores['kappa']:.2f}",
                 "weights": f"{entry['parameters'] / 1e6:.1f}\u00a0M",
-                "time": f"{entry['seconds']:.0f}\u00a0s",
+                "time": f"{entry['seconds_first']:.0f}\u00a0s",
                 "best epoch": ", ".join(map(str, entry["best_epoch"])),
                 "origin": origin(entry),
             }
