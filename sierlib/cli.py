@@ -143,7 +143,9 @@ def _verify(run: Run) -> int:
     pipeline.execute_all(run)
     reports = verification.against_recorded(run, studies.RECORDED / run.profile.name)
     for name, report in reports.items():
-        manner = "equal to the recorded" if report.exact else "within recorded intervals (another machine or versions)"
+        manner = (
+            "equal to the recorded" if report.exact else "as can be expected on another machine or of other versions"
+        )
         outside = len(report.differences)
         told = f"{report.compared - outside} of {report.compared} values {manner}"
         print(f"{name}: {told if report.compared else 'nothing in it can be compared on another machine'}")

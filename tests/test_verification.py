@@ -82,6 +82,27 @@ def test_on_another_machine_a_number_has_to_lie_in_its_interval(value: float) ->
     assert bool(report.differences) == (not 0.6 <= value <= 0.79)
 
 
+def test_on_another_machine_nothing_is_expected_of_networks_that_did_not_learn(tmp_path: Path) -> None:
+    new = _changed(["scores", "fused", "accuracy"], 0.2, elsewhere=True)
+    assert not verification.compare(RESULT, new, learned=False).differences
+    assert len(verification.compare(RESULT, _changed(["scores", "fused", "accuracy"], 0.2), False).differences) == 1
+    recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
+    runs.write_json(recorded / "04-results.json", RESULT)
+    runs.write_json(run.folder / "results" / "04-results.json", new)
+    for majority, failed in ((0.5, 1), (0.65, 0)):
+        network = {"test": {"accuracy_interval": [0.6, 0.79], "majority": majority}, "provenance": RESULT["provenance"]}
+        for folder in (recorded, run.folder):
+            runs.write_json(folder / "models" / "fused.json", network)
+        assert len(verification.against_recorded(run, recorded)["04-results"].differences) == failed
+
+
+def test_on_another_machine_a_recorded_number_outside_its_own_interval_is_found() -> None:
+    old = _changed(["scores", "fused", "accuracy"], 0.95)
+    for learned in (True, False):
+        (line,) = verification.compare(old, _changed(["notebook"], "", elsewhere=True), learned).differences
+        assert line.startswith("scores.fused.accuracy: recorded 0.95, outside its own [0.6, 0.79]")
+
+
 def test_an_interval_without_width_says_nothing_of_another_machine() -> None:
     old = _changed(["scores", "fused", "accuracy_interval"], [0.7, 0.7])
     assert not verification.compare(old, _changed(["scores", "fused", "accuracy"], 0.71, elsewhere=True)).differences
