@@ -31,9 +31,11 @@ INTERVALS = {"accuracy": "accuracy_interval", "difference": "interval"}
 ENDS = (("low", "high"), ("from", "to"))
 #: Tables whose rows depend on what was predicted, so that elsewhere no row need have its like.
 PREDICTED = frozenset(("bins", "modalities"))
-#: Paths of what is the same on every machine: sizes of corpora and networks, specifications, and that values add up.
+#: Paths of what is the same on every machine: sizes of corpora and networks, specifications, what is compared, and that
+#: values add up.
 SETTLED = re.compile(
-    r"summary\.(rows|quarantined)|teachers\.\w+\.n|(.+\.)?parameters|spec\..+|gaps\.owen\.\d+|samples|depth"
+    r"summary\.(rows|quarantined)|teachers\.\w+\.n|(.+\.)?parameters|spec\..+|gaps\.owen\.\d+|samples|depth|"
+    r"comparisons\.\d+\.(name|title|against|primary|repeats)"
 )
 #: What decides how numbers are rounded. The later ones are not known of older recorded files, and then pass for equal.
 FINGERPRINT = ("machine", "versions", "python")
