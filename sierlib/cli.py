@@ -128,12 +128,13 @@ def _explain(options: argparse.Namespace) -> None:
 
 def _refuse_unrecorded(options: argparse.Namespace) -> None:
     """Stop before any work, and before there is a folder, when nothing was recorded with these settings."""
-    from sierlib import studies, verification
+    from sierlib import sittings, studies, verification
     from sierlib.corpora import resolve_spec
 
     asked = {role: resolve_spec(getattr(options, role), role) for role in ("data", "ser", "ier")}
-    recorded = studies.RECORDED / settings.profile(options.profile).name
-    verification.refuse_others(recorded, asked | {"seed": options.seed})
+    place = studies.RECORDED / settings.profile(options.profile).name
+    refuse = verification.refuse_others if options.command == "verify" else sittings.recorded_labels
+    refuse(place, asked | {"seed": options.seed})
 
 
 def _verify(run: Run) -> int:

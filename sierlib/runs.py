@@ -184,7 +184,7 @@ class Run:
     def _computing(self) -> dict[str, Any]:
         """Say what decides how networks' sums are rounded, besides the machine; None where TensorFlow is not in use."""
         if "tensorflow" not in sys.modules:
-            return dict.fromkeys(("precision", "gpu", "workers"))
+            return dict.fromkeys(("precision", "gpu", "workers", "onednn"))
         import tensorflow as tf
 
         from sierlib import training, workers  # which import this module, and TensorFlow
@@ -193,6 +193,7 @@ class Run:
             "precision": training.precision(self.profile),
             "gpu": bool(tf.config.list_physical_devices("GPU")),
             "workers": workers.count(),  # they share the processor's threads
+            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1",
         }
 
     def record(self, notebook: str, **results: Any) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """A profile computed in several sittings, on several machines: what is recorded, and what another sitting takes up.
 
 Networks may only be compared when they learned from the same rows with the same labels. Labels are teachers' opinions,
-and a processor that rounds otherwise trains teachers that are of another opinion on a few pairs. So what a first
+and a processor that rounds otherwise trains teachers that are of another opinion here and there. So what a first
 sitting decided is recorded, and a later one on another machine can adopt it.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,41 @@ from sierlib.runs import Run
 LABELS = "labels.csv"
 #: What two sittings have to have in common.
 COMMON = ("data", "ser", "ier", "seed")
+#: What a summary says of adopted labels.
+ADOPTED = "a recorded run"
+
+
+def recorded_labels(place: Path, asked: Mapping[str, Any]) -> pd.DataFrame:
+    """Read the recorded labels of a profile.
+
+    Parameters
+    ----------
+    place
+        ``book/recorded/<profile>``.
+    asked
+        The run's `COMMON` settings.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By ``id``, in the order of the manifest and then of what was discarded: ``label``, ``split`` ("" where
+        discarded), ``fold``.
+
+    Raises
+    ------
+    FileNotFoundError
+        When no labels were recorded.
+    ValueError
+        When they were recorded with another corpus, other teachers or another seed.
+    """
+    verification.refuse_others(place, asked, "**/*.json")
+    if not (place / LABELS).is_file():
+        raise FileNotFoundError(f"{place / LABELS} is missing: `sier record --profile {place.name}` writes it")
+    return _read_labels(place)
+
+
+def _read_labels(place: Path) -> pd.DataFrame:
+    return pd.read_csv(place / LABELS, dtype={"id": str}, keep_default_na=False).set_index("id")
 
 
 def adopt(run: Run, place: Path | None = None) -> dict[str, Any]:
@@ -29,7 +66,7 @@ def adopt(run: Run, place: Path | None = None) -> dict[str, Any]:
 
     Which rows are used, their labels and their parts are then the recorded ones. The manifest says of each label that
     it was given, and nothing of what teachers think: what a threshold or a rule of its own learns from can only be
-    trained where the labels were made (`specs.rows_of`).
+    trained where the labels were made (`specs.rows_of`). `labelling.build`, and with it notebook 01, undoes it.
 
     Parameters
     ----------
@@ -45,42 +82,45 @@ def adopt(run: Run, place: Path | None = None) -> dict[str, Any]:
 
     Raises
     ------
-    FileNotFoundError
-        When no labels were recorded for the profile.
-    ValueError
-        When they were recorded with another corpus, other teachers or another seed, or are about other rows.
+    FileNotFoundError, ValueError
+        As `recorded_labels`; and when the labels are about other rows.
     """
     place = place or studies.RECORDED / run.profile.name
-    verification.refuse_others(place, {key: getattr(run, key) for key in COMMON})
-    if not (place / LABELS).is_file():
-        raise FileNotFoundError(f"{place / LABELS} is missing: `sier record --profile {run.profile.name}` writes it")
-    told = pd.read_csv(place / LABELS, dtype={"id": str}, keep_default_na=False).set_index("id")
-    both = pd.concat([dataset.read_manifest(run), dataset.read_manifest(run, "discarded")]).set_index("id")
+    told = recorded_labels(place, {key: getattr(run, key) for key in COMMON})
+    both = pd.concat(_rows(run)).set_index("id")
     if differing := len(both.index.symmetric_difference(told.index)):
         raise ValueError(f"{place / LABELS} is about other rows than {run.data} has now: {differing} are only in one")
     both = both.loc[told.index].assign(**told, winner="given").reset_index()
     both[[f"{role}_{name}" for role in rules.ROLES for name in settings.CLASSES]] = np.nan
-    rows = {"manifest": both[both["split"] != ""], "discarded": both[both["split"] == ""]}
+    used, discarded = both[both["split"] != ""], both[both["split"] == ""]
     folder = run.folder / "dataset"
-    for name, some in rows.items():
-        dataset.write_csv(some[dataset.COLUMNS], folder / f"{name}.csv")
-    counts = runs.read_json(folder / "summary.json") | {
-        "labelled_by": f"the recorded run of profile {run.profile.name}",
-        "usable": len(rows["manifest"]),
-        "discarded": len(rows["discarded"]),
-        "per_class": {name: int((rows["manifest"]["label"] == name).sum()) for name in settings.CLASSES},
+    counts = {name: int((used["label"] == name).sum()) for name in settings.CLASSES}
+    told_counts = runs.read_json(folder / "summary.json") | {
+        "usable": len(used),
+        "discarded": len(discarded),
+        "per_class": counts,
+        "absent": [name for name, count in counts.items() if not count],
+        "labelled_by": ADOPTED,
     }
-    runs.write_json(folder / "summary.json", counts)
+    run.forget("manifest")  # what follows is whole only at its end
+    dataset.write_csv(used[dataset.COLUMNS], folder / "manifest.csv")
+    dataset.write_csv(discarded[dataset.COLUMNS], folder / "discarded.csv")
+    runs.write_json(folder / "summary.json", told_counts)
     run.done("manifest", runs.digest("adopted", run.key_of("arrays"), told.to_csv()))
-    return counts
+    return told_counts
+
+
+def _rows(run: Run) -> list[pd.DataFrame]:
+    return [dataset.read_manifest(run), dataset.read_manifest(run, "discarded")]
 
 
 def record(run: Run, place: Path | None = None) -> list[Path]:
     """Keep the run's result files, marked as recorded, where pages and later runs read them.
 
-    The networks' histories are kept as well, so that a large profile can be made piece by piece; what other pieces
-    left, of the same data and seed, stays, and the recorded tables and comparisons are made anew from all of them. What
-    is out of date is left out, and named on stderr.
+    The networks' histories are kept as well, so that a large profile can be made piece by piece. A piece is added to
+    what others have left; the recorded tables and comparisons are then made anew from all networks that are there. A
+    run with all its notebooks takes the place of what was recorded with other settings or other labels. What is out of
+    date is left out, and named on stderr.
 
     Parameters
     ----------
@@ -91,75 +131,90 @@ def record(run: Run, place: Path | None = None) -> list[Path]:
     ------
     BuildFailed
         When nothing of the run is what the code as it is now would give.
+    ValueError
+        When a piece was made with other settings or other labels than what is there; nothing is changed then.
     """
     place = place or studies.RECORDED / run.profile.name
-    old = [name for name in pipeline.NEEDS if not pipeline.up_to_date(run, name)]
-    kept = _histories(run)
-    _give_way(run, place, kept, whole=not old)
-    for name, history in kept.items():
-        runs.write_json(place / "models" / name, history)
-    written = [place / "models" / name for name in kept]
-    if kept and _record_comparisons(run, place):
-        written.append(place / comparisons.FILE)
-    if old and not written:
+    current = _current_notebooks(run)
+    old = [name for name in pipeline.NEEDS if name not in current]
+    histories = _histories(run)
+    if not histories and not current:
         pipeline.refuse_outdated(run)
+    if reason := _foreign(run, place):
+        if old:
+            raise ValueError(
+                f"{place} was recorded with {reason} than this run's. Begin the sitting with `sier dataset --profile "
+                f"{run.profile.name} --labels recorded`, or record a run with all its notebooks, which takes its place"
+            )
+        print(f"{place}: removing what was recorded with {reason}", file=sys.stderr)
+        shutil.rmtree(place)
     if old:
         print(f"left out, as out of date: {', '.join(old)}", file=sys.stderr)
-    for name in pipeline.NEEDS:
-        if name not in old:
-            value = run.results(name)
-            value["provenance"]["recorded"] = True
-            runs.write_json(place / f"{name}.json", value)
-            written.append(place / f"{name}.json")
-    if "01-dataset" not in old:
-        both = pd.concat([dataset.read_manifest(run), dataset.read_manifest(run, "discarded")])
-        dataset.write_csv(both[["id", "label", "split", "fold"]], place / LABELS)
-        written.append(place / LABELS)
-    return list(dict.fromkeys([*written, *_refresh(place)]))
+        histories = _not_of_others(histories, place)
+    values = {f"models/{name}": history for name, history in histories.items()}
+    values |= {f"{name}.json": run.results(name) for name in current}
+    for name, value in values.items():
+        value["provenance"]["recorded"] = True
+        runs.write_json(place / name, value)
+    runs.ensure(place)
+    dataset.write_csv(pd.concat(_rows(run))[["id", "label", "split", "fold"]], place / LABELS)
+    made = [*values, LABELS, *_record_comparisons(run, place), *(_refresh(place) if old else [])]
+    return [place / name for name in dict.fromkeys(made)]
+
+
+def _current_notebooks(run: Run) -> list[str]:
+    """Return the notebooks that are up to date; none where they saw other labels than the run has now."""
+    found = [name for name in pipeline.NEEDS if pipeline.up_to_date(run, name)]
+    if found and run.results("01-dataset").get("manifest") != dataset.signature(dataset.read_manifest(run)):
+        return []
+    return found
 
 
 def _histories(run: Run) -> dict[str, dict[str, Any]]:
-    """Return the histories of the run's networks that are up to date, marked as recorded, by file name."""
+    """Return the histories of the run's networks that are up to date, by file name."""
+    adopted = (runs.read_json(run.folder / "dataset" / "summary.json") or {}).get("labelled_by") == ADOPTED
     kept = {}
     for path in sorted((run.folder / "models").glob("*.json")):
         history = runs.read_json(path)
         if "spec" in history and training.is_current(
             run, (history["spec"]["name"], history["fold"], history["repeat"])
         ):
-            history["provenance"]["recorded"] = True
+            history["provenance"] |= {"adopted": True} if adopted else {}
             kept[path.name] = history
     return kept
 
 
-def _give_way(run: Run, place: Path, kept: dict[str, dict[str, Any]], whole: bool) -> None:
-    """Remove what was recorded with another corpus, other teachers, another seed or other labels.
+def _not_of_others(histories: dict[str, dict[str, Any]], place: Path) -> dict[str, dict[str, Any]]:
+    """Leave out networks that another machine has recorded already: other recorded files tell of those."""
+    kept = {}
+    for name, history in histories.items():
+        there, here = (runs.read_json(place / "models" / name) or history)["provenance"], history["provenance"]
+        if all(there.get(key) == here.get(key) for key in ("machine", "adopted")):
+            kept[name] = history
+        else:
+            print(f"left out, as recorded on another machine: {Path(name).stem}", file=sys.stderr)
+    return kept
 
-    Raises
-    ------
-    ValueError
-        When only the labels are others and the run is a piece, which would cost the pieces that are there.
-    """
-    if not kept:
-        return
-    others = [path for path in place.glob("models/*.json") if path.name not in kept]
-    for path in [*place.glob("*.json"), *others]:
-        told = runs.read_json(path)["provenance"]
-        if any(told.get(key) != getattr(run, key) for key in COMMON):
-            path.unlink()
-    strangers = [path for path in others if path.is_file() and not _same_rows(run, runs.read_json(path))]
-    if strangers and not whole:
-        raise ValueError(
-            f"{len(strangers)} networks in {place} learned from other labels than this run's: begin the sitting with "
-            f"`sier dataset --profile {run.profile.name} --labels recorded`, or record a run with all its notebooks"
-        )
-    for path in strangers:
-        path.unlink()
+
+def _foreign(run: Run, place: Path) -> str:
+    """Say in which respect what is recorded is not of this run's data: "" where it is."""
+    told = [runs.read_json(path)["provenance"] for path in place.rglob("*.json")]
+    if other := [key for key in COMMON if any(each.get(key) != getattr(run, key) for each in told)]:
+        return f"other {', '.join(other)}"
+    if (place / LABELS).is_file():
+        rows = pd.concat(_rows(run)).set_index("id")
+        recorded = _read_labels(place)
+        used = recorded["split"] != ""
+        same = list(rows.index) == list(recorded.index) and (rows["split"] == recorded["split"]).all()
+        same = same and (rows["fold"] == recorded["fold"]).all()
+        return "" if same and (rows["label"] == recorded["label"])[used].all() else "other labels"
+    return "" if all(_same_rows(run, history) for history in _recorded_histories(place)) else "other labels"
 
 
 def _same_rows(run: Run, history: dict[str, Any]) -> bool:
-    """Tell whether a network answered the run's own test and validation rows."""
+    """Tell whether a network answered the run's own test and validation rows; for what was recorded without labels."""
     if history["spec"]["name"] not in specs.SPECS:
-        return False
+        return True  # nothing shows it any more
     # A rule or threshold of its own chooses what is learned from, and not what is answered.
     spec = replace(specs.SPECS[history["spec"]["name"]], rule="max", threshold=settings.LABEL_THRESHOLD)
     rows = specs.rows_of(run, spec, history["fold"])
@@ -170,36 +225,52 @@ def _recorded_histories(place: Path) -> list[dict[str, Any]]:
     return [runs.read_json(path) for path in sorted(place.glob("models/*.json"))]
 
 
-def _record_comparisons(run: Run, place: Path) -> bool:
-    """Compare all networks that are recorded, whichever sitting trained them; False where there are no two.
+def _record_comparisons(run: Run, place: Path) -> list[str]:
+    """Compare all networks that are recorded, whichever sitting trained them; return the file where there are two.
 
-    How sure networks are takes the networks themselves: where this run lacks one, what an earlier sitting recorded of
-    that stays.
+    How sure networks are takes the networks themselves: what an earlier sitting recorded of that stays, unless this run
+    has as many trainings.
     """
     trained: dict[str, list[dict[str, Any]]] = {}
-    for history in sorted(_recorded_histories(place), key=lambda history: history["repeat"]):
+    histories = _recorded_histories(place)
+    for history in sorted(histories, key=lambda history: history["repeat"]):
         several = trained.setdefault(history["spec"]["name"], [])
         if history["fold"] == 0 and history["repeat"] == len(several):
             several.append(history)
-    earlier = runs.read_json(place / comparisons.FILE) or {"comparisons": []}
     made = comparisons.among(run, {name: several for name, several in trained.items() if several})
-    found = {entry["name"]: entry for entry in [*earlier["comparisons"], *made, *comparisons.dilution(run)]}
+    earlier = (runs.read_json(place / comparisons.FILE) or {"comparisons": []})["comparisons"]
+    sure = [entry for entry in [*earlier, *comparisons.dilution(run)] if entry["name"] == comparisons.DILUTION]
+    found = {entry["name"]: entry for entry in [*made, *sorted(sure, key=lambda entry: entry["repeats"])]}
     if not found:
-        return False
+        return []
     kept = [{key: value for key, value in entry.items() if key != "p_holm"} for entry in comparisons.ordered(found)]
-    runs.write_json(place / comparisons.FILE, {"provenance": run.provenance(), "comparisons": kept})
-    return True
+    told = run.provenance() | _mixed(histories)
+    runs.write_json(place / comparisons.FILE, {"provenance": told, "comparisons": kept})
+    return [comparisons.FILE]
 
 
-def _refresh(place: Path) -> list[Path]:
+def _mixed(histories: Sequence[dict[str, Any]]) -> dict[str, bool]:
+    """Return what a provenance has to say besides where not all of its networks learned labels of their own machine."""
+    return {"adopted": True} if any(history["provenance"].get("adopted") for history in histories) else {}
+
+
+def _refresh(place: Path) -> list[str]:
     """Make the recorded tables of networks and comparisons anew from all that is recorded; return the files."""
-    entries = studies.merge(_recorded_histories(place), [])
+    histories = _recorded_histories(place)
+    entries = studies.merge(histories, [])
     made = (runs.read_json(place / comparisons.FILE) or {"comparisons": []})["comparisons"]
-    found = comparisons.ordered({entry["name"]: entry for entry in made})
     written = []
-    for name, key, value in (("03-ablation", "studies", entries), ("04-results", "comparisons", found)):
-        path = place / f"{name}.json"
-        if value and (told := runs.read_json(path)):
-            runs.write_json(path, told | {key: value})
-            written.append(path)
+    for name, key, found in (
+        ("03-ablation", "studies", entries),
+        ("04-results", "comparisons", {entry["name"]: entry for entry in made}),
+    ):
+        told = runs.read_json(place / f"{name}.json")
+        if told and found:
+            before = told[key] if key == "studies" else {entry["name"]: entry for entry in told[key]}
+            shown = {name: entry for name, entry in before.items() if entry["origin"] == "recorded"} | found
+            in_order = {name: shown[name] for name in specs.SPECS if name in shown}
+            told[key] = in_order if key == "studies" else comparisons.ordered(shown)
+            told["provenance"] |= _mixed(histories)
+            runs.write_json(place / f"{name}.json", told)
+            written.append(f"{name}.json")
     return written

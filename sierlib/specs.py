@@ -173,7 +173,7 @@ def rows_of(run: Run, spec: Spec, fold: int = 0) -> dict[str, pd.DataFrame]:
         train = learning[learning["fold"] != fold]
         if (train["winner"] == "given").any():
             if (spec.rule, spec.threshold) != (SPECS["fused"].rule, SPECS["fused"].threshold):
-                raise ValueError(f"{spec.name}: the corpus brought its labels, no teacher was asked")
+                raise ValueError(f"{spec.name}: the labels were given, no teacher was asked")
         else:
             opinions = {role: rules.teacher_opinions(train, role) for role in rules.ROLES}
             confidence = np.maximum(*(value.max(axis=1) for value in opinions.values()))

@@ -2,9 +2,9 @@
 
 On the machine that recorded, with the same precision, everything has to be equal: labels, splits and every number. On
 another one sums are rounded in another order and networks end up elsewhere; there a number has to lie within the
-interval that was recorded with it, what no rounding can change has to be equal, and nothing else is compared. Where the
-networks of a profile did not learn, as in `smoke`, they answer almost at random, and differently on every machine; then
-there is nothing that an interval could expect of them elsewhere.
+interval that was recorded with it, what no rounding can change has to be equal, and nothing else is compared. A network
+that did not learn answers almost at random, and differently on every machine, so nothing is expected of it elsewhere;
+and nothing of all the other results where that befalls ParallelNet itself, as in `smoke`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ SETTLED = re.compile(
 )
 #: What decides how numbers are rounded. The later ones are not known of older recorded files, and then pass for equal.
 FINGERPRINT = ("machine", "versions", "python")
-COMPUTING = ("precision", "gpu", "workers")
+COMPUTING = ("precision", "gpu", "workers", "onednn")
+#: Recorded results of notebooks, below the folder of a profile.
+NOTEBOOKS = "[0-9]*.json"
 #: Relative difference that counts as equal on the recording machine: what printing to JSON and back may cost.
 TOLERANCE = 1e-9
 
@@ -65,6 +67,8 @@ class Report:
 
 def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell from the provenance of two results whether they were rounded alike: same machine, versions and precision."""
+    if one.get("adopted") or other.get("adopted"):  # labels, or networks, of more than one machine
+        return False
     known = [key for key in COMPUTING if None not in (one.get(key), other.get(key))]
     return all(one.get(key) == other.get(key) for key in (*FINGERPRINT, *known))
 
@@ -91,24 +95,26 @@ def compare(recorded: Mapping[str, Any], found: Mapping[str, Any], learned: bool
                 report.differences.append(f"{path}: recorded {_short(old)}, now {_short(new)}")
     if not same:
         for path, old, low, high, new in _intervals(recorded, found, ""):
+            told = f"{path}: recorded interval [{low:.4g}, {high:.4g}], "
             if not low <= old <= high:
-                report.differences.append(f"{path}: recorded {_short(old)}, outside its own [{low:.4g}, {high:.4g}]")
-            if learned:
+                report.compared += 1
+                report.differences.append(f"{told}recorded value {_short(old)}")
+            elif learned:
                 report.compared += 1
                 if not isinstance(new, int | float) or not low <= new <= high:
-                    report.differences.append(f"{path}: recorded interval [{low:.4g}, {high:.4g}], now {_short(new)}")
+                    report.differences.append(f"{told}now {_short(new)}")
     return report
 
 
-def _notebooks(recorded: Path) -> list[Path]:
-    files = sorted(recorded.glob("[0-9]*.json"))
+def _recorded_files(recorded: Path, pattern: str) -> list[Path]:
+    files = sorted(recorded.glob(pattern))
     if not files:
         raise FileNotFoundError(f"{recorded} holds no recorded results: `sier record` writes them after a run")
     return files
 
 
-def refuse_others(recorded: Path, asked: Mapping[str, Any]) -> None:
-    """Stop before any work when a run with other settings is to be compared.
+def refuse_others(recorded: Path, asked: Mapping[str, Any], pattern: str = NOTEBOOKS) -> None:
+    """Stop before any work when a run with other settings is to be compared with, or added to, what was recorded.
 
     Parameters
     ----------
@@ -116,6 +122,8 @@ def refuse_others(recorded: Path, asked: Mapping[str, Any]) -> None:
         ``book/recorded/<profile>``.
     asked
         The run's settings, by their names in the provenance: ``data``, ``ser``, ``ier``, ``seed``.
+    pattern
+        Of the recorded files that have to agree; by default those of the notebooks.
 
     Raises
     ------
@@ -124,11 +132,11 @@ def refuse_others(recorded: Path, asked: Mapping[str, Any]) -> None:
     ValueError
         Naming what was recorded and what was asked.
     """
-    for path in _notebooks(recorded):
+    for path in _recorded_files(recorded, pattern):
         made = runs.read_json(path)["provenance"]
         if other := [name for name in asked if made.get(name, asked[name]) != asked[name]]:
             was, wanted = (", ".join(f"{name} {told[name]}" for name in other) for told in (made, asked))
-            raise ValueError(f"{path} was recorded with {was}, and {wanted} was asked for: there is nothing to compare")
+            raise ValueError(f"{path} was recorded with {was}, and {wanted} was asked for")
 
 
 def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
@@ -151,24 +159,32 @@ def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
     FileNotFoundError
         When nothing was recorded, or the run lacks a notebook that was.
     """
-    reports, fused = {}, (runs.read_json(recorded / "models" / "fused.json") or {}).get("test", {})
-    learned = "majority" not in fused or fused["accuracy_interval"][0] > fused["majority"]
-    for path in _notebooks(recorded):
+    reports, learned = {}, _learned(runs.read_json(recorded / "models" / "fused.json"))
+    for path in _recorded_files(recorded, NOTEBOOKS):
         place = run.folder / "results" / path.name
         found = runs.read_json(place)
         if found is None:
             raise FileNotFoundError(f"{place} is missing: the run did not execute {path.stem}")
         reports[path.stem] = compare(runs.read_json(path), found, learned)
     for path in sorted((recorded / "models").glob("*.json")):
-        found = runs.read_json(run.folder / "models" / path.name)
+        old, found = runs.read_json(path), runs.read_json(run.folder / "models" / path.name)
         missing = Report(["the run has not trained this network"], 1)
-        reports[f"models/{path.stem}"] = compare(runs.read_json(path), found, learned) if found else missing
+        reports[f"models/{path.stem}"] = compare(old, found, _learned(old)) if found else missing
     from sierlib import comparisons  # TensorFlow is not needed before
 
     if made := runs.read_json(recorded / comparisons.FILE):
         found = {"provenance": run.provenance(), "comparisons": comparisons.own(run)}
         reports["comparisons"] = compare(made, found, learned)
     return reports
+
+
+def _learned(history: Mapping[str, Any] | None) -> bool:
+    """Tell whether a network was clearly better than always naming the largest class; True where nothing is known."""
+    return not _idle((history or {}).get("test", {}))
+
+
+def _idle(scores: Mapping[str, Any]) -> bool:
+    return "majority" in scores and scores["accuracy_interval"][0] <= scores["majority"]
 
 
 def _equal(old: Any, new: Any) -> bool:
@@ -226,6 +242,8 @@ def _pairs(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
 
 def _with_interval(row: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
     """Find the numbers of a row that have an interval: key, low, high."""
+    if _idle(row):
+        return
     found = [(name, *row[key]) for name, key in INTERVALS.items() if name in row and isinstance(row.get(key), list)]
     for low, high in ENDS:
         if _number(row.get(low)) and _number(row.get(high)):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sierlib import cli, labelling, pipeline, runs, settings
+from sierlib import cli, labelling, pipeline, runs, settings, sittings
 from sierlib.pipeline import BuildFailed, NotebookFailed
 from sierlib.runs import Run
 
@@ -166,10 +166,23 @@ def test_labels_that_were_not_recorded_are_refused_before_any_work(
     wanted = ["dataset", "--profile", "smoke", "--labels", "recorded", "--run-dir", str(tmp_path / "run")]
     assert cli.main([*wanted, "--seed", "3"]) == 1
     assert "was recorded with seed 0, and seed 3 was asked for" in capsys.readouterr().err
-    monkeypatch.setattr(labelling, "build", lambda _: {"rows": 1})
     assert cli.main(wanted) == 1
-    assert "labels.csv is missing" in capsys.readouterr().err
-    assert cli.main(wanted[:3] + wanted[5:]) == 0 and '"rows": 1' in capsys.readouterr().out
+    assert "labels.csv is missing: `sier record --profile smoke`" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_recorded_labels_are_adopted_once_the_data_set_is_built(
+    verified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(labelling, "build", lambda _: {"rows": 1})
+    monkeypatch.setattr(sittings, "adopt", lambda _: {"rows": 2})
+    (verified.parent / "models").mkdir()
+    verified.rename(verified.parent / "models" / "fused.json")  # a piece alone will do
+    (verified.parent / sittings.LABELS).write_text("id,label,split,fold\n")
+    wanted = ["dataset", "--profile", "smoke", "--run-dir", str(tmp_path / "run")]
+    for more, rows in (([], 1), (["--labels", "own"], 1), (["--labels", "recorded"], 2)):
+        assert cli.main([*wanted, *more]) == 0
+        assert json.loads(capsys.readouterr().out) == {"rows": rows}
 
 
 def test_verify_without_anything_recorded_says_what_to_do_before_any_work(

@@ -31,7 +31,7 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], Run]:
     def pretend(run: Run) -> Run:
         monkeypatch.setattr(pipeline, "up_to_date", lambda *_: True)
         for name in pipeline.NEEDS:
-            run.record(name, accuracy=0.5)
+            run.record(name, accuracy=0.5, manifest=dataset.signature(dataset.read_manifest(run)))
         return run
 
     return pretend
@@ -50,6 +50,9 @@ def test_recorded_results_say_that_they_are(copied: Run, place: Path, whole: Cal
     told = [runs.read_json(path)["provenance"]["recorded"] for path in written if path.parent.name == "models"]
     told += [runs.read_json(place / f"{name}.json")["provenance"]["recorded"] for name in pipeline.NEEDS]
     assert set(told) == {True}
+    rows = pd.concat([dataset.read_manifest(copied), dataset.read_manifest(copied, "discarded")])
+    labels = pd.read_csv(place / sittings.LABELS, dtype={"id": str}, keep_default_na=False)
+    assert labels.to_dict("list") == rows[list(labels)].to_dict("list")
 
 
 def test_of_a_run_that_is_out_of_date_nothing_is_recorded(tmp_path: Path, place: Path) -> None:
@@ -74,67 +77,102 @@ def test_what_is_recorded_can_be_read_again(
     assert studies.recorded_histories(full) == []
 
 
-def test_what_was_learned_from_other_rows_gives_way_and_other_pieces_stay(copied: Run, place: Path) -> None:
-    history = runs.read_json(copied.folder / "models" / "fused.json")
-    told = history["provenance"]
-    for name, changed in (("n2-vgg16", {}), ("n2-vgg19", {"ser": "tweets:mine.tsv"}), ("addition", {"seed": 7})):
-        spec = specs.SPECS[name].as_dict()
-        runs.write_json(place / "models" / f"{name}.json", history | {"provenance": told | changed, "spec": spec})
-    runs.write_json(place / "04-results.json", {"provenance": told | {"data": "pairs:mine.csv"}})
-    sittings.record(copied, place)
-    left = {path.stem for path in place.rglob("*.json")}
-    assert {"fused", "n2-vgg16"} <= left and not {"n2-vgg19", "addition", "04-results"} & left
-
-
 def _piece(run: Run, name: str, repeat: int = 0, **changed: Any) -> dict[str, Any]:
-    """A history as another sitting may have left it, of a network that says of every test row the first class."""
+    """A history as another sitting may have left it, of a network that says of every test row the class "sad"."""
     history = runs.read_json(run.folder / "models" / "fused.json")
-    always = "0" * len(history["test_predicted"])
+    always = str(settings.CLASSES.index("sad")) * len(history["test_predicted"])
     return history | {"spec": specs.SPECS[name].as_dict(), "repeat": repeat, "test_predicted": always} | changed
 
 
-def test_a_piece_with_other_labels_is_refused_and_a_whole_run_takes_the_place(
-    copied: Run, place: Path, whole: Callable[[Run], Run]
+def _texts(place: Path) -> dict[str, str]:
+    return {str(path.relative_to(place)): path.read_text() for path in place.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("other", ["seed", "teachers", "labels", "labels, without a list of them"])
+def test_a_piece_is_not_added_to_what_has_other_data_and_a_whole_run_takes_its_place(
+    other: str, copied: Run, place: Path, whole: Callable[[Run], Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = place / "models" / "n2-vgg16.json"
-    runs.write_json(path, _piece(copied, "n2-vgg16", test_rows="others"))
-    before = path.read_text()
-    with pytest.raises(ValueError, match="1 networks in .* other labels .*--labels recorded"):
+    sittings.record(copied, place)
+    changed = {"seed": {"seed": 7}, "teachers": {"ser": "tweets:mine.tsv"}}.get(other, {})
+    history = _piece(copied, "n2-vgg16", **({} if other in ("seed", "teachers", "labels") else {"test_rows": "others"}))
+    runs.write_json(place / "models" / "n2-vgg16.json", history | {"provenance": history["provenance"] | changed})
+    if other == "labels":
+        rows = (place / sittings.LABELS).read_text().replace(",happy,", ",sad,", 1)
+        (place / sittings.LABELS).write_text(rows)
+    elif other != "seed":
+        (place / sittings.LABELS).unlink()
+    before = _texts(place)
+    with pytest.raises(ValueError, match=r"recorded with other (seed|ser|labels) than this run's.*--labels recorded"):
         sittings.record(copied, place)
-    assert path.read_text() == before and len(list(place.rglob("*.json"))) == 1
+    assert _texts(place) == before
+    capsys.readouterr()
     sittings.record(whole(copied), place)
-    assert not path.exists() and (place / "models" / "fused.json").is_file()
+    assert "removing what was recorded with other" in capsys.readouterr().err
+    assert not (place / "models" / "n2-vgg16.json").exists() and (place / "models" / "fused.json").is_file()
+    assert sittings.record(copied, place)  # a run is no stranger to itself
 
 
-def test_networks_of_all_sittings_are_compared_and_earlier_comparisons_stay(copied: Run, place: Path) -> None:
-    for name, repeat in (("n2-vgg16", 0), ("n2-vgg16", 1), ("fused", 1)):
+def test_a_piece_replaces_no_network_of_another_machine(
+    copied: Run, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = _piece(copied, "fused")
+    elsewhere = history["provenance"] | {"machine": {"processor": "another"}}
+    runs.write_json(place / "models" / "fused.json", history | {"provenance": elsewhere})
+    sittings.record(copied, place)
+    assert "left out, as recorded on another machine: fused" in capsys.readouterr().err
+    kept = {name: runs.read_json(place / "models" / f"{name}.json")["provenance"] for name in ("fused", "ser")}
+    assert kept["fused"] == elsewhere and kept["ser"]["recorded"]
+
+
+def test_notebooks_that_saw_other_labels_are_left_out(
+    copied: Run, place: Path, whole: Callable[[Run], Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = whole(copied).folder / "dataset" / "manifest.csv"
+    rows = pd.read_csv(manifest, keep_default_na=False)
+    first = rows.index[rows["split"] == "train"][0]
+    rows.loc[first, "label"] = next(name for name in settings.CLASSES if name != rows.loc[first, "label"])
+    dataset.write_csv(rows, manifest)
+    sittings.record(copied, place)
+    assert "left out, as out of date: 01-dataset" in capsys.readouterr().err and not list(place.glob("0*.json"))
+
+
+def test_networks_of_all_sittings_are_compared_and_how_sure_earlier_ones_were_stays(copied: Run, place: Path) -> None:
+    for name, repeat in (("n2-vgg16", 0), ("n2-vgg16", 1), ("fused", 1), ("ser", 2)):
         runs.write_json(place / "models" / f"{name}-{repeat}.json", _piece(copied, name, repeat))
-    earlier = {"name": comparisons.DILUTION, "primary": False, "difference": 0.25, "p": 1.0}
-    told = {"provenance": copied.provenance(), "comparisons": [earlier]}
+    sure = {"name": comparisons.DILUTION, "primary": False, "difference": 0.25, "p": 1.0, "repeats": 3}
+    gone = sure | {"name": "fused-n2-vgg19"}
+    told = {"provenance": copied.provenance(), "comparisons": [gone, sure]}
     runs.write_json(place / comparisons.FILE, told)
     sittings.record(copied, place)
     found = {entry["name"]: entry for entry in runs.read_json(place / comparisons.FILE)["comparisons"]}
     assert {"fused-ser", "fused-ier", "ier-ser", "fused-n2-vgg16", comparisons.DILUTION} == set(found)
-    assert found[comparisons.DILUTION] == earlier and not [entry for entry in found.values() if "p_holm" in entry]
-    rows, predicted = training.predict_test(copied)
-    labels = metrics.codes(rows["label"])
-    right = [np.mean(predicted["fused"].argmax(axis=1) == labels), np.mean(labels == 0)]
-    entry = found["fused-n2-vgg16"]  # of both, two trainings: one of this run, and three made up
-    assert entry["repeats"] == 2 and found["fused-ser"]["repeats"] == 1
-    assert entry["difference"] == pytest.approx((right[0] + right[1]) / 2 - right[1], abs=2 / len(rows))
+    assert found[comparisons.DILUTION] == sure and not [entry for entry in found.values() if "p_holm" in entry]
+    rows = dataset.read_manifest(copied)
+    labels = metrics.codes(rows.loc[rows["split"] == "test", "label"])
+    said = np.array(list(runs.read_json(copied.folder / "models" / "fused.json")["test_predicted"]), int)
+    always = np.mean(labels == settings.CLASSES.index("sad"))
+    entry = found["fused-n2-vgg16"]  # two trainings of both: one of this run, and three made up
+    assert entry["repeats"] == 2 and entry["difference"] == pytest.approx((np.mean(said == labels) - always) / 2)
+    assert found["fused-ser"]["repeats"] == 1  # of speech only the second repetition is missing
 
 
 def test_recorded_tables_follow_what_other_sittings_add(copied: Run, place: Path) -> None:
     told = copied.provenance()
-    runs.write_json(place / "03-ablation.json", {"provenance": told, "studies": {}, "heads": {"O_sp": 0.5}})
-    runs.write_json(place / "04-results.json", {"provenance": told, "comparisons": []})
-    runs.write_json(place / "models" / "n2-vgg16.json", _piece(copied, "n2-vgg16"))
+    shown = {"origin": "recorded", "name": "max-agreement", "primary": True, "p": 1e-9, "p_holm": 1.0}
+    studied = {"studies": {"addition": {"origin": "recorded"}, "ser": {"origin": "recorded"}}, "heads": {"O_sp": 0.5}}
+    runs.write_json(place / "03-ablation.json", {"provenance": told, **studied})
+    runs.write_json(place / "04-results.json", {"provenance": told, "comparisons": [shown]})
+    adopted = {"provenance": told | {"adopted": True}}
+    runs.write_json(place / "models" / "n2-vgg16.json", _piece(copied, "n2-vgg16", **adopted))
     written = sittings.record(copied, place)
     assert {place / "03-ablation.json", place / "04-results.json"} <= set(written)
     tables, results = (runs.read_json(place / f"{name}.json") for name in ("03-ablation", "04-results"))
-    assert set(tables["studies"]) == {"fused", "ser", "ier", "n2-vgg16"} and tables["heads"] == {"O_sp": 0.5}
-    assert [entry["name"] for entry in results["comparisons"] if entry["primary"]] == ["fused-ser", "fused-ier"]
-    assert all(entry["p_holm"] >= entry["p"] for entry in results["comparisons"] if entry["primary"])
+    assert list(tables["studies"]) == ["fused", "ser", "ier", "n2-vgg16", "addition"]
+    assert tables["heads"] == {"O_sp": 0.5} and tables["studies"]["ser"]["origin"] == "this run"
+    primary = [entry for entry in results["comparisons"] if entry["primary"]]
+    assert [entry["name"] for entry in primary] == ["fused-ser", "fused-ier", "max-agreement"]
+    assert all(entry["p_holm"] >= entry["p"] for entry in primary) and primary[-1]["p_holm"] == pytest.approx(5e-9)
+    assert tables["provenance"]["adopted"] and results["provenance"]["adopted"]
 
 
 # -------------------------------------------------------------------------------------------- adopt
@@ -166,10 +204,16 @@ def test_another_machine_adopts_what_was_recorded(copied: Run, recorded: Path) -
     pd.testing.assert_frame_equal(same, before.set_index("id").loc[same.index, list(same)])
     assert counts == runs.read_json(folder / "summary.json")
     assert counts["rows"] == counts["usable"] + counts["quarantined"] + counts["discarded"]
+    assert counts["absent"] == [name for name, count in counts["per_class"].items() if not count]
     assert counts["per_class"] == {name: int((now["label"] == name).sum()) for name in settings.CLASSES}
     assert not training.is_current(copied, ("fused", 0, 0))  # it learned from other labels
     key = copied.key_of("manifest")
     assert sittings.adopt(copied, recorded) == counts and copied.key_of("manifest") == key
+    training.train_all(copied, [("ser", 0, 1)])
+    for _ in range(2):
+        assert recorded / "models" / "ser-repeat1.json" in sittings.record(copied, recorded)
+    told = {name: runs.read_json(recorded / "models" / f"{name}.json")["provenance"] for name in ("ser", "ser-repeat1")}
+    assert told["ser-repeat1"]["adopted"] and "adopted" not in told["ser"]
 
 
 def test_its_own_labels_change_nothing(copied: Run, place: Path, whole: Callable[[Run], Run]) -> None:

@@ -152,5 +152,5 @@ def test_labels_that_the_corpus_brought_are_learned_from_whole(labelled_run: Run
     learning = manifest[(manifest["split"] == "train") & (manifest["fold"] != 0)]
     assert list(specs.rows_of(labelled_run, specs.SPECS["fused"])["train"]["id"]) == list(learning["id"])
     for name in ("agreement", "strict-threshold"):  # would silently train the same network under another name
-        with pytest.raises(ValueError, match=f"{name}: the corpus brought its labels"):
+        with pytest.raises(ValueError, match=f"{name}: the labels were given"):
             specs.rows_of(labelled_run, specs.SPECS[name])

@@ -90,17 +90,34 @@ def test_on_another_machine_nothing_is_expected_of_networks_that_did_not_learn(t
     runs.write_json(recorded / "04-results.json", RESULT)
     runs.write_json(run.folder / "results" / "04-results.json", new)
     for majority, failed in ((0.5, 1), (0.65, 0)):
-        network = {"test": {"accuracy_interval": [0.6, 0.79], "majority": majority}, "provenance": RESULT["provenance"]}
-        for folder in (recorded, run.folder):
-            runs.write_json(folder / "models" / "fused.json", network)
-        assert len(verification.against_recorded(run, recorded)["04-results"].differences) == failed
+        scores = {"accuracy": 0.7, "accuracy_interval": [0.6, 0.79], "majority": majority}
+        runs.write_json(recorded / "models" / "fused.json", {"test": scores, "provenance": RESULT["provenance"]})
+        network = {"test": scores | {"accuracy": 0.2}, "provenance": new["provenance"]}
+        runs.write_json(run.folder / "models" / "fused.json", network)
+        found = verification.against_recorded(run, recorded)
+        assert [len(found[name].differences) for name in ("04-results", "models/fused")] == [failed, failed]
+
+
+def test_on_another_machine_each_network_is_judged_by_itself() -> None:
+    idle = {"accuracy": 0.7, "accuracy_interval": [0.6, 0.79], "majority": 0.65}
+    tables = [
+        {"provenance": RESULT["provenance"], "ser": idle, "ier": idle | {"majority": 0.3}},
+        _elsewhere({"ser": idle | {"accuracy": 0.2}, "ier": idle | {"accuracy": 0.2}}),
+    ]
+    assert [line.split(":")[0] for line in verification.compare(*tables).differences] == ["ier.accuracy"]
 
 
 def test_on_another_machine_a_recorded_number_outside_its_own_interval_is_found() -> None:
     old = _changed(["scores", "fused", "accuracy"], 0.95)
     for learned in (True, False):
-        (line,) = verification.compare(old, _changed(["notebook"], "", elsewhere=True), learned).differences
-        assert line.startswith("scores.fused.accuracy: recorded 0.95, outside its own [0.6, 0.79]")
+        report = verification.compare(old, _changed(["notebook"], "", elsewhere=True), learned)
+        assert report.differences == ["scores.fused.accuracy: recorded interval [0.6, 0.79], recorded value 0.95"]
+        assert report.compared >= 1
+
+
+def test_what_several_machines_made_is_equal_on_none() -> None:
+    mixed = RESULT | {"provenance": RESULT["provenance"] | {"adopted": True}}
+    assert not verification.compare(mixed, RESULT).exact and not verification.compare(RESULT, mixed).exact
 
 
 def test_an_interval_without_width_says_nothing_of_another_machine() -> None:
