@@ -184,7 +184,7 @@ def _learned(history: Mapping[str, Any] | None) -> bool:
 
 
 def _idle(scores: Mapping[str, Any]) -> bool:
-    return "majority" in scores and scores["accuracy_interval"][0] <= scores["majority"]
+    return {"majority", "accuracy_interval"} <= scores.keys() and scores["accuracy_interval"][0] <= scores["majority"]
 
 
 def _equal(old: Any, new: Any) -> bool:

@@ -101,8 +101,8 @@ def test_on_another_machine_nothing_is_expected_of_networks_that_did_not_learn(t
 def test_on_another_machine_each_network_is_judged_by_itself() -> None:
     idle = {"accuracy": 0.7, "accuracy_interval": [0.6, 0.79], "majority": 0.65}
     tables = [
-        {"provenance": RESULT["provenance"], "ser": idle, "ier": idle | {"majority": 0.3}},
-        _elsewhere({"ser": idle | {"accuracy": 0.2}, "ier": idle | {"accuracy": 0.2}}),
+        {"provenance": RESULT["provenance"], "ser": idle, "ier": idle | {"majority": 0.3}, "all": {"majority": 0.3}},
+        _elsewhere({"ser": idle | {"accuracy": 0.2}, "ier": idle | {"accuracy": 0.2}, "all": {"majority": 0.2}}),
     ]
     assert [line.split(":")[0] for line in verification.compare(*tables).differences] == ["ier.accuracy"]
 
