@@ -202,12 +202,13 @@ def _foreign(run: Run, place: Path) -> str:
     if other := [key for key in COMMON if any(each.get(key) != getattr(run, key) for each in told)]:
         return f"other {', '.join(other)}"
     if (place / LABELS).is_file():
-        rows = pd.concat(_rows(run)).set_index("id")
-        recorded = _read_labels(place)
-        used = recorded["split"] != ""
-        same = list(rows.index) == list(recorded.index) and (rows["split"] == recorded["split"]).all()
-        same = same and (rows["fold"] == recorded["fold"]).all()
-        return "" if same and (rows["label"] == recorded["label"])[used].all() else "other labels"
+        rows, recorded = pd.concat(_rows(run)).set_index("id"), _read_labels(place)
+        if len(rows.index.symmetric_difference(recorded.index)):
+            return "other rows"
+        recorded = recorded.loc[rows.index]
+        used = rows["split"] != ""
+        same = [(rows[key] == recorded[key]).all() for key in ("split", "fold")]
+        return "" if all(same) and (rows["label"] == recorded["label"])[used].all() else "other labels"
     return "" if all(_same_rows(run, history) for history in _recorded_histories(place)) else "other labels"
 
 
@@ -266,7 +267,8 @@ def _refresh(place: Path) -> list[str]:
     ):
         told = runs.read_json(place / f"{name}.json")
         if told and found:
-            before = told[key] if key == "studies" else {entry["name"]: entry for entry in told[key]}
+            before = told.get(key, {})
+            before = before if key == "studies" else {entry["name"]: entry for entry in before}
             shown = {name: entry for name, entry in before.items() if entry["origin"] == "recorded"} | found
             in_order = {name: shown[name] for name in specs.SPECS if name in shown}
             told[key] = in_order if key == "studies" else comparisons.ordered(shown)

@@ -178,12 +178,13 @@ def test_recorded_tables_follow_what_other_sittings_add(copied: Run, place: Path
 # -------------------------------------------------------------------------------------------- adopt
 @pytest.fixture
 def recorded(copied: Run, place: Path, whole: Callable[[Run], Run]) -> Path:
-    """What another machine has recorded: as here, but for three labels, their parts, and a row that is used."""
+    """What another machine has recorded: as here, but for three labels, their folds, and a row that is used."""
     sittings.record(whole(copied), place)
     told = pd.read_csv(place / sittings.LABELS, dtype={"id": str}, keep_default_na=False)
-    told.loc[:2, "label"] = ["hate", "sad", "anger"]
-    told.loc[:2, ["split", "fold"]] = [["test", -1], ["train", 3], ["train", 0]]
-    told.loc[3, ["split", "fold"]] = ["", -1]
+    learned = told.index[told["split"] == "train"]
+    told.loc[learned[:3], "label"] = ["hate", "sad", "anger"]
+    told.loc[learned[:3], "fold"] = [3, 4, 0]
+    told.loc[learned[3], ["split", "fold"]] = ["", -1]
     told.to_csv(place / sittings.LABELS, index=False)
     return place
 
