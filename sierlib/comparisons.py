@@ -44,9 +44,9 @@ def collect(run: Run) -> list[dict[str, Any]]:
     -------
     list of dict
         ``name``, ``title``, ``difference`` (mean over repetitions), its paired bootstrap ``interval``, ``p``, ``n``,
-        ``repeats``, ``against``, ``origin``, ``profile``, ``data``, ``date``, ``primary``. The primary ones come first,
-        with ``p_holm``: Holm's correction over all that were named, computed or not. What was recorded with another
-        corpus is left out.
+        ``repeats`` (of either, or the fewer), ``trainings`` (of both, where they differ), ``against``, ``origin``,
+        ``profile``, ``data``, ``date``, ``primary``. The primary ones come first, with ``p_holm``: Holm's correction
+        over all that were named, computed or not. What was recorded with another corpus is left out.
     """
     return ordered(_recorded(run) | {entry["name"]: entry for entry in own(run)})
 
@@ -145,15 +145,16 @@ def _sure(run: Run, name: str, count: int, rows: pd.DataFrame) -> np.ndarray:
 def _difference(
     one: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]], answers: np.ndarray, chosen: np.ndarray, seed: int
 ) -> dict[str, Any]:
-    """Compare two networks on some rows, over as many repetitions of the one as of the other."""
-    count = min(len(one), len(other))
-    one_right, other_right = (_right(several[:count], answers) for several in (one, other))
+    """Compare two networks on some rows, over all repetitions of each: what one training gave may be luck."""
+    one_right, other_right = (_right(several, answers) for several in (one, other))
+    counts = [len(one), len(other)]
     found = (
         metrics.paired_difference(one_right[0][chosen], other_right[0][chosen], seed)
-        if count == 1
+        if counts == [1, 1]
         else metrics.difference_of_trainings(one_right, other_right, chosen, seed=seed)
     )
-    return {"origin": "this run", "repeats": count} | _made(one) | found
+    unequal = {"trainings": counts} if counts[0] != counts[1] else {}
+    return {"origin": "this run", "repeats": min(counts)} | unequal | _made(one) | found
 
 
 def _made(histories: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def table(found: Sequence[dict[str, Any]], primary: bool = True) -> pd.DataFrame
                 "p": entry["p"],
                 **({"p (Holm)": entry["p_holm"]} if primary else {}),
                 "n": entry["n"],
-                "seeds": entry["repeats"],
+                "seeds": " / ".join(map(str, dict.fromkeys(entry.get("trainings", [entry["repeats"]])))),
                 "origin": studies.origin(entry),
             }
             for entry in found

@@ -285,6 +285,8 @@ def test_what_one_training_each_shows_is_said_to_be_that() -> None:
     results = _results()
     results["04-results"]["comparisons"][0]["repeats"] = 1
     assert "one training each" in _row(results, "better than SER")["ours"]
+    results["04-results"]["comparisons"][0]["trainings"] = [3, 1]
+    assert "3 trainings against 1" in _row(results, "better than SER")["ours"]
 
 
 def test_the_literal_recursion_fails_where_both_contexts_add_up() -> None:

@@ -145,11 +145,14 @@ def test_rules_are_compared_on_the_planted_truth(forged: Callable[..., dict[str,
     assert found["max-agreement"]["interval"][1] < 0
 
 
-def test_several_trainings_are_compared_over_as_many_of_each(forged: Callable[..., dict[str, Any]]) -> None:
-    found = forged(fused=[(40, 60), (0, 0), (0, 0)], ser=[(0, 0), (0, 0)])
+def test_several_trainings_are_compared_over_all_of_each(forged: Callable[..., dict[str, Any]]) -> None:
+    found = forged(fused=[(40, 60), (0, 0), (0, 0)], ser=[(0, 0)], ier=[(0, 0)] * 3)
     entry = found["fused-ser"]
-    assert entry["repeats"] == 2 and entry["difference"] == pytest.approx(0.5)
-    assert entry["by_training"] == pytest.approx([1, 0]) and entry["interval"][0] == 0 and entry["p"] > 0.05
+    assert entry["repeats"] == 1 and entry["trainings"] == [3, 1] and entry["difference"] == pytest.approx(1 / 3)
+    assert entry["interval"][0] == 0 and entry["p"] > 0.05 and "by_training" not in entry
+    assert found["fused-ier"]["by_training"] == pytest.approx([1, 0, 0])
+    assert found["fused-ier"]["repeats"] == 3 and "trainings" not in found["fused-ier"]
+    assert list(comparisons.table(comparisons.ordered(found))["seeds"]) == ["3 / 1", "3"]
 
 
 def test_dilution_is_how_sure_in_conflict_beyond_agreement(forged: Callable[..., dict[str, Any]]) -> None:

@@ -53,9 +53,12 @@ def out_of_line(results: Results) -> Finding:
 
 def _compared(results: Results, entry: Any, title: str = "") -> Difference:
     """Read one of the paired comparisons of notebook 04."""
-    rows, seeds = find(entry, "n"), find(entry, "repeats") or 1
+    rows, seeds = find(entry, "n"), find(entry, "trainings") or [find(entry, "repeats") or 1] * 2
     note = f", {rows:,} test rows" if rows else ""
-    note += f", mean of {seeds} trainings" if seeds > 1 else ", one training each"
+    if seeds[0] == seeds[1]:
+        note += f", mean of {seeds[0]} trainings" if seeds[0] > 1 else ", one training each"
+    else:
+        note += f", {seeds[0]} trainings against {seeds[1]}"
     found, made = measured(entry, "difference", "interval"), run_behind(results, "04-results", entry)
     return Difference(*found, made, title, find(entry, "p_holm"), note)
 
