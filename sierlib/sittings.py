@@ -158,8 +158,8 @@ def record(run: Run, place: Path | None = None) -> list[Path]:
         runs.write_json(place / name, value)
     runs.ensure(place)
     dataset.write_csv(pd.concat(_rows(run))[["id", "label", "split", "fold"]], place / LABELS)
-    made = [*values, LABELS, *_record_comparisons(run, place), *(_refresh(place) if old else [])]
-    return [place / name for name in dict.fromkeys(made)]
+    written = [place / name for name in (*values, LABELS, *_record_comparisons(run, place))]
+    return list(dict.fromkeys([*written, *(_refresh(place) if histories else [])]))
 
 
 def _current_notebooks(run: Run) -> list[str]:
@@ -255,24 +255,43 @@ def _mixed(histories: Sequence[dict[str, Any]]) -> dict[str, bool]:
     return {"adopted": True} if any(history["provenance"].get("adopted") for history in histories) else {}
 
 
-def _refresh(place: Path) -> list[str]:
-    """Make the recorded tables of networks and comparisons anew from all that is recorded; return the files."""
+def _refresh(place: Path) -> list[Path]:
+    """Make the recorded tables of networks and comparisons anew from all that is recorded; return the files.
+
+    Where `place` is of the run that stands in for others, the tables of these follow.
+    """
     histories = _recorded_histories(place)
-    entries = studies.merge(histories, [])
-    made = (runs.read_json(place / comparisons.FILE) or {"comparisons": []})["comparisons"]
+    own = _write_tables(place, histories, "this run", _mixed(histories))
+    others = [other for other in sorted(place.parent.iterdir()) if other != place and place.name == studies.STAND_IN]
+    return own + [path for other in others for path in _write_tables(other, histories, "recorded", {}, place)]
+
+
+def _write_tables(
+    place: Path, histories: list[dict[str, Any]], origin: str, more: dict[str, bool], source: Path | None = None
+) -> list[Path]:
+    """Replace the entries of an origin in the recorded tables of `place` by what lies in `source`; the rest stays."""
+    found = (runs.read_json((source or place) / comparisons.FILE) or {"comparisons": []})["comparisons"]
+    entries = studies.merge(*((histories, []) if origin == "this run" else ([], histories)))
+    fresh = {
+        "03-ablation": ("studies", entries),
+        "04-results": ("comparisons", {entry["name"]: entry | {"origin": origin} for entry in found}),
+    }
     written = []
-    for name, key, found in (
-        ("03-ablation", "studies", entries),
-        ("04-results", "comparisons", {entry["name"]: entry for entry in made}),
-    ):
+    for name, (key, new) in fresh.items():
         told = runs.read_json(place / f"{name}.json")
-        if told and found:
-            before = told.get(key, {})
-            before = before if key == "studies" else {entry["name"]: entry for entry in before}
-            shown = {name: entry for name, entry in before.items() if entry["origin"] == "recorded"} | found
-            in_order = {name: shown[name] for name in specs.SPECS if name in shown}
-            told[key] = in_order if key == "studies" else comparisons.ordered(shown)
-            told["provenance"] |= _mixed(histories)
-            runs.write_json(place / f"{name}.json", told)
-            written.append(f"{name}.json")
+        if not told or any(
+            told["provenance"].get(each) != histories[0]["provenance"].get(each) for each in ("data", "ser", "ier")
+        ):
+            continue
+        before = told.get(key, {})
+        before = before if key == "studies" else {entry["name"]: entry for entry in before}
+        kept = {name: entry for name, entry in before.items() if entry["origin"] != origin}
+        shown = kept | new if origin == "this run" else new | kept
+        in_order = {name: shown[name] for name in specs.SPECS if name in shown}
+        told[key] = in_order if key == "studies" else comparisons.ordered(shown)
+        if key == "studies" and origin == "recorded":
+            told["stand_in"] = new
+        told["provenance"] |= more
+        runs.write_json(place / f"{name}.json", told)
+        written.append(place / f"{name}.json")
     return written

@@ -175,6 +175,26 @@ def test_recorded_tables_follow_what_other_sittings_add(copied: Run, place: Path
     assert tables["provenance"]["adopted"] and results["provenance"]["adopted"]
 
 
+def test_what_stands_in_for_another_profile_follows_too(copied: Run, tmp_path: Path) -> None:
+    full, quick = tmp_path / studies.STAND_IN, tmp_path / "quick"
+    told, mine = copied.provenance(), {"origin": "this run", "name": "fused-ser", "primary": True, "p": 0.5}
+    old = [mine | {"origin": "recorded", "name": name, "p": 0.9} for name in ("fused-ier", "fused-n2-vgg16")]
+    studied = {"studies": {"fused": mine, "ser": {"origin": "recorded"}}, "stand_in": {}}
+    for place, other in ((quick, {}), (tmp_path / "labelled", {"data": "pairs:mine.csv"})):
+        runs.write_json(place / "03-ablation.json", {"provenance": told | other, **studied})
+        runs.write_json(place / "04-results.json", {"provenance": told | other, "comparisons": [mine, *old]})
+    before = _texts(tmp_path / "labelled")
+    assert quick / "03-ablation.json" in sittings.record(copied, full)
+    tables, results = (runs.read_json(quick / f"{name}.json") for name in ("03-ablation", "04-results"))
+    assert set(tables["stand_in"]) == {"fused", "ser", "ier"} == set(tables["studies"])
+    assert tables["studies"]["fused"] == mine and tables["studies"]["ser"]["test"]["n"] > 0
+    assert {entry["origin"] for entry in tables["stand_in"].values()} == {"recorded"}
+    found = {entry["name"]: entry for entry in results["comparisons"]}
+    assert list(found) == ["fused-ser", "fused-ier", "ier-ser"]
+    assert found["fused-ser"]["p"] == 0.5 and found["fused-ier"]["p"] != 0.9
+    assert found["ier-ser"]["origin"] == "recorded" and _texts(tmp_path / "labelled") == before
+
+
 # -------------------------------------------------------------------------------------------- adopt
 @pytest.fixture
 def recorded(copied: Run, place: Path, whole: Callable[[Run], Run]) -> Path:
