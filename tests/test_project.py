@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -228,3 +229,13 @@ def test_table_1() -> None:
         "SER only": 0.6017, "IER only": 0.6693, "Baseline 1": 0.6393, "Baseline 2": 0.6181, "Baseline 3": 0.6770,
         "ParallelNet": 0.8329,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "found"), [(None, "1"), ("0", "0")])
+def test_onednn_is_used_unless_somebody_says_otherwise(asked: str | None, found: str) -> None:
+    given = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    told = subprocess.run(
+        [sys.executable, "-c", "import sierlib, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"],
+        env=given | ({"TF_ENABLE_ONEDNN_OPTS": asked} if asked else {}), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert told.strip() == found
