@@ -27,7 +27,7 @@ ROWS = {
     "warmup": "Epochs of warm-up",
     "augment": "Shifted and mirrored items",
     "folds": "Folds trained, of five",
-    "repeats": "Seeds of the compared networks",
+    "repeats": "Seeds of each network",
     "studies": "Groups of networks trained",
     "weights": "ImageNet weights",
     "depth": "Halvings of an explanation",
