@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sierlib import dataset, metrics, rules, runs, specs, studies, training
+from sierlib.claims.intervals import learned
 from sierlib.runs import Run
 
 #: The five comparisons that were named before any was made, with the two networks and what their predictions are held
@@ -45,32 +46,46 @@ def collect(run: Run) -> list[dict[str, Any]]:
     list of dict
         ``name``, ``title``, ``difference`` (mean over repetitions), its paired bootstrap ``interval``, ``p``, ``n``,
         ``repeats`` (of either, or the fewer), ``trainings`` (of both, where they differ), ``against``, ``origin``,
-        ``profile``, ``data``, ``date``, ``primary``. The primary ones come first, with ``p_holm``: Holm's correction
-        over all that were named, computed or not. What was recorded with another corpus is left out.
+        ``profile``, ``data``, ``date``, ``primary``. The primary ones come first, with ``p_holm`` as of `corrected`.
+        What was recorded with another corpus is left out.
     """
-    return ordered(_recorded(run) | {entry["name"]: entry for entry in own(run)})
+    return ordered(_recorded(run) | corrected({entry["name"]: entry for entry in own(run)}))
 
 
 def ordered(found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return comparisons by name as a list in the order of `collect`, the primary ones with Holm's correction."""
-    names = [*(f"{one}-{other}" for one, other in EXPLORATORY), DILUTION]
-    return [*_corrected(found), *(found[name] for name in names if name in found)]
+    """Return comparisons by name as a list in the order of `collect`."""
+    names = [*PRIMARY, *(f"{one}-{other}" for one, other in EXPLORATORY), DILUTION]
+    return [found[name] for name in names if name in found]
 
 
 def _recorded(run: Run) -> dict[str, dict[str, Any]]:
-    """Return the recorded comparisons that a run may show, by name."""
+    """Return the recorded comparisons that a run may show, by name, as corrected where they were recorded."""
     place = studies.stand_in_place(run)
     elsewhere = (place and runs.read_json(place / FILE)) or {"provenance": {}, "comparisons": []}
     if any(elsewhere["provenance"].get(key) != getattr(run, key) for key in ("data", "ser", "ier")):
         return {}
-    return {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere["comparisons"]}
+    return corrected({entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere["comparisons"]})
 
 
-def _corrected(found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the primary comparisons with Holm's correction over all that were named, computed or not."""
-    ordered = [found[name] for name in PRIMARY if name in found]
-    corrected = metrics.holm([entry["p"] for entry in ordered], planned=len(PRIMARY))
-    return [entry | {"p_holm": p} for entry, p in zip(ordered, corrected, strict=True)]
+def corrected(found: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Add Holm's correction to the primary comparisons of one run, over all that were named, computed or not.
+
+    What several runs found is not to be corrected together: a recorded comparison would then be judged otherwise on
+    each page that shows it.
+
+    Parameters
+    ----------
+    found
+        A run's comparisons by name.
+
+    Returns
+    -------
+    dict
+        The same, the primary ones with ``p_holm``.
+    """
+    primary = [found[name] for name in PRIMARY if name in found]
+    adjusted = metrics.holm([entry["p"] for entry in primary], planned=len(PRIMARY))
+    return dict(found) | {entry["name"]: entry | {"p_holm": p} for entry, p in zip(primary, adjusted, strict=True)}
 
 
 def own(run: Run) -> list[dict[str, Any]]:
@@ -210,9 +225,9 @@ def table(found: Sequence[dict[str, Any]], primary: bool = True) -> pd.DataFrame
 
 
 def unlearned(entries: Mapping[str, studies.Entry], *names: str) -> list[str]:
-    """Return the titles of those networks that are not clearly better than always naming the largest class."""
+    """Return the titles of those networks that did not learn (`claims.intervals.learned`) in every training."""
     known = [entries[name] for name in names if name in entries]
-    return [one["title"] for one in known if one["test"]["accuracy_interval"][0] <= one["test"]["majority"]]
+    return [one["title"] for one in known if not learned(one["test"], one["repeats"]["test"])]
 
 
 def verdicts(run: Run, found: Sequence[dict[str, Any]], entries: Mapping[str, studies.Entry]) -> list[str]:
@@ -265,5 +280,5 @@ def of_several_trainings(run: Run, found: Sequence[dict[str, Any]], stand_in: Ma
         Of `studies.collect`.
     """
     once = {entry["name"] for entry in found if entry["origin"] == "this run" and entry["repeats"] == 1}
-    several = [entry for entry in _corrected(_recorded(run)) if entry["name"] in once and entry["repeats"] > 1]
+    several = [entry for entry in _recorded(run).values() if entry["name"] in once and entry["repeats"] > 1]
     return [f"{_verdict(entry, stand_in)} ({entry['repeats']} trainings, {studies.origin(entry)})" for entry in several]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sierlib import dataset, metrics, rules, training
+from sierlib import dataset, metrics, rules, settings, training
 from sierlib.runs import Run
 
 #: Names in tables and figures.
@@ -111,6 +111,28 @@ def teachers_as_models(manifest: pd.DataFrame) -> pd.DataFrame:
         rows[name] = {who: np.mean(guess[kept] == label[kept]) for who, guess in opinions.items()}
         rows[name]["rows kept"] = kept.mean()
     return pd.DataFrame(rows).T.rename_axis("rule")
+
+
+def lacking(manifest: pd.DataFrame) -> list[str]:
+    """Say of each class that the data have in which parts it has no row: nothing there can be said of it.
+
+    Parameters
+    ----------
+    manifest
+        With ``label``, ``split`` and ``fold``.
+    """
+    parts = {"the test part": manifest["split"] == "test"}
+    parts |= {f"fold {fold}": manifest["fold"] == fold for fold in range(settings.FOLDS)}
+    said = []
+    for name in settings.CLASSES:
+        here = manifest["label"] == name
+        absent = [part for part, chosen in parts.items() if not (here & chosen).any()]
+        if here.any() and absent:
+            said.append(
+                f"**Of {here.sum()} pairs labelled {name} none is in {', '.join(absent)}.** Scores there are over the "
+                "other classes."
+            )
+    return said
 
 
 def rule_example() -> dict[str, Any]:

@@ -244,9 +244,8 @@ def _record_comparisons(run: Run, place: Path) -> list[str]:
     found = {entry["name"]: entry for entry in [*made, *sorted(sure, key=lambda entry: entry["repeats"])]}
     if not found:
         return []
-    kept = [{key: value for key, value in entry.items() if key != "p_holm"} for entry in comparisons.ordered(found)]
-    told = run.provenance() | _mixed(histories)
-    runs.write_json(place / comparisons.FILE, {"provenance": told, "comparisons": kept})
+    told = run.provenance() | {"recorded": True} | _mixed(histories)
+    runs.write_json(place / comparisons.FILE, {"provenance": told, "comparisons": comparisons.ordered(found)})
     return [comparisons.FILE]
 
 
@@ -271,27 +270,31 @@ def _write_tables(
 ) -> list[Path]:
     """Replace the entries of an origin in the recorded tables of `place` by what lies in `source`; the rest stays."""
     found = (runs.read_json((source or place) / comparisons.FILE) or {"comparisons": []})["comparisons"]
+    compared = comparisons.corrected({entry["name"]: entry | {"origin": origin} for entry in found})
     entries = studies.merge(*((histories, []) if origin == "this run" else ([], histories)))
-    fresh = {
-        "03-ablation": ("studies", entries),
-        "04-results": ("comparisons", {entry["name"]: entry | {"origin": origin} for entry in found}),
-    }
     written = []
-    for name, (key, new) in fresh.items():
+    for name in ("03-ablation", "04-results"):
         told = runs.read_json(place / f"{name}.json")
         if not told or any(
             told["provenance"].get(each) != histories[0]["provenance"].get(each) for each in ("data", "ser", "ier")
         ):
             continue
-        before = told.get(key, {})
-        before = before if key == "studies" else {entry["name"]: entry for entry in before}
-        kept = {name: entry for name, entry in before.items() if entry["origin"] != origin}
-        shown = kept | new if origin == "this run" else new | kept
-        in_order = {name: shown[name] for name in specs.SPECS if name in shown}
-        told[key] = in_order if key == "studies" else comparisons.ordered(shown)
-        if key == "studies" and origin == "recorded":
-            told["stand_in"] = new
+        if name == "03-ablation":
+            shown = _replaced(told.get("studies", {}), entries, origin)
+            told["studies"] = {each: shown[each] for each in specs.SPECS if each in shown}
+            told |= {"stand_in": entries} if origin == "recorded" else {}
+        else:
+            before = {entry["name"]: entry for entry in told.get("comparisons", [])}
+            told["comparisons"] = comparisons.ordered(_replaced(before, compared, origin))
         told["provenance"] |= more
         runs.write_json(place / f"{name}.json", told)
         written.append(place / f"{name}.json")
     return written
+
+
+def _replaced(
+    before: Mapping[str, dict[str, Any]], new: Mapping[str, dict[str, Any]], origin: str
+) -> dict[str, dict[str, Any]]:
+    """Put new entries of an origin in the place of its old ones; what a run made itself comes before what stands in."""
+    kept = {name: entry for name, entry in before.items() if entry["origin"] != origin}
+    return {**kept, **new} if origin == "this run" else {**new, **kept}

@@ -20,10 +20,9 @@ from sierlib import runs
 from sierlib.runs import Run
 
 #: What differs from run to run and says nothing of the results: times, memory, places and what was recorded elsewhere.
-#: Holm's correction (``p_holm``) is over the recorded comparisons too; the ``p`` that it corrects is compared.
 VOLATILE = frozenset((
     "provenance", "stand_in", "seconds", "seconds_first", "seconds_per_epoch", "date", "origin", "megabytes", "device",
-    "recorded", "p_holm",
+    "recorded",
 ))  # fmt: skip
 #: Where an interval stands for a number beside it: key of the interval, by key of the number.
 INTERVALS = {"accuracy": "accuracy_interval", "difference": "interval"}

@@ -17,8 +17,8 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from sierlib import claims, metrics, settings
-from sierlib.claims import intervals
+from sierlib import claims, comparisons, metrics, settings
+from sierlib.claims import intervals, order
 
 ROOT = Path(__file__).parents[1]
 Results = dict[str, Any]
@@ -173,6 +173,15 @@ def test_every_row_leads_to_a_heading_of_a_notebook(claim: claims.Claim) -> None
     texts = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
     headings = [line for line in texts.splitlines() if re.match("##+ ", line)]
     assert any(claim.heading.lower() in line.lower() for line in headings), headings
+
+
+def test_a_row_about_differences_leads_to_the_table_in_which_they_stand() -> None:
+    headings = dict.fromkeys((f"{one}-{other}" for one, other in comparisons.EXPLORATORY), "Every other pair")
+    headings |= dict.fromkeys(comparisons.PRIMARY, "Five comparisons")
+    found = [claim for claim in claims.CLAIMS if getattr(claim.judge, "func", None) is order.above]
+    assert len(found) > 10
+    for claim in found:
+        assert {headings["-".join(pair)] for pair in claim.judge.args[0]} == {claim.heading}, claim.text
 
 
 # ------------------------------------------------------------------------------------------ verdicts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -210,6 +211,20 @@ def test_a_feed_gives_the_arrays_in_order(built_run: Run) -> None:
     assert [settings.CLASSES[index] for index in targets.argmax(axis=1)] == list(rows["label"])
     alone = list(dataset.feed(rows, folder, 4, modalities=("speech",)).as_numpy_iterator())
     assert [len(batch["speech"]) for batch in alone] == [4, 4, 3] and set(alone[0]) == {"speech"}
+
+
+def test_as_many_rows_as_the_paper_has_are_fed_without_being_held(tmp_path: Path) -> None:
+    n, size = sum(settings.PAPER_COUNTS.values()), settings.SIZE
+    # A file of zeros that takes no space: 1.3 GB if it were read at once, and four times as much as float32.
+    np.lib.format.open_memmap(tmp_path / "speech.npy", "w+", np.uint8, (n, size, size, 1)).flush()
+    rows = pd.DataFrame({"speech": [f"speech.npy#{row}" for row in range(n)]})
+    feed = dataset.feed(rows, tmp_path, 256, modalities=("speech",), targets=np.zeros((n, 4), np.float32), seed=0)
+    tracemalloc.start()
+    try:
+        assert sum(len(targets) for _, targets in feed.as_numpy_iterator()) == n
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_shuffling_is_fixed_by_its_seed_and_keeps_rows_with_their_targets(built_run: Run) -> None:

@@ -88,6 +88,13 @@ def test_another_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     assert str(tmp_path) in str(error.value) and "\n" not in str(error.value)
 
 
+def test_a_session_without_evaluations_is_named(root: Path) -> None:
+    (root / "Session4").mkdir()
+    with pytest.raises(FileNotFoundError, match="no dialog/EmoEvaluation in .*Session4: IEMOCAP's layout") as error:
+        iemocap.load(root)
+    assert "\n" not in str(error.value)
+
+
 def test_fingerprint_changes_with_a_recording(root: Path) -> None:
     before = iemocap.load(root).fingerprint
     (root / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F001.wav").write_bytes(b"sound")

@@ -115,6 +115,14 @@ def test_section_5_4_in_a_table(tiny_run: Run) -> None:
     assert maximum["speech teacher"] == pytest.approx(np.mean(ser == metrics.codes(manifest["label"])))
 
 
+def test_a_class_that_a_part_lacks_is_named() -> None:
+    rows = pd.DataFrame({"label": ["sad"] * 6 + ["hate"] * 5, "fold": [0, 1, 2, 3, 4, -1, 0, 1, 1, 3, 4]})
+    rows["split"] = np.where(rows["fold"] < 0, "test", "train")
+    (said,) = results.lacking(rows)
+    assert said.startswith("**Of 5 pairs labelled hate none is in the test part, fold 2.**")
+    assert results.lacking(rows[rows["label"] == "sad"]) == []
+
+
 def test_label_accuracy_is_the_share_of_planted_labels() -> None:
     manifest = pd.DataFrame({"id": list("abc"), "label": ["sad", "sad", "hate"]})
     truth = {"a": {"emotion": "sad", "relation": "agree"}, "b": {"emotion": "hate", "relation": "agree"},

@@ -171,7 +171,7 @@ def test_recorded_tables_follow_what_other_sittings_add(copied: Run, place: Path
     assert tables["heads"] == {"O_sp": 0.5} and tables["studies"]["ser"]["origin"] == "this run"
     primary = [entry for entry in results["comparisons"] if entry["primary"]]
     assert [entry["name"] for entry in primary] == ["fused-ser", "fused-ier", "max-agreement"]
-    assert all(entry["p_holm"] >= entry["p"] for entry in primary) and primary[-1]["p_holm"] == pytest.approx(5e-9)
+    assert all(entry["p_holm"] >= entry["p"] for entry in primary) and primary[-1] == shown, "as it was recorded"
     assert tables["provenance"]["adopted"] and results["provenance"]["adopted"]
 
 

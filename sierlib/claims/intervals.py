@@ -6,8 +6,9 @@ import math
 import random
 import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 #: Student's 97.5 % quantiles for 1 to 9 degrees of freedom: this package is imported where SciPy is not wanted.
 STUDENT = (12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157)
@@ -53,6 +54,30 @@ def wilson(count: int, n: int) -> tuple[float, float, float]:
     z, share = 1.959964, count / n
     middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return share, (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+
+
+def learned(scores: Mapping[str, Any], accuracies: Sequence[float] = ()) -> bool:
+    """Tell whether a network was clearly better than always naming the largest class, in every training of it.
+
+    Parameters
+    ----------
+    scores
+        ``n``, ``accuracy_interval`` and ``majority`` of the first training, as of `metrics.scores`; where one is
+        lacking nothing speaks against the network.
+    accuracies
+        Those of all trainings, where there are several.
+
+    Examples
+    --------
+    >>> first = {"n": 959, "accuracy_interval": [0.459, 0.522], "majority": 0.454}
+    >>> learned(first), learned(first, [0.490, 0.466])
+    (True, False)
+    """
+    interval, majority, n = (scores.get(key) for key in ("accuracy_interval", "majority", "n"))
+    if not interval or majority is None:
+        return True
+    others = [wilson(round(accuracy * n), n)[1] for accuracy in accuracies[1:]] if n else []
+    return all(low > majority for low in (interval[0], *others))
 
 
 def of_mean(values: Sequence[float]) -> tuple[float, float]:

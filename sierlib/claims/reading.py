@@ -9,6 +9,7 @@ from typing import Any
 
 from sierlib import settings
 from sierlib.claims.findings import NAMES
+from sierlib.claims.intervals import learned
 
 #: What notebook 04 calls three of the networks.
 IN_04 = {"fused": "fused", "ser": "speech", "ier": "image"}
@@ -88,16 +89,15 @@ def measured(tree: Any, value: str = "accuracy", interval: str = "accuracy_inter
 
 
 def idle(results: Results, made: Mapping[str, Any], *names: str) -> tuple[str, ...]:
-    """Return those networks of a run that are not clearly better than always naming the largest class."""
+    """Return the names of those networks of a run that did not learn, in every training of them."""
     found = []
     for name in names:
         for pool in ("studies", "stand_in"):
             with suppress(Missing):
                 entry, told = entry_of(results, name, pool)
                 if run_of(told) == run_of(made):
-                    scores = find(entry, "test") or find(entry, "validation")
-                    low, majority = find(scores, "accuracy_interval", 0), find(scores, "majority")
-                    if low is not None and majority is not None and low <= majority:
+                    part = "test" if find(entry, "test") else "validation"
+                    if not learned(find(entry, part) or {}, find(entry, "repeats", part) or ()):
                         found.append(NAMES[name])
                     break
     return tuple(found)

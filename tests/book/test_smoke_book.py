@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sierlib import comparisons, dataset, labelling, pipeline, runs, settings, specs, studies, verification
+from sierlib import comparisons, dataset, labelling, pipeline, runs, settings, sittings, specs, studies, verification
 from sierlib.corpora import scenes, synthetic
 from sierlib.runs import Run
 
@@ -109,15 +109,15 @@ def test_the_run_is_what_was_recorded(run: Run) -> None:
     place = studies.RECORDED / "smoke"
     reports = verification.against_recorded(run, place)
     assert {*NAMES, *(f"models/{name}" for name in specs.SPECS), "comparisons"} <= set(reports)
-    # The recorded labels give the recorded splits on every machine, as long as the same rows were kept: splitting does
-    # not round. The labels themselves, and which rows are discarded, are teachers' opinions and may differ elsewhere.
-    rows, recorded = dataset.read_manifest(run), runs.read_json(place / "01-dataset.json")["manifest"]
-    if dataset.signature(rows)["ids"] == recorded["ids"]:
-        labels = np.array([settings.CLASSES[int(digit)] for digit in recorded["labels"]])
-        same = [one == other for one, other in zip(dataset.signature(rows)["labels"], recorded["labels"], strict=True)]
-        assert np.mean(same) > 0.9, "rounding does not change as many of the teachers' opinions"
-        parts, folds = dataset.split(labels, rows["group"].to_numpy(), run.seed)
-        assert dataset.signature(rows.assign(label=labels, split=parts, fold=folds)) == recorded
+    # The recorded labels give the recorded splits on every machine: splitting does not round. The labels themselves,
+    # and which rows are discarded, are teachers' opinions; elsewhere they may differ, here they are compared below.
+    asked = {key: getattr(run, key) for key in sittings.COMMON}
+    told = sittings.recorded_labels(place, asked)
+    rows = pd.concat([dataset.read_manifest(run), dataset.read_manifest(run, "discarded")]).set_index("id")
+    assert set(rows.index) == set(told.index), "every pair is labelled or discarded, here as there"
+    used = told[told["split"] != ""]
+    parts, folds = dataset.split(used["label"].to_numpy(), rows.loc[used.index, "group"].to_numpy(), run.seed)
+    assert (list(parts), list(folds)) == (list(used["split"]), list(used["fold"]))
     differences = {name: report.differences for name, report in reports.items()}
     if not all(report.exact for report in reports.values()):
         # Elsewhere only what no rounding can change is asserted: sizes of corpora and networks, specifications, that
