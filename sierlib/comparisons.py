@@ -280,5 +280,6 @@ def of_several_trainings(run: Run, found: Sequence[dict[str, Any]], stand_in: Ma
         Of `studies.collect`.
     """
     once = {entry["name"] for entry in found if entry["origin"] == "this run" and entry["repeats"] == 1}
-    several = [entry for entry in _recorded(run).values() if entry["name"] in once and entry["repeats"] > 1]
+    named = [entry for entry in _recorded(run).values() if entry["primary"]]
+    several = [entry for entry in named if entry["name"] in once and entry["repeats"] > 1]
     return [f"{_verdict(entry, stand_in)} ({entry['repeats']} trainings, {studies.origin(entry)})" for entry in several]

@@ -181,7 +181,10 @@ def test_a_row_about_differences_leads_to_the_table_in_which_they_stand() -> Non
     found = [claim for claim in claims.CLAIMS if getattr(claim.judge, "func", None) is order.above]
     assert len(found) > 10
     for claim in found:
-        assert {headings["-".join(pair)] for pair in claim.judge.args[0]} == {claim.heading}, claim.text
+        found_in = {headings["-".join(pair)] for pair in claim.judge.args[0]}
+        assert claim.heading == ("Every other pair" if "Every other pair" in found_in else "Five comparisons"), (
+            claim.text
+        )
 
 
 # ------------------------------------------------------------------------------------------ verdicts
@@ -309,7 +312,7 @@ def test_the_literal_recursion_fails_where_both_contexts_add_up() -> None:
 def test_a_teacher_alone_is_right_under_agreement_only() -> None:
     results = _results()
     del results["01-dataset"]["teachers_as_models"]["the more confident teacher"]
-    agreement, maximum = _row(results, "under the rejected rule"), _row(results, "under the rule that was used")
+    agreement, maximum = _row(results, "the rejected rule"), _row(results, "under the rule that was used")
     assert (agreement["verdict"], maximum["verdict"]) == (claims.REPRODUCED, claims.NOT_REPRODUCED)
     assert maximum["ours"] == "test: speech teacher 60.0 %, image teacher 80.0 %"
 
@@ -473,7 +476,7 @@ def test_what_the_data_cannot_tell_is_not_waited_for() -> None:
         assert row["verdict"] == claims.NOT_TESTABLE and "embedded corpus" in row["reason"], words
     results["01-dataset"]["summary"]["labelled_by"] = "the corpus"
     del results["03-ablation"]["thresholds"], results["01-dataset"]["teachers_as_models"]
-    for words in ("below the threshold", "under the rejected rule", "under the rule that was used"):
+    for words in ("below the threshold", "the rejected rule", "under the rule that was used"):
         row = _row(results, words)
         assert row["verdict"] == claims.NOT_TESTABLE and "no teacher was asked" in row["reason"], words
 

@@ -97,7 +97,10 @@ def idle(results: Results, made: Mapping[str, Any], *names: str) -> tuple[str, .
                 entry, told = entry_of(results, name, pool)
                 if run_of(told) == run_of(made):
                     part = "test" if find(entry, "test") else "validation"
-                    if not learned(find(entry, part) or {}, find(entry, "repeats", part) or ()):
+                    scores = {key: find(entry, part, key) for key in ("n", "majority")}
+                    interval = [end for end in [find(entry, part, "accuracy_interval", 0)] if end is not None]
+                    trainings = [each for each in find(entry, "repeats", part) or () if each is not None]
+                    if not learned(scores | {"accuracy_interval": interval}, trainings):
                         found.append(NAMES[name])
                     break
     return tuple(found)
