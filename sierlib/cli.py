@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        if options.command in ("explain", "train", "dataset", "verify"):
+        if options.command in ("explain", "train", "dataset", "record", "verify"):
             _import_tensorflow()
         if options.command == "bench":
             return _bench(options.arguments)
