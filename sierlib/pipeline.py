@@ -240,14 +240,17 @@ def refuse_outdated(run: Run) -> None:
 def _clean(notebook: Any, stamp: dict[str, Any]) -> None:
     """Put the stamp in the place of what papermill wrote, which names folders of this machine, and drop live widgets.
 
-    A widget needs its kernel, and its state would be written whole into the page.
+    A widget needs its kernel, and its state would be written whole into the page. Where nothing but text stands in for
+    it, as for a progress bar that would be seen at 0 % for ever, the output goes with it.
     """
     notebook.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["stamp"] = stamp
     for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        for output in list(cell.get("outputs", ())):
+            live = output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            if live is not None and not output["data"].keys() - {"text/plain"}:
+                cell["outputs"].remove(output)
 
 
 def stage(run: Run) -> Path:

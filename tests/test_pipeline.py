@@ -218,12 +218,11 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
         "notebooks/01-first.ipynb", "notebooks/02-second.ipynb", "bare/01-first.ipynb", "bare/02-second.ipynb",
     }  # fmt: skip
     staged = nbformat.read(place / "notebooks" / "02-second.ipynb", as_version=4)
-    assert "ran with smoke 5" in str(staged.cells[-2].outputs)
+    assert "ran with smoke 5" in str(staged.cells[-2].outputs) and "Live()" not in str(staged.cells)
     assert "../bare/02-second.ipynb" in staged.cells[-1].source
     assert "../book/results/02-second.json" in staged.cells[-1].source
     assert staged.metadata["stamp"] == {"profile": "smoke", "seed": 5}
     assert not {"papermill", "widgets"} & set(staged.metadata)
-    assert staged.cells[-2].outputs[-1].data == {"text/plain": "Live()"}
     assert (place / "bare" / "02-second.ipynb").read_bytes() == (root / "notebooks" / "02-second.ipynb").read_bytes()
     _notebook(root, "02-second", "y = 2", RECORD.format(name="02-second"))
     with pytest.raises(BuildFailed, match="out of date: 02-second; run `sier run 02-second`"):
