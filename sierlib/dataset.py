@@ -205,8 +205,8 @@ def feed(
     else:
         wanted = tf.constant(targets)
         data = data.map(lambda rows, given: (given, tf.gather(wanted, rows)))
-    # Autotuning has nothing to tune here, and in TensorFlow 2.21 a pass that is over waits until the tuner wakes up,
-    # which it does 0.01 x (1 + 2 + 4 + ...) s after the start: with it a pass of 6 s took 10.3.
+    # Autotuning has nothing to tune here, and with it passes of 6 s often took 10.3, idle at the end (TensorFlow 2.21).
+    # That is when a tuner that sleeps 0.01, 0.02, 0.04 ... s wakes up; that it is waited for is a guess.
     options = tf.data.Options()
     options.autotune.enabled = False
     return data.prefetch(2).with_options(options)
