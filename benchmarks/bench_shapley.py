@@ -1,12 +1,13 @@
-"""Time `sierlib.shapley` against what else explains the same model, in ratios from one run.
+"""Time `sierlib.shapley.explain` against what else explains the same model, in ratios from one run.
 
-Against (a) one `predict` per coalition, as the group's published code runs it; (b) `shap.PartitionExplainer` at the
-same number of evaluations on one modality, with its default batch and again with a tuned batch and a compiled
-function; (c) the floor: the bare batched forward passes of the distinct masked inputs that the explanation really
-scored, counted by modality, without masks made, heads, or sums. The evaluations that shap really made are counted too,
-and a ratio to it is one of seconds per evaluation. The models have random weights: time does not depend on them.
-Repeats are interleaved, so that what else the machine does falls on all of them; a ratio is taken within each repeat
-and given as median (least to most).
+Against (a) one `predict` per coalition, as the group's published code runs it; (b)
+`shap.PartitionExplainer` at the same number of evaluations on one modality, with its default batch
+and again with a tuned batch and a compiled function; (c) the floor: the bare batched forward passes
+of the distinct masked inputs that the explanation really scored, counted by modality, without masks
+made, heads, or sums. The evaluations that shap really made are counted too, and a ratio to it is
+one of seconds per evaluation. The models have random weights: time does not depend on them. Repeats
+are interleaved, so that what else the machine does falls on all of them; a ratio is taken within
+each repeat and given as median (least to most).
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as sierlib does, which is imported after TensorFlow here
+os.environ.setdefault(
+    "TF_ENABLE_ONEDNN_OPTS", "1"
+)  # as sierlib does, which is imported after TensorFlow here
 
 import keras
 import numpy as np
 import shap
 import tensorflow as tf
 
-from sierlib import shapley
-from sierlib.evaluation import ValueFunction
-from sierlib.networks import parallel_net
-from sierlib.settings import PROFILES, SIZE
+from sierlib import settings
+from sierlib.networks.parallelnet import parallel_net
 from sierlib.shapley import explain
+from sierlib.shapley.value_function import ValueFunction
 
 DEPTH = 6
 BATCH = 64
@@ -51,14 +53,19 @@ EFFORTS = (Effort(0.125, 500, 3), Effort(1.0, 200, 2))
 
 
 def sample() -> tuple[np.ndarray, np.ndarray]:
-    """Return a speech (128, 128, 1) and an image (128, 128, 3) none of whose regions equal the baseline."""
+    """Return a speech (128, 128, 1) and an image (128, 128, 3) none of whose regions equal the
+    baseline."""
     rng = np.random.default_rng(0)
-    speech, image = rng.uniform(0.1, 1, (SIZE, SIZE, 1)), rng.uniform(0.1, 1, (SIZE, SIZE, 3))
+    speech, image = (
+        rng.uniform(0.1, 1, (settings.SIZE, settings.SIZE, 1)),
+        rng.uniform(0.1, 1, (settings.SIZE, settings.SIZE, 3)),
+    )
     return speech.astype("float32"), image.astype("float32")
 
 
 def predict_each(model: keras.Model, masks: int, seconds_allowed: float) -> float:
-    """Return the seconds of `masks` calls of `model.predict` on one input each, extrapolated when they take long."""
+    """Return the seconds of `masks` calls of `model.predict` on one input each, extrapolated when
+    they take long."""
     speech, image = sample()
     one = {"speech": speech[None], "image": image[None]}
     model.predict(one, verbose=0)
@@ -70,7 +77,8 @@ def predict_each(model: keras.Model, masks: int, seconds_allowed: float) -> floa
 
 
 def counted(call: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
-    """Return an explanation and, by modality, how many distinct masked inputs were scored for it."""
+    """Return an explanation and, by modality, how many distinct masked inputs were scored for
+    it."""
     made: list[ValueFunction] = []
 
     class Remembered(ValueFunction):
@@ -78,11 +86,11 @@ def counted(call: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
             super().__init__(*given, **options)
             made.append(self)
 
-    shapley.ValueFunction = Remembered  # type: ignore[misc]
+    ValueFunction = Remembered  # type: ignore[misc]
     try:
         found = call()
     finally:
-        shapley.ValueFunction = ValueFunction  # type: ignore[misc]
+        ValueFunction = ValueFunction  # type: ignore[misc]
     (f,) = made
     # A modality that is not explained was run once, as it is.
     return found, {m: sum(modality == m for modality, _ in f.known) or 1 for m in f.sides}
@@ -91,30 +99,43 @@ def counted(call: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
 def partition_explainer(
     model: keras.Model, evals: int, batch: int | str, compiled: bool, made: list[int]
 ) -> Callable[[], Any]:
-    """Return a call of shap's explainer of the image, the speech staying as it is; `made` is told of evaluations."""
+    """Return a call of shap's explainer of the image, the speech staying as it is; `made` is told
+    of evaluations."""
     speech, image = sample()
     run = tf.function(model, reduce_retracing=True) if compiled else None
 
     def score(images: np.ndarray) -> np.ndarray:
         made.append(len(images))
-        inputs = {"speech": np.repeat(speech[None], len(images), 0), "image": np.asarray(images, "float32")}
+        inputs = {
+            "speech": np.repeat(speech[None], len(images), 0),
+            "image": np.asarray(images, "float32"),
+        }
         return np.asarray(run(inputs) if run else model.predict(inputs, verbose=0))
 
-    explainer = shap.PartitionExplainer(score, shap.maskers.Image(np.zeros(image.shape, "float32"), image.shape))
-    return lambda: explainer(image[None], max_evals=evals, batch_size=batch, outputs=[0], silent=True)
+    explainer = shap.PartitionExplainer(
+        score, shap.maskers.Image(np.zeros(image.shape, "float32"), image.shape)
+    )
+    return lambda: explainer(
+        image[None], max_evals=evals, batch_size=batch, outputs=[0], silent=True
+    )
 
 
 def branches(model: keras.Model, modality: str) -> tf.types.experimental.PolymorphicFunction:
     """Return the compiled branches of one modality, N1 and N2."""
     letter = modality[0]
     layers = [model.get_layer(f"N1_{letter}"), model.get_layer(f"N2_{letter}")]
-    return tf.function(lambda x: [layer(x, training=False) for layer in layers], reduce_retracing=True)
+    return tf.function(
+        lambda x: [layer(x, training=False) for layer in layers], reduce_retracing=True
+    )
 
 
 def floor(model: keras.Model, masked: dict[str, int]) -> Callable[[], Any]:
     """Return the forward passes of so many masked inputs by modality, in batches."""
     run = {m: branches(model, m) for m in masked}
-    batch = {m: tf.constant(np.repeat(x[None], BATCH, 0)) for m, x in zip(("speech", "image"), sample(), strict=True)}
+    batch = {
+        m: tf.constant(np.repeat(x[None], BATCH, 0))
+        for m, x in zip(("speech", "image"), sample(), strict=True)
+    }
 
     def forward() -> None:
         for m, n in masked.items():
@@ -153,12 +174,22 @@ def largest_change(exact: Any, rough: Any) -> float:
 def compare(effort: Effort, precision: str | None, predict_seconds: float) -> None:
     """Print the table for one width."""
     width, evals, repeats = effort
-    filters = PROFILES["paper" if width == 1.0 else "quick"].n1_filters
-    model = parallel_net(replace(PROFILES["quick"], name=f"width {width:g}", width=width, n1_filters=filters))
+    filters = settings.PROFILES["paper" if width == 1.0 else "quick"].n1_filters
+    model = parallel_net(
+        replace(
+            settings.PROFILES["quick"], name=f"width {width:g}", width=width, n1_filters=filters
+        )
+    )
     speech, image = sample()
 
     def ours(modality: str | None, precision: str | None = None, **options: Any) -> Any:
-        options = {"depth": DEPTH, "max_evals": evals, "modality": modality, "precision": precision, **options}
+        options = {
+            "depth": DEPTH,
+            "max_evals": evals,
+            "modality": modality,
+            "precision": precision,
+            **options,
+        }
         return explain(model, speech, image, target=0, **options)
 
     start = time.perf_counter()
@@ -195,9 +226,14 @@ def compare(effort: Effort, precision: str | None, predict_seconds: float) -> No
         times["(a) predict, image"].append(predict_each(model, n_image, predict_seconds))
 
     print(f"\nwidth {width:g}, depth {DEPTH}, {repeats} repeats")
-    print(f"{n_image} evaluations explaining the image alone, {both.n_evals} explaining both modalities")
+    print(
+        f"{n_image} evaluations explaining the image alone, {both.n_evals} explaining both "
+        "modalities"
+    )
     for what, inputs in masked.items():
-        print(f"distinct masked inputs, {what}: {', '.join(f'{n} of {m}' for m, n in inputs.items())}")
+        print(
+            f"distinct masked inputs, {what}: {', '.join(f'{n} of {m}' for m, n in inputs.items())}"
+        )
     print(f"evaluations that shap made: {', '.join(str(n) for n in shap_made.values())}")
     print(f"first call, which compiles: {first:.1f} s")
     print(f"\n{'':60}seconds")
@@ -206,35 +242,61 @@ def compare(effort: Effort, precision: str | None, predict_seconds: float) -> No
     print(f"\n{'':60}ratio")
     for slow in [name for name in times if name[1] in "ab"]:
         each = n_image / shap_made.get(slow, n_image)
-        print(f"  {slow + ' / explain':58}{ratios([each * t for t in times[slow]], times['explain, image'])}")
+        print(
+            f"  {slow + ' / explain':58}{ratios([each * t for t in times[slow]], times['explain, image'])}"
+        )
     for what in masked:
         name, least = f"explain, {what}", f"(c) floor, {what}"
         print(f"  {name + ' / ' + least:58}{ratios(times[name], times[least])}")
         if precision:
             name = f"{name} / the same in {precision}"
-            print(f"  {name:58}{ratios(times[f'explain, {what}'], times[f'explain, {what}, {precision}'])}")
+            print(
+                f"  {name:58}{ratios(times[f'explain, {what}'], times[f'explain, {what}, {precision}'])}"
+            )
     if precision:
         exact, rough = (ours(None, p, depth=EXACT_DEPTH, max_evals=None) for p in (None, precision))
         finest = [abs(region.value) for region in exact.levels[-1]]
         change = largest_change(exact, rough)
-        print(f"  {precision}, depth {EXACT_DEPTH} in full: a region's value changes by {change:.1e} at most;")
-        print(f"  the finest regions are worth {statistics.mean(finest):.1e} on average, {max(finest):.1e} at most")
+        print(
+            f"  {precision}, depth {EXACT_DEPTH} in full: a region's value changes by {change:.1e} "
+            "at most;"
+        )
+        print(
+            f"  the finest regions are worth {statistics.mean(finest):.1e} on average, "
+            f"{max(finest):.1e} at most"
+        )
 
 
 def main() -> None:
     """Read the options and print the tables."""
-    parser = argparse.ArgumentParser(description="Time sierlib.shapley; see the head of this file.")
-    parser.add_argument("--width", type=float, nargs="+", default=[e.width for e in EFFORTS], help="1.0 is the paper's")
+    parser = argparse.ArgumentParser(
+        description="Time sierlib.shapley.explain; see the head of this file."
+    )
+    parser.add_argument(
+        "--width",
+        type=float,
+        nargs="+",
+        default=[e.width for e in EFFORTS],
+        help="1.0 is the paper's",
+    )
     parser.add_argument("--evals", type=int, help="evaluations of each explanation")
     parser.add_argument("--repeats", type=int)
-    parser.add_argument("--precision", choices=["bfloat16", "none"], default="bfloat16", help="timed beside float32")
-    parser.add_argument("--predict-seconds", type=float, default=6.0, help="time for (a) before it is extrapolated")
+    parser.add_argument(
+        "--precision", choices=["bfloat16", "none"], default="bfloat16", help="timed beside float32"
+    )
+    parser.add_argument(
+        "--predict-seconds", type=float, default=6.0, help="time for (a) before it is extrapolated"
+    )
     options = parser.parse_args()
     usual = {effort.width: effort for effort in EFFORTS}
     for width in options.width:
         effort = usual.get(width, EFFORTS[0])
         effort = Effort(width, options.evals or effort.evals, options.repeats or effort.repeats)
-        compare(effort, None if options.precision == "none" else options.precision, options.predict_seconds)
+        compare(
+            effort,
+            None if options.precision == "none" else options.precision,
+            options.predict_seconds,
+        )
 
 
 if __name__ == "__main__":

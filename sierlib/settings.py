@@ -13,6 +13,13 @@ from typing import Any
 #: The four emotions, in the order of every probability vector (Section 3.1).
 CLASSES: tuple[str, ...] = ("anger", "happy", "hate", "sad")
 
+#: The two modalities, and for each the other one.
+MODALITIES: tuple[str, ...] = ("speech", "image")
+OTHER: dict[str, str] = {"speech": "image", "image": "speech"}
+
+#: The teachers, and the modality that each of them knows (Section 3.1).
+ROLES: dict[str, str] = {"ser": "speech", "ier": "image"}
+
 #: What B-T4SA's labels tell apart (Section 5.3).
 SENTIMENTS: tuple[str, ...] = ("negative", "neutral", "positive")
 
@@ -104,7 +111,8 @@ class Profile:
     augment
         Whether training items are shifted in time and mirrored.
     eager
-        Whether networks run without being turned into a graph first, which pays for a handful of steps.
+        Whether networks run without being turned into a graph first, which pays for a handful of
+        steps.
     patience_stop, patience_plateau
         Early stopping and learning-rate reduction (Section 4.2: 5 and 2).
     folds
@@ -112,9 +120,11 @@ class Profile:
     repeats
         How many times, each from a seed of its own, every network is trained.
     studies
-        The groups of `sierlib.specs.GROUPS` that are trained; of the others, recorded values are shown.
+        The groups of `sierlib.experiment.models.GROUPS` that are trained; of the others, recorded
+        values are shown.
     weights
-        "imagenet-required" stops when ImageNet weights cannot be had, "none" starts from random weights.
+        "imagenet-required" stops when ImageNet weights cannot be had, "none" starts from random
+        weights.
     depth
         Halvings inside a modality when a prediction is explained.
     explained
@@ -122,8 +132,8 @@ class Profile:
     aligned
         How many utterances check the forced alignment.
     judged
-        Samples on which methods of explanation are compared, those of them that are perturbed, and those on which the
-        network's weights are randomised (notebook 07).
+        Samples on which methods of explanation are compared, those of them that are perturbed, and
+        those on which the network's weights are randomised (notebook 07).
     probed
         Test rows to which noise is added, and that are spoken again at another speed (notebook 07).
     """

@@ -1,4 +1,5 @@
-"""The browser of the tests: Debian's chromium, or a Chrome; without one, tests that need it are skipped and say so."""
+"""The browser of the tests: Debian's chromium, or a Chrome; without one, tests that need it are
+skipped and say so."""
 
 from __future__ import annotations
 
@@ -8,10 +9,15 @@ from typing import Any
 
 import pytest
 
-from sierlib import pipeline
+from sierbook import site
 
 FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
+    *(
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ),
     *("--disable-sync", "--no-first-run"),
 )
 
@@ -20,7 +26,7 @@ FLAGS = (
 def started(*flags: str) -> Iterator[Any]:
     """Start it headless, with these flags besides the usual ones."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = pipeline.chromium()
+    path = site.find_chromium()
     if path is None:
         pytest.skip("no chromium on this machine")
     with playwright.sync_playwright() as p:

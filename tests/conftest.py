@@ -1,4 +1,5 @@
-"""What several test modules share: a tiny run of the whole pipeline, and small corpora in real layouts."""
+"""What several test modules share: a tiny run of the whole pipeline, and small corpora in real
+layouts."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 
 from sierlib import settings
-from sierlib.runs import Run
+from sierlib.run import Run
 
 hypothesis.settings.register_profile("book", deadline=None)
 hypothesis.settings.load_profile("book")
@@ -31,8 +32,23 @@ TINY = replace(
 #: Labels of the corpus with labels: every class is common enough for ten parts.
 LABELS = ["happy"] * 12 + ["sad"] * 10 + ["anger"] * 10 + ["hate"] * 10
 
-_WHO = ("my uncle", "the teacher", "our driver", "her cousin", "the farmer", "a student", "the captain")
-_WHAT = ("sold the car", "read a letter", "lost the keys", "closed the window", "saw a bird", "went home")
+_WHO = (
+    "my uncle",
+    "the teacher",
+    "our driver",
+    "her cousin",
+    "the farmer",
+    "a student",
+    "the captain",
+)
+_WHAT = (
+    "sold the car",
+    "read a letter",
+    "lost the keys",
+    "closed the window",
+    "saw a bird",
+    "went home",
+)
 SENTENCES = [f"{who} {what}" for what in _WHAT for who in _WHO]
 
 
@@ -49,30 +65,33 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def built_run(run_dir: Path) -> Run:
     """A run on the embedded corpus with its teachers and its manifest."""
-    from sierlib import labelling
+    from sierlib.experiment.labels import build_dataset
+    from sierlib.run import Run
 
     run = Run(TINY, "synthetic", "synthetic", "synthetic", 0, run_dir)
-    labelling.build(run)
+    build_dataset(run)
     return run
 
 
 @pytest.fixture(scope="session")
 def tiny_run(built_run: Run) -> Run:
     """The same with its three models trained."""
-    from sierlib import training
+    from sierlib.experiment.train import train_all
 
-    training.train_all(built_run, ["fused", "ser", "ier"])
+    train_all(built_run, ["fused", "ser", "ier"])
     return built_run
 
 
 @pytest.fixture(scope="session")
 def cases(tiny_run: Run) -> list:
     """Two explained test rows."""
-    from sierlib import dataset, explanation, training
+    from sierlib.experiment.manifest import read_manifest
+    from sierlib.experiment.train import load_model
+    from sierlib.explorer.cases import explain_rows
 
-    manifest = dataset.read_manifest(tiny_run)
+    manifest = read_manifest(tiny_run)
     rows = manifest[manifest["split"] == "test"].head(2)
-    return explanation.explain_rows(tiny_run, training.load_model(tiny_run, "fused"), rows)
+    return explain_rows(tiny_run, load_model(tiny_run, "fused"), rows)
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +109,8 @@ def paint() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def pairs_csv(paint: Callable[..., Path]) -> Callable[..., Path]:
-    """Write a CSV of pairs with labels, and after them further rows ``(id, image, text, label)``."""
+    """Write a CSV of pairs with labels, and after them further rows ``(id, image, text,
+    label)``."""
 
     def write(folder: Path, *further: tuple[str, str, str, str], labelled: bool = True) -> Path:
         rows = []
@@ -109,11 +129,14 @@ def pairs_csv(paint: Callable[..., Path]) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def labelled_run(tmp_path_factory: pytest.TempPathFactory, pairs_csv: Callable[..., Path]) -> Run:
     """A run on pairs that bring their labels: no teacher is asked."""
-    from sierlib import labelling
+    from sierlib.experiment.labels import build_dataset
+    from sierlib.run import Run
 
     folder = tmp_path_factory.mktemp("labelled")
-    run = Run(TINY, f"pairs:{pairs_csv(folder / 'corpus')}", "synthetic", "synthetic", 0, folder / "run")
-    labelling.build(run)
+    run = Run(
+        TINY, f"pairs:{pairs_csv(folder / 'corpus')}", "synthetic", "synthetic", 0, folder / "run"
+    )
+    build_dataset(run)
     return run
 
 

@@ -9,23 +9,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sierlib import rules, settings
-from sierlib.runs import Run
-from sierlib.settings import CLASSES
+from sierlib import settings
+from sierlib.experiment import label_rule
+from sierlib.run import Run
 
 ANGER, HAPPY, HATE, SAD = range(4)
 
 
-def forged(*rows: tuple[list[float], list[float]], truth: list[str] | None = None) -> tuple[pd.DataFrame, dict]:
-    """Manifest rows for the given opinions of both teachers, labelled by the rule; and what was planted in them."""
+def forged(
+    *rows: tuple[list[float], list[float]], truth: list[str] | None = None
+) -> tuple[pd.DataFrame, dict]:
+    """Manifest rows for the given opinions of both teachers, labelled by the rule; and what was
+    planted in them."""
     ser, ier = (np.array([row[side] for row in rows]) for side in (0, 1))
-    rule = rules.max_rule(ser, ier)
-    manifest = pd.DataFrame({"id": [f"p{n}" for n in range(len(rows))], "label": [CLASSES[c] for c in rule["label"]]})
+    rule = label_rule.max_rule(ser, ier)
+    manifest = pd.DataFrame(
+        {
+            "id": [f"p{n}" for n in range(len(rows))],
+            "label": [settings.CLASSES[c] for c in rule["label"]],
+        }
+    )
     for role, said in (("ser", ser), ("ier", ier)):
-        manifest[[f"{role}_{name}" for name in CLASSES]] = said
+        manifest[[f"{role}_{name}" for name in settings.CLASSES]] = said
     manifest["winner"], manifest["split"] = rule["winner"], "test"
     planted = {
-        name: {"emotion": emotion, **{m: {"emotion": emotion} for m in rules.ROLES.values()}}
+        name: {"emotion": emotion, **{m: {"emotion": emotion} for m in settings.ROLES.values()}}
         for name, emotion in zip(manifest["id"], truth or [], strict=False)
     }
     return manifest, planted
@@ -36,11 +44,19 @@ def sure(code: int, by: float) -> list[float]:
     return [by if other == code else (1 - by) / 3 for other in range(4)]
 
 
-def written(folder: Path, manifest: pd.DataFrame, truth: dict[str, Any], discarded: pd.DataFrame | None = None) -> Run:
+def written(
+    folder: Path,
+    manifest: pd.DataFrame,
+    truth: dict[str, Any],
+    discarded: pd.DataFrame | None = None,
+) -> Run:
     """A run that holds no more than these rows."""
     place = folder / "dataset"
     place.mkdir(parents=True)
-    for name, frame in (("manifest", manifest), ("discarded", manifest.head(0) if discarded is None else discarded)):
+    for name, frame in (
+        ("manifest", manifest),
+        ("discarded", manifest.head(0) if discarded is None else discarded),
+    ):
         frame.assign(text="words").to_csv(place / f"{name}.csv", index=False)
     lines = [json.dumps({"id": name, **value}) + "\n" for name, value in truth.items()]
     if lines:

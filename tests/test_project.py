@@ -17,7 +17,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from sierlib import losses, pipeline, settings
+from sierbook import notebooks
+from sierlib import settings
+from sierlib.networks import losses
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -33,7 +35,10 @@ def _lock() -> dict[str, tuple[str, int]]:
     for entry in entries:
         match = re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", entry)
         assert match, f"not pinned: {entry.splitlines()[0]}"
-        found[canonicalize_name(match[1])] = (match[2], len(re.findall(r"--hash=sha256:[0-9a-f]{64}", entry)))
+        found[canonicalize_name(match[1])] = (
+            match[2],
+            len(re.findall(r"--hash=sha256:[0-9a-f]{64}", entry)),
+        )
     return found
 
 
@@ -65,7 +70,9 @@ def test_the_conda_environment_is_in_step_with_pyproject() -> None:
     assert PYPROJECT["project"]["requires-python"] == ">=3.11"
 
 
-@pytest.mark.parametrize("wanted", [*DEPENDENCIES, *PYPROJECT["project"]["optional-dependencies"]["dev"]])
+@pytest.mark.parametrize(
+    "wanted", [*DEPENDENCIES, *PYPROJECT["project"]["optional-dependencies"]["dev"]]
+)
 def test_every_dependency_is_locked_to_a_version_that_fits(wanted: str) -> None:
     requirement = Requirement(wanted)
     version, hashes = _lock()[canonicalize_name(requirement.name)]
@@ -85,7 +92,9 @@ def test_every_package_that_sierlib_imports_is_declared() -> None:
     }  # fmt: skip
     pattern = re.compile(r"^\s*(?:from|import) (\w+)", re.M)
     used = {
-        name for path in (ROOT / "sierlib").rglob("*.py") for name in pattern.findall(path.read_text(encoding="utf-8"))
+        name
+        for path in (ROOT / "sierlib").rglob("*.py")
+        for name in pattern.findall(path.read_text(encoding="utf-8"))
     }
     outside = {name for name in used if name not in sys.stdlib_module_names} - {"sierlib"}
     found = {name for name in outside if canonicalize_name(names.get(name, name)) in declared}
@@ -100,7 +109,10 @@ def _importable(name: str) -> bool:
 
 
 def test_every_package_of_sierlib_is_shipped() -> None:
-    folders = {str(path.parent.relative_to(ROOT)).replace("/", ".") for path in (ROOT / "sierlib").rglob("__init__.py")}
+    folders = {
+        str(path.parent.relative_to(ROOT)).replace("/", ".")
+        for path in (ROOT / "sierlib").rglob("__init__.py")
+    }
     assert set(PYPROJECT["tool"]["setuptools"]["packages"]) == folders
 
 
@@ -114,8 +126,13 @@ def test_committed_notebooks_hold_no_outputs_and_begin_with_their_settings(path:
     parameters = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
     assert parameters == cells[:1]
     source = "".join(parameters[0]["source"])
-    assert all(re.search(rf"^{name} = ", source, re.M) for name in ("profile", "data", "ser", "ier", "seed", "run_dir"))
-    assert notebook["cells"][0]["cell_type"] == "markdown" and notebook["cells"][0]["source"][0].startswith("# ")
+    assert all(
+        re.search(rf"^{name} = ", source, re.M)
+        for name in ("profile", "data", "ser", "ier", "seed", "run_dir")
+    )
+    assert notebook["cells"][0]["cell_type"] == "markdown" and notebook["cells"][0]["source"][
+        0
+    ].startswith("# ")
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -132,31 +149,42 @@ def _drawing_cells() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path in NOTEBOOKS:
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(cell["source"])
-            if cell["cell_type"] == "code" and re.search(r"\bplots(_trust)?\.(?!use_style\b|plt\b)\w+\(", source):
+            if cell["cell_type"] == "code" and re.search(
+                r"\bplots(_trust)?\.(?!use_style\b|plt\b)\w+\(", source
+            ):
                 yield f"{path.stem}-{cell['id']}", source, cell["metadata"].get("mystnb", {})
 
 
 DRAWING = list(_drawing_cells())
 
 
-@pytest.mark.parametrize(("source", "options"), [cell[1:] for cell in DRAWING], ids=[cell[0] for cell in DRAWING])
-def test_every_figure_has_an_alternative_text_and_a_caption(source: str, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("source", "options"), [cell[1:] for cell in DRAWING], ids=[cell[0] for cell in DRAWING]
+)
+def test_every_figure_has_an_alternative_text_and_a_caption(
+    source: str, options: dict[str, Any]
+) -> None:
     assert len(options.get("image", {}).get("alt", "").strip()) >= 40
     figure, several = options.get("figure", {}), re.search(r"^(for|while) ", source, re.M)
-    # A bold title and more than that; in a loop every figure gets it. One paragraph: a second would be a legend.
+    # A bold title and more than that; in a loop every figure gets it. One paragraph: a second would
+    # be a legend.
     assert several or figure.get("caption")
-    assert re.fullmatch(r"\*\*[^*\n]+[.?]\*\* [^\n]{40,}", figure.get("caption", "**None.** " + "-" * 40))
+    assert re.fullmatch(
+        r"\*\*[^*\n]+[.?]\*\* [^\n]{40,}", figure.get("caption", "**None.** " + "-" * 40)
+    )
     if "name" in figure:
-        pages = [path.read_text(encoding="utf-8") for path in (*(ROOT / "book").glob("*.md"), *NOTEBOOKS)]
+        pages = [
+            path.read_text(encoding="utf-8") for path in (*(ROOT / "book").glob("*.md"), *NOTEBOOKS)
+        ]
         taken = [name for page in pages for name in re.findall(r":name: ([\w-]+)", page)]
         taken += [cell[2].get("figure", {}).get("name") for cell in DRAWING]
         assert not several and taken.count(figure["name"]) == 1
 
 
 def test_the_pipeline_knows_every_notebook_and_so_does_the_table_of_contents() -> None:
-    assert [path.stem for path in NOTEBOOKS] == list(pipeline.NEEDS)
+    assert [path.stem for path in NOTEBOOKS] == list(notebooks.NEEDS)
     contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
-    assert all(f"notebooks/{name}" in contents for name in pipeline.NEEDS)
+    assert all(f"notebooks/{name}" in contents for name in notebooks.NEEDS)
 
 
 def test_every_entry_of_the_table_of_contents_exists() -> None:
@@ -171,7 +199,9 @@ def test_every_entry_of_the_table_of_contents_exists() -> None:
     entries = list(files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))))
     assert len(entries) > 8 and len(set(entries)) == len(entries)
     missing = [
-        name for name in entries if not any((ROOT / f"{name}{suffix}").is_file() for suffix in (".md", ".ipynb", ""))
+        name
+        for name in entries
+        if not any((ROOT / f"{name}{suffix}").is_file() for suffix in (".md", ".ipynb", ""))
     ]
     assert missing == []
 
@@ -179,13 +209,26 @@ def test_every_entry_of_the_table_of_contents_exists() -> None:
 # ------------------------------------------------------------------------------------- no traces
 def test_no_file_names_the_folder_it_was_written_in() -> None:
     places = {str(ROOT)} | (
-        {sys.prefix} if sys.prefix != sys.base_prefix and not Path(sys.prefix).is_relative_to(ROOT) else set()
+        {sys.prefix}
+        if sys.prefix != sys.base_prefix and not Path(sys.prefix).is_relative_to(ROOT)
+        else set()
     )
     pattern = re.compile(
-        "|".join([*(re.escape(place) + r"(?![\w-])" for place in places), r"/home/\w+/", r"/Users/\w+/", r"C:\\Users"])
+        "|".join(
+            [
+                *(re.escape(place) + r"(?![\w-])" for place in places),
+                r"/home/\w+/",
+                r"/Users/\w+/",
+                r"C:\\Users",
+            ]
+        )
     )
     own = Path(__file__)
-    found = [str(path.relative_to(ROOT)) for path, text in _texts() if path != own and pattern.search(text)]
+    found = [
+        str(path.relative_to(ROOT))
+        for path, text in _texts()
+        if path != own and pattern.search(text)
+    ]
     assert found == []
 
 
@@ -193,11 +236,14 @@ def test_nothing_is_left_to_be_done_in_the_files() -> None:
     pattern = re.compile(r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3)) + r")\b")
     suffixes = {".py", ".md", ".ipynb", ".js", ".css", ".yml", ".toml", ".cff"}
     assert [
-        str(path.relative_to(ROOT)) for path, text in _texts() if path.suffix in suffixes and pattern.search(text)
+        str(path.relative_to(ROOT))
+        for path, text in _texts()
+        if path.suffix in suffixes and pattern.search(text)
     ] == []
 
 
-# ------------------------------------------------------------------------------- the paper's constants
+# ------------------------------------------------------------------------------- the paper's
+# constants
 def test_section_3_1_the_classes_and_the_rule() -> None:
     assert settings.CLASSES == ("anger", "happy", "hate", "sad")
     assert settings.PAPER_COUNTS == {"happy": 42_958, "sad": 13_621, "hate": 4_401, "anger": 19_913}
@@ -220,7 +266,12 @@ def test_section_4_2_training() -> None:
     paper = settings.profile("paper")
     assert (paper.batch, paper.learning_rate, paper.epochs) == (64, 8e-6, 30)
     assert (paper.patience_stop, paper.patience_plateau, paper.folds) == (5, 2, 5)
-    assert (paper.width, paper.weights, paper.warmup, paper.augment) == (1.0, "imagenet-required", 0, False)
+    assert (paper.width, paper.weights, paper.warmup, paper.augment) == (
+        1.0,
+        "imagenet-required",
+        0,
+        False,
+    )
     assert paper.pairs == 80_893
 
 

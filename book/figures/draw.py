@@ -23,18 +23,28 @@ mpl.rcParams.update(
 
 
 def canvas(width, height):
-    """Return axes in which one unit is a tenth of an inch, on a white sheet with rounded corners."""
+    """Return axes in which one unit is a tenth of an inch, on a white sheet with rounded
+    corners."""
     figure = Figure(figsize=(width / 10, height / 10))
     figure.patch.set_alpha(0)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.axis("off")
-    box = FancyBboxPatch((1, 1), width - 2, height - 2, boxstyle="round,pad=0,rounding_size=1.5", fc="white", ec="none")
+    box = FancyBboxPatch(
+        (1, 1),
+        width - 2,
+        height - 2,
+        boxstyle="round,pad=0,rounding_size=1.5",
+        fc="white",
+        ec="none",
+    )
     axes.add_patch(box)
     return figure, axes
 
 
 def text(axes, x, y, words, colour=INK, size=9.5, **how):
-    axes.text(x, y, words, **{"color": colour, "fontsize": size, "ha": "center", "va": "center", **how})
+    axes.text(
+        x, y, words, **{"color": colour, "fontsize": size, "ha": "center", "va": "center", **how}
+    )
 
 
 def box(axes, x, y, width, height, words, colour=INK, size=9.5, note="", pale=True):
@@ -42,14 +52,23 @@ def box(axes, x, y, width, height, words, colour=INK, size=9.5, note="", pale=Tr
     corner = (x - width / 2, y - height / 2)
     style = "round,pad=0,rounding_size=0.7"
     face = PALE[colour] if pale else "white"
-    axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle=style, fc=face, ec=colour, lw=1.3))
+    axes.add_patch(
+        FancyBboxPatch(corner, width, height, boxstyle=style, fc=face, ec=colour, lw=1.3)
+    )
     text(axes, x, y + (1.2 if note else 0), words, colour, size, weight="bold")
     if note:
         text(axes, x, y - 1.3, note, INK, 7.6)
 
 
 def arrow(axes, start, end, colour=INK, label="", bend=0.0):
-    style = {"arrowstyle": "-|>", "color": colour, "lw": 1.4, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 11}
+    style = {
+        "arrowstyle": "-|>",
+        "color": colour,
+        "lw": 1.4,
+        "shrinkA": 0,
+        "shrinkB": 0,
+        "mutation_scale": 11,
+    }
     style["connectionstyle"] = f"arc3,rad={bend}"
     axes.annotate("", end, start, arrowprops=style)
     if label:
@@ -80,7 +99,9 @@ def architecture():
         x, middle = fused[goes]
         arrow(axes, (39, y), (x - 3.6, middle + lands[name]), colour)
     text(axes, 31, 28, "criss-cross", INK, 8.4, style="italic")
-    text(axes, 28.5, 4.2, "each also: batch normalisation, flatten, dense", INK, 7.6, style="italic")
+    text(
+        axes, 28.5, 4.2, "each also: batch normalisation, flatten, dense", INK, 7.6, style="italic"
+    )
 
     for (x, y), name in zip(fused.values(), ("$F_s$", "$F_i$"), strict=True):
         box(axes, x, y, 7.2, 7, name, BOTH, 11, "Add")
@@ -88,16 +109,32 @@ def architecture():
     arrow(axes, (49, 36), (49, 30.5), BOTH)
     arrow(axes, (49, 18), (49, 23.5), BOTH)
 
-    for y, name, weight in ((39.5, "$O_{sp}$", "w_1"), (27, "$O_{mul}$", "w_3"), (14.5, "$O_{img}$", "w_2")):
+    for y, name, weight in (
+        (39.5, "$O_{sp}$", "w_1"),
+        (27, "$O_{mul}$", "w_3"),
+        (14.5, "$O_{img}$", "w_2"),
+    ):
         box(axes, 64, y, 13, 6.5, "dense", BOTH, note="1024 → 1024 → 4")
         arrow(axes, (52.6, y), (57.5, y), BOTH)
         arrow(axes, (70.5, y), (81.2, 27 + (y - 27) * 0.13), BOTH)
         text(axes, 72.8, y + (1.7 if y >= 27 else -1.9), name, BOTH, 10.5)
         text(
-            axes, 77.4 if y == 27 else 79.3, 27 + (y - 27) * 0.42 + (1.6 if y >= 27 else -1.8), f"× ${weight}$", INK, 9
+            axes,
+            77.4 if y == 27 else 79.3,
+            27 + (y - 27) * 0.42 + (1.6 if y >= 27 else -1.8),
+            f"× ${weight}$",
+            INK,
+            9,
         )
     box(axes, 86, 27, 9.6, 9, "weighted", BOTH, note="addition")
-    text(axes, 91, 15.5, "$w_1, w_2, w_3$ are learned; a softmax\nkeeps them positive, their sum 1", INK, 7.6)
+    text(
+        axes,
+        91,
+        15.5,
+        "$w_1, w_2, w_3$ are learned; a softmax\nkeeps them positive, their sum 1",
+        INK,
+        7.6,
+    )
     arrow(axes, (90.8, 27), (94, 27), BOTH, "")
     text(axes, 92.3, 29, "$O$", BOTH, 10.5)
     box(axes, 99, 27, 10, 9, "softmax", INK, note="$\\hat{y}$: 4 classes")
@@ -111,15 +148,29 @@ def divide():
     text(axes, 6.5, 40, "modalities", size=8.4, style="italic")
     text(axes, 6.5, 27.5, "first\nhalving", size=8.4, style="italic")
     text(axes, 6.5, 13.5, "second\nhalving", size=8.4, style="italic")
-    box(axes, 53, 52, 50, 5, "f(speech, image) − f(silence, black) = S(speech) + S(image)", BOTH, 9.2)
+    box(
+        axes,
+        53,
+        52,
+        50,
+        5,
+        "f(speech, image) − f(silence, black) = S(speech) + S(image)",
+        BOTH,
+        9.2,
+    )
 
     def strip(x, y, width, height, keep, colour, parts):
         """Draw an input cut into parts; those kept are filled, the others are the baseline."""
         columns, rows = parts
         for cell in range(columns * rows):
-            corner = (x + cell % columns * width / columns, y + (rows - 1 - cell // columns) * height / rows)
+            corner = (
+                x + cell % columns * width / columns,
+                y + (rows - 1 - cell // columns) * height / rows,
+            )
             face = PALE[colour] if cell in keep else "#3a3f47"
-            axes.add_patch(Rectangle(corner, width / columns, height / rows, fc=face, ec=colour, lw=1.1))
+            axes.add_patch(
+                Rectangle(corner, width / columns, height / rows, fc=face, ec=colour, lw=1.1)
+            )
 
     for side, (middle, colour, name) in enumerate(((32, SPEECH, "speech"), (74, IMAGE, "image"))):
         arrow(axes, (53 + (-8 if side == 0 else 8), 49.4), (middle, 43.6), BOTH)
@@ -138,8 +189,17 @@ def divide():
                     strip(place - 4.3, 10, 8.6, 7, {2 * half + quarter}, colour, (4, 1))
                 else:
                     strip(place - 4.3, 10, 8.6, 7, {2 * quarter + half}, colour, (2, 2))
-    text(axes, 32, 6.6, "time is halved, then each half again:\nin the end the value of each moment", SPEECH, 7.8)
-    text(axes, 74, 6.6, "the longer side is halved:\nin the end the value of each region", IMAGE, 7.8)
+    text(
+        axes,
+        32,
+        6.6,
+        "time is halved, then each half again:\nin the end the value of each moment",
+        SPEECH,
+        7.8,
+    )
+    text(
+        axes, 74, 6.6, "the longer side is halved:\nin the end the value of each region", IMAGE, 7.8
+    )
     text(axes, 53, 33.8, "at each cut,\nS(a) + S(b) = S(whole)\n(Eq. 5)", INK, 8)
     text(axes, 53, 2.6, "dark: set to zero, silence or black", INK, 7.8)
     return figure
@@ -158,7 +218,9 @@ def labelling():
     arrow(axes, (36, 28), (41.5, 28), SPEECH)
     arrow(axes, (36, 10), (41.5, 10), IMAGE)
     text(axes, 19, 34.5, "corrupt and duplicate samples removed", INK, 7.8, style="italic")
-    diamond = Polygon([(72, 26), (82, 19), (72, 12), (62, 19)], closed=True, fc=PALE[BOTH], ec=BOTH, lw=1.3)
+    diamond = Polygon(
+        [(72, 26), (82, 19), (72, 12), (62, 19)], closed=True, fc=PALE[BOTH], ec=BOTH, lw=1.3
+    )
     axes.add_patch(diamond)
     text(axes, 72, 20.2, "the higher of", BOTH, 8.2, weight="bold")
     text(axes, 72, 17.6, "$max_1$ and $max_2$", BOTH, 8.6)
@@ -192,7 +254,16 @@ def configurations():
             if number == 3:
                 arrow(axes, (left + 7.3, y), (left + 17, y), colour)
             else:  # N1 of the other modality joins the input of N2
-                axes.text(left + 13, y, "+", fontsize=12, ha="center", va="center", color=BOTH, weight="bold")
+                axes.text(
+                    left + 13,
+                    y,
+                    "+",
+                    fontsize=12,
+                    ha="center",
+                    va="center",
+                    color=BOTH,
+                    weight="bold",
+                )
                 arrow(axes, (left + 7.3, y), (left + 12, y), colour)
                 arrow(axes, (left + 14, y), (left + 17, y), BOTH)
                 middle = y - 6 if letter == "s" else y + 6
@@ -200,14 +271,30 @@ def configurations():
                 arrow(axes, (left + 4, y - 2.1 if letter == "s" else y + 2.1),
                       (left + 4, middle + 1.8 if letter == "s" else middle - 1.8), colour)  # fmt: skip
                 there = rows[other[letter]][0]
-                arrow(axes, (left + 6.8, middle), (left + 13, there + (-1.6 if there > y else 1.6)), colour)
+                arrow(
+                    axes,
+                    (left + 6.8, middle),
+                    (left + 13, there + (-1.6 if there > y else 1.6)),
+                    colour,
+                )
             if number != 2:  # N1 joins what N2 of the other modality gives
                 outer = y + 6 if letter == "s" else y - 6
                 box(axes, left + 20, outer, 6, 3.6, f"$N1_{letter}$", colour, 8.6)
-                arrow(axes, (left + 5.5, y + 2.1 if letter == "s" else y - 2.1), (left + 17, outer), colour)
+                arrow(
+                    axes,
+                    (left + 5.5, y + 2.1 if letter == "s" else y - 2.1),
+                    (left + 17, outer),
+                    colour,
+                )
                 arrow(axes, (left + 23, outer), (left + 30, rows[other[letter]][0] + (-2.1 if letter == "i" else 2.1)),
                       colour, bend=-0.12 if letter == "s" else 0.12)  # fmt: skip
-    text(axes, 56, 2.6, "after this all three go on as in Fig. 1: $F_{mul}$, dense layers, weighted addition", size=8)
+    text(
+        axes,
+        56,
+        2.6,
+        "after this all three go on as in Fig. 1: $F_{mul}$, dense layers, weighted addition",
+        size=8,
+    )
     return figure
 
 

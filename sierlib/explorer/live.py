@@ -1,4 +1,5 @@
-"""The explorer on a photograph and a sentence of one's own, in Jupyter: choose or record, predict, explain, look."""
+"""The explorer on a photograph and a sentence of one's own, in Jupyter: choose or record, predict,
+explain, look."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ import anywidget
 import ipywidgets
 import traitlets
 
-from sierlib import report
-from sierlib.explorer.explorer import HERE, Explorer, Payload
+from sierlib.explorer.pair import OwnPair, explain_own
+from sierlib.explorer.payload import Payload
+from sierlib.explorer.widget import HERE, Explorer
 
 #: Where the speech comes from, and what the choice is called.
 SOURCES = {"the voice says it": "voice", "my recording": "recording", "a file": "file"}
@@ -30,12 +32,15 @@ class Recorder(anywidget.AnyWidget):
     """
 
     _esm = HERE / "recorder.js"
-    wav = traitlets.CBytes(b"").tag(sync=True)  # a cast, for the browser's bytes arrive as a memoryview
+    wav = traitlets.CBytes(b"").tag(
+        sync=True
+    )  # a cast, for the browser's bytes arrive as a memoryview
     at_most = traitlets.Int(30).tag(sync=True)
 
 
 class Upload(anywidget.AnyWidget):
-    """A file that is chosen or dropped in the browser, or named by its path where the kernel runs; the last one counts.
+    """A file that is chosen or dropped in the browser, or named by its path where the kernel runs;
+    the last one counts.
 
     Parameters
     ----------
@@ -50,7 +55,8 @@ class Upload(anywidget.AnyWidget):
     problem
         Why the file that was chosen last was not taken.
     at_most
-        Bytes: Jupyter's web socket takes messages of 10 MiB, and breaks at larger ones without saying so.
+        Bytes: Jupyter's web socket takes messages of 10 MiB, and breaks at larger ones without
+        saying so.
     """
 
     _esm = HERE / "upload.js"
@@ -63,7 +69,8 @@ class Upload(anywidget.AnyWidget):
     at_most = traitlets.Int(9_000_000).tag(sync=True)
 
     def within(self, folder: Path) -> Path | None:
-        """Return the file of that path, or what was uploaded, written to the folder; None where there is neither.
+        """Return the file of that path, or what was uploaded, written to the folder; None where
+        there is neither.
 
         Raises
         ------
@@ -82,23 +89,30 @@ class Upload(anywidget.AnyWidget):
 
 
 class Live(ipywidgets.VBox):
-    """Predict and explain what a reader brings; bad input is answered by one line, and what was shown before stays.
+    """Predict and explain what a reader brings; bad input is answered by one line, and what was
+    shown before stays.
 
     Parameters
     ----------
     model
-        As `sierlib.report.explain_own` takes it.
+        As `sierlib.explorer.pair.explain_own` takes it.
     samples
         Shown in the explorer from the start.
     depth, method, seed
         As `sierlib.shapley.explain` takes them.
 
-    Its parts are `photograph`, `sentence`, `source`, `recorder`, `file`, `go` and `explorer`; new explanations stand
-    first in the explorer's gallery.
+    Its parts are `photograph`, `sentence`, `source`, `recorder`, `file`, `go` and `explorer`; new
+    explanations stand first in the explorer's gallery.
     """
 
     def __init__(
-        self, model: Any, samples: Iterable[Payload] = (), *, depth: int = 6, method: str = "owen", seed: int = 0
+        self,
+        model: Any,
+        samples: Iterable[Payload] = (),
+        *,
+        depth: int = 6,
+        method: str = "owen",
+        seed: int = 0,
     ) -> None:
         self.model = model
         self.settings: dict[str, Any] = {"depth": depth, "method": method, "seed": seed}
@@ -109,13 +123,23 @@ class Live(ipywidgets.VBox):
         self.source = ipywidgets.ToggleButtons(options=SOURCES, description="Speech")
         self.recorder = Recorder()
         self.file = Upload(what="Recording", accept="audio/*")
-        self.go = ipywidgets.Button(description="Predict and explain", button_style="primary", layout={"width": "14em"})
+        self.go = ipywidgets.Button(
+            description="Predict and explain", button_style="primary", layout={"width": "14em"}
+        )
         self.explorer = Explorer(samples=list(samples))
         self.source.observe(self._show_source, "value")
         self.go.on_click(self.explain)
         self._show_source()
         super().__init__(
-            [self.photograph, self.sentence, self.source, self.recorder, self.file, self.go, self.explorer]
+            [
+                self.photograph,
+                self.sentence,
+                self.source,
+                self.recorder,
+                self.file,
+                self.go,
+                self.explorer,
+            ]
         )
 
     def _show_source(self, _: Any = None) -> None:
@@ -127,12 +151,17 @@ class Live(ipywidgets.VBox):
 
     def explain(self, _: Any = None) -> None:
         """Predict and explain what was chosen, and show it."""
-        self.go.disabled, self.explorer.message = True, "Reading, speaking, aligning the words, explaining …"
+        self.go.disabled, self.explorer.message = (
+            True,
+            "Reading, speaking, aligning the words, explaining …",
+        )
         try:
             with TemporaryDirectory() as place:
                 folder = Path(place)
                 try:
-                    own = report.explain_own(self.model, **self._chosen(folder), **self.settings, progress=self._tell)
+                    own = explain_own(
+                        self.model, **self._chosen(folder), **self.settings, progress=self._tell
+                    )
                 except (ValueError, OSError) as problem:
                     self.explorer.message = str(problem).replace(f"{folder}/", "")
                     return
@@ -148,7 +177,12 @@ class Live(ipywidgets.VBox):
         ValueError
             Naming what is still missing.
         """
-        image, text, source, audio = self.photograph.within(folder), self.sentence.value, self.source.value, None
+        image, text, source, audio = (
+            self.photograph.within(folder),
+            self.sentence.value,
+            self.source.value,
+            None,
+        )
         if image is None:
             raise ValueError("Choose a photograph first: upload one, or give its path.")
         if source == "file" and (audio := self.file.within(folder)) is None:
@@ -162,7 +196,7 @@ class Live(ipywidgets.VBox):
             raise ValueError("Write a sentence for the voice to speak.")
         return {"image": image, "audio": audio, "text": text if text.strip() else None}
 
-    def _show(self, own: report.Own) -> None:
+    def _show(self, own: OwnPair) -> None:
         payload, taken = own.payload(), {sample["id"] for sample in self.explorer.samples}
         names = (own.name, *(f"{own.name} {number}" for number in range(2, len(taken) + 3)))
         payload["id"] = next(name for name in names if name not in taken)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sierlib import pipeline
-from sierlib.runs import Run
+from sierbook import notebooks, site
+from sierlib.run import Run
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +24,13 @@ def run(place: Path) -> Run:
 def index(run: Run, place: Path) -> Path:
     """Execute all notebooks, build the book, and return its first page."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(pipeline.ROOT))
-        return pipeline.book(run, place)
+        patch.setenv("PYTHONPATH", str(notebooks.ROOT))
+        return site.make_book(run, place)
 
 
 @pytest.fixture(scope="session")
 def pages(index: Path) -> dict[str, str]:
     return {
-        str(path.relative_to(index.parent)): path.read_text(encoding="utf-8") for path in index.parent.rglob("*.html")
+        str(path.relative_to(index.parent)): path.read_text(encoding="utf-8")
+        for path in index.parent.rglob("*.html")
     }

@@ -1,4 +1,5 @@
-"""Notebook 06 as a reader has it: JupyterLab in a real browser, a kernel behind the explorer, one's own pair."""
+"""Notebook 06 as a reader has it: JupyterLab in a real browser, a kernel behind the explorer, one's
+own pair."""
 
 from __future__ import annotations
 
@@ -16,11 +17,11 @@ import nbformat
 import pytest
 from PIL import Image
 
-from sierlib import pipeline
-from sierlib.runs import Run
+from sierbook import notebooks, site
+from sierlib.run import Run
 from tests import chromium
 
-if pipeline.chromium() is None:
+if site.find_chromium() is None:
     pytest.skip("no chromium: JupyterLab is not driven", allow_module_level=True)
 pytest.importorskip("playwright.sync_api")
 
@@ -31,10 +32,11 @@ SLOW = 240_000  # milliseconds: a kernel that loads TensorFlow on a busy machine
 
 @pytest.fixture(scope="module")
 def notebook(run: Run, index: Path, place: Path) -> Path:
-    """A copy of the notebook that opens the smoke run, with a label linked to the explorer's threshold."""
+    """A copy of the notebook that opens the smoke run, with a label linked to the explorer's
+    threshold."""
     path = place / "lab" / "06-explorer.ipynb"
     path.parent.mkdir()
-    copy = nbformat.read(pipeline.ROOT / "notebooks" / path.name, as_version=4)
+    copy = nbformat.read(notebooks.ROOT / "notebooks" / path.name, as_version=4)
     for cell in copy.cells:
         if "parameters" in cell.metadata.get("tags", []):
             cell.source += f"\nprofile, run_dir = {run.profile.name!r}, {str(run.folder)!r}"
@@ -72,11 +74,13 @@ def lab(notebook: Path) -> Iterator[str]:
     environment = {
         **os.environ,
         **{name: str(folder / "home" / name) for name in homes},
-        "PYTHONPATH": str(pipeline.ROOT),
+        "PYTHONPATH": str(notebooks.ROOT),
     }
     news = folder / "home" / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / "apputils-extension"
     news.mkdir(parents=True)
-    (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')  # or it would ask
+    (news / "notification.jupyterlab-settings").write_text(
+        '{"fetchNews": "false"}'
+    )  # or it would ask
     with open(folder / "lab.log", "w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         try:
@@ -107,7 +111,11 @@ def page(lab: str, notebook: Path) -> Iterator[Any]:
 
 
 def test_a_reader_brings_a_pair(page: Any, notebook: Path) -> None:
-    live = page.locator(".jp-OutputArea-output").filter(has=page.get_by_text("Predict and explain")).last
+    live = (
+        page.locator(".jp-OutputArea-output")
+        .filter(has=page.get_by_text("Predict and explain"))
+        .last
+    )
     explorer = live.locator(".explorer")
     explorer.locator(".title").first.wait_for(timeout=SLOW)
     before = explorer.locator(".title").first.inner_text()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from sierlib import pipeline
+from sierbook import site
 from tests import chromium
 
-if pipeline.chromium() is None:
+if site.find_chromium() is None:
     pytest.skip("no chromium: pages are not tested in a browser", allow_module_level=True)
 pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -52,7 +52,9 @@ def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Any]:
             route.abort()
 
     page.route("**/*", answer)
-    page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+    page.on(
+        "console", lambda said: page.complaints.append(said.text) if said.type == "error" else None
+    )
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     yield page
     context.close()
@@ -63,7 +65,9 @@ def unexpected(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_opens_from_disk_asks_nobody_and_is_accessible(name: str, page: Any, index: Path) -> None:
+def test_a_page_opens_from_disk_asks_nobody_and_is_accessible(
+    name: str, page: Any, index: Path
+) -> None:
     page.goto((index.parent / f"{name}.html").as_uri(), wait_until="load")
     page.wait_for_timeout(300)
     assert page.locator("article h1").first.is_visible()
@@ -88,8 +92,14 @@ def test_every_picture_says_what_it_shows(page: Any, index: Path) -> None:
         if name == EXPLORER:  # thumbnails on labelled buttons; the explorer has tests of its own
             continue
         page.goto((index.parent / f"{name}.html").as_uri())
-        pictures = page.eval_on_selector_all("article img", "all => all.map(one => [one.src.slice(-60), one.alt])")
-        poor = [source for source, alt in pictures if len(alt) < 20 or re.match(r"\.\.|_images|.*\.png", alt)]
+        pictures = page.eval_on_selector_all(
+            "article img", "all => all.map(one => [one.src.slice(-60), one.alt])"
+        )
+        poor = [
+            source
+            for source, alt in pictures
+            if len(alt) < 20 or re.match(r"\.\.|_images|.*\.png", alt)
+        ]
         assert poor == [], name
 
 
@@ -110,7 +120,9 @@ def test_no_page_is_wider_than_a_phone(browser: Any, index: Path) -> None:
 def test_pages_can_be_looked_at(size: str, page: Any, index: Path) -> None:
     """Screenshots for eyes, beside the built book; here only that there is something on them."""
     page.set_viewport_size(SIZES[size])
-    scheme = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
+    scheme = (
+        "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
+    )
     folder = index.parents[2] / "screenshots"
     folder.mkdir(exist_ok=True)
     views = {
@@ -123,16 +135,25 @@ def test_pages_can_be_looked_at(size: str, page: Any, index: Path) -> None:
         file = EXPLORER if state else name
         page.goto((index.parent / f"{file}.html").as_uri() + state)
         page.wait_for_timeout(300)
-        page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")  # or what is sticky stands in the middle
-        page.add_style_tag(content="#pst-back-to-top { display: none !important }")  # it comes with scrolling up
-        shot = page.screenshot(path=folder / f"{name.replace('/', '-')}-{size}-{scheme}.png", full_page=True)
+        page.evaluate(
+            "scrollTo({ top: 0, behavior: 'instant' })"
+        )  # or what is sticky stands in the middle
+        page.add_style_tag(
+            content="#pst-back-to-top { display: none !important }"
+        )  # it comes with scrolling up
+        shot = page.screenshot(
+            path=folder / f"{name.replace('/', '-')}-{size}-{scheme}.png", full_page=True
+        )
         assert len(shot) > 10_000
 
 
 def test_the_search_finds_a_word_of_the_book(page: Any, index: Path) -> None:
     page.goto((index.parent / "search.html").as_uri() + "?q=criss")
     page.wait_for_selector("#search-results li", timeout=10_000)
-    assert "Training" in page.inner_text("#search-results") or "paper" in page.inner_text("#search-results").lower()
+    assert (
+        "Training" in page.inner_text("#search-results")
+        or "paper" in page.inner_text("#search-results").lower()
+    )
     page.wait_for_timeout(500)
     assert page.asked == []
     assert unexpected(page) == []
@@ -149,7 +170,9 @@ def explorer(page: Any, index: Path) -> Any:
 
 def pixels(explorer: Any, selector: str) -> str:
     """What a canvas shows, once the next frame is drawn."""
-    explorer.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    explorer.page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
     return str(explorer.locator(selector).first.evaluate("(canvas) => canvas.toDataURL()"))
 
 
@@ -175,7 +198,10 @@ def test_the_explorer_of_the_book_can_be_driven(explorer: Any, page: Any) -> Non
         page.keyboard.press("ArrowRight")
         explorer.locator(".play").first.get_by_text(label).wait_for()
         audible.append(float(explorer.locator(wave).first.get_attribute("data-audible")))
-    assert audible[1] + audible[2] == pytest.approx(audible[0], abs=0.03) and 0 < audible[1] < audible[0]
+    assert (
+        audible[1] + audible[2] == pytest.approx(audible[0], abs=0.03)
+        and 0 < audible[1] < audible[0]
+    )
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
 
@@ -212,7 +238,12 @@ def test_a_view_of_the_book_can_be_sent_to_somebody(explorer: Any, page: Any) ->
     explorer.get_by_label("Smooth maps").check()
     page.wait_for_timeout(600)
     address, shown = page.url, explorer.locator(".panel").first.inner_text()
-    assert "#explorer?" in address and "level=1" in address and "keep=keep" in address and "smooth=true" in address
+    assert (
+        "#explorer?" in address
+        and "level=1" in address
+        and "keep=keep" in address
+        and "smooth=true" in address
+    )
     page.goto("about:blank")
     page.goto(address)
     explorer.locator(".title").first.wait_for()
@@ -224,13 +255,17 @@ def test_a_view_of_the_book_can_be_sent_to_somebody(explorer: Any, page: Any) ->
 def test_the_numbers_of_a_page_can_be_taken_home(name: str, page: Any, index: Path) -> None:
     page.goto((index.parent / f"{name}.html").as_uri())
     link = page.locator(f'article a[download][href$="{name.split("/")[1]}.json"]')
-    found = json.loads((index.parent / "notebooks" / link.get_attribute("href")).read_text(encoding="utf-8"))
+    found = json.loads(
+        (index.parent / "notebooks" / link.get_attribute("href")).read_text(encoding="utf-8")
+    )
     assert found["notebook"] == name.split("/")[1]
 
 
 def test_the_whole_book_can_be_printed(run: Any, index: Path, place: Path) -> None:
-    printed = pipeline.pdf(run, place).read_bytes()
+    printed = site.print_pdf(run, place).read_bytes()
     assert printed.startswith(b"%PDF")
-    pages, pictures = (len(re.findall(kind, printed)) for kind in (rb"/Type /Page\b", rb"/Subtype /Image\b"))
+    pages, pictures = (
+        len(re.findall(kind, printed)) for kind in (rb"/Type /Page\b", rb"/Subtype /Image\b")
+    )
     assert pages > 40 and pictures > 20  # not a page that lost its pictures
     assert index.is_file()  # the web pages are still there

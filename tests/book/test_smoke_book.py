@@ -1,4 +1,5 @@
-"""The whole book in profile smoke: every notebook executed, every page built; and a real layout, labelled."""
+"""The whole book in profile smoke: every notebook executed, every page built; and a real layout,
+labelled."""
 
 from __future__ import annotations
 
@@ -16,11 +17,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sierlib import comparisons, dataset, labelling, pipeline, runs, settings, sittings, specs, studies, verification
-from sierlib.corpora import scenes, synthetic
-from sierlib.runs import Run
+from sierbook import comparisons, notebooks, recorded, site, verify
+from sierlib import settings
+from sierlib.data.corpora.embedded import plans, scenes
+from sierlib.data.feed import read_inputs
+from sierlib.experiment.labels import build_dataset
+from sierlib.experiment.manifest import read_manifest, read_truth, split_rows
+from sierlib.experiment.models import NETWORKS
+from sierlib.run import Run, list_modules, source_key
 
-NAMES = tuple(pipeline.NEEDS)
+NAMES = tuple(notebooks.NEEDS)
 HIDDEN = {"parameters", "injected-parameters", "remove-cell"}
 
 
@@ -48,9 +54,13 @@ class _Loaded(HTMLParser):
         self.urls += re.findall(r"url\(['\"]?([^)'\"]+)", given.get("style", ""))
 
 
-def test_the_book_has_a_first_page_and_a_page_for_each_entry(index: Path, pages: dict[str, str], place: Path) -> None:
+def test_the_book_has_a_first_page_and_a_page_for_each_entry(
+    index: Path, pages: dict[str, str], place: Path
+) -> None:
     assert index == place / "_build" / "html" / "index.html" and index.is_file()
-    entries = re.findall(r"(?:file|root): (\S+)", (pipeline.ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    entries = re.findall(
+        r"(?:file|root): (\S+)", (notebooks.ROOT / "_toc.yml").read_text(encoding="utf-8")
+    )
     assert [name for name in entries if f"{name}.html" not in pages] == []
 
 
@@ -58,15 +68,26 @@ def test_the_book_has_a_first_page_and_a_page_for_each_entry(index: Path, pages:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_cell_was_executed_and_the_notebook_shows_what_came_out(name: str, run: Run) -> None:
     cells = [
-        cell for cell in nbformat.read(pipeline.executed(run, name), as_version=4).cells if cell.cell_type == "code"
+        cell
+        for cell in nbformat.read(notebooks.executed_copy(run, name), as_version=4).cells
+        if cell.cell_type == "code"
     ]
     assert all(cell.execution_count for cell in cells)
     outputs = [output for cell in cells for output in cell.outputs]
     assert not [output for output in outputs if output.output_type == "error"]
-    shown = [output for cell in cells if not HIDDEN & set(cell.metadata.get("tags", [])) for output in cell.outputs]
+    shown = [
+        output
+        for cell in cells
+        if not HIDDEN & set(cell.metadata.get("tags", []))
+        for output in cell.outputs
+    ]
     assert [output for output in shown if output.output_type in ("display_data", "execute_result")]
-    assert not [output.text for output in shown if output.get("name") == "stderr"], "chatter on the page"
-    injected = [cell.source for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]
+    assert not [output.text for output in shown if output.get("name") == "stderr"], (
+        "chatter on the page"
+    )
+    injected = [
+        cell.source for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])
+    ]
     assert len(injected) == 1 and 'profile = "smoke"' in injected[0]
 
 
@@ -76,8 +97,13 @@ def test_every_notebook_left_its_results_with_their_origin(name: str, run: Run) 
     found = run.results(name)
     made = found["provenance"]
     assert found["notebook"] == name and len(found) > 2
-    assert (made["profile"], made["data"], made["seed"], made["recorded"]) == ("smoke", "synthetic", 0, False)
-    assert made["source"] == runs.source_key([""]) and made["seconds"] > 0
+    assert (made["profile"], made["data"], made["seed"], made["recorded"]) == (
+        "smoke",
+        "synthetic",
+        0,
+        False,
+    )
+    assert made["source"] == source_key(*list_modules()) and made["seconds"] > 0
 
 
 @pytest.mark.usefixtures("index")
@@ -86,7 +112,8 @@ def test_rows_add_up(run: Run) -> None:
     assert counts["rows"] == settings.profile("smoke").pairs
     assert counts["rows"] == counts["usable"] + counts["quarantined"] + counts["discarded"]
     files = {
-        name: pd.read_csv(run.folder / "dataset" / f"{name}.csv") for name in ("manifest", "discarded", "quarantine")
+        name: pd.read_csv(run.folder / "dataset" / f"{name}.csv")
+        for name in ("manifest", "discarded", "quarantine")
     }
     assert [len(files[name]) for name in ("manifest", "discarded", "quarantine")] == [
         counts["usable"], counts["discarded"], counts["quarantined"],
@@ -106,25 +133,30 @@ def test_fused_is_compared_with_each_modality_on_labels_and_truth(run: Run) -> N
 
 @pytest.mark.usefixtures("index")
 def test_the_run_is_what_was_recorded(run: Run) -> None:
-    place = studies.RECORDED / "smoke"
-    reports = verification.against_recorded(run, place)
-    assert {*NAMES, *(f"models/{name}" for name in specs.SPECS), "comparisons"} <= set(reports)
-    # The recorded labels give the recorded splits on every machine: splitting does not round. The labels themselves,
-    # and which rows are discarded, are teachers' opinions; elsewhere they may differ, here they are compared below.
-    asked = {key: getattr(run, key) for key in sittings.COMMON}
-    told = sittings.recorded_labels(place, asked)
-    rows = pd.concat([dataset.read_manifest(run), dataset.read_manifest(run, "discarded")]).set_index("id")
+    place = recorded.RECORDED / "smoke"
+    reports = verify.against_recorded(run, place)
+    assert {*NAMES, *(f"models/{name}" for name in NETWORKS), "comparisons"} <= set(reports)
+    # The recorded labels give the recorded splits on every machine: splitting does not round. The
+    # labels themselves, and which rows are discarded, are teachers' opinions; elsewhere they may
+    # differ, here they are compared below.
+    asked = {key: getattr(run, key) for key in recorded.COMMON}
+    told = recorded.recorded_labels(place, asked)
+    rows = pd.concat([read_manifest(run), read_manifest(run, "discarded")]).set_index("id")
     assert set(rows.index) == set(told.index), "every pair is labelled or discarded, here as there"
     used = told[told["split"] != ""]
-    parts, folds = dataset.split(used["label"].to_numpy(), rows.loc[used.index, "group"].to_numpy(), run.seed)
+    parts, folds = split_rows(
+        used["label"].to_numpy(), rows.loc[used.index, "group"].to_numpy(), run.seed
+    )
     assert (list(parts), list(folds)) == (list(used["split"]), list(used["fold"]))
     differences = {name: report.differences for name, report in reports.items()}
     if not all(report.exact for report in reports.values()):
-        # Elsewhere only what no rounding can change is asserted: sizes of corpora and networks, specifications, that
-        # values add up. The intervals are left to `sier verify`: after one epoch networks answer almost at random, and
-        # intervals of 33 test rows or 4 explanations are about other rows, not about other weights.
+        # Elsewhere only what no rounding can change is asserted: sizes of corpora and networks,
+        # specifications, that values add up. The intervals are left to `sier verify`: after one
+        # epoch networks answer almost at random, and intervals of 33 test rows or 4 explanations
+        # are about other rows, not about other weights.
         differences = {
-            name: [line for line in lines if ": recorded interval [" not in line] for name, lines in differences.items()
+            name: [line for line in lines if ": recorded interval [" not in line]
+            for name, lines in differences.items()
         }
     assert {name: lines for name, lines in differences.items() if lines} == {}
     assert all(reports[name].compared for name in NAMES)
@@ -133,7 +165,9 @@ def test_the_run_is_what_was_recorded(run: Run) -> None:
 @pytest.mark.usefixtures("index")
 def test_every_network_of_the_table_was_trained_on_a_handful(run: Run) -> None:
     found = run.results("03-ablation")["studies"]
-    assert list(found) == list(specs.SPECS) and {entry["origin"] for entry in found.values()} == {"this run"}
+    assert list(found) == list(NETWORKS) and {entry["origin"] for entry in found.values()} == {
+        "this run"
+    }
     compared = run.results("04-results")["comparisons"]
     assert [entry["name"] for entry in compared if entry["primary"]] == list(comparisons.PRIMARY)
     others = {entry["name"] for entry in compared if not entry["primary"]}
@@ -143,18 +177,34 @@ def test_every_network_of_the_table_was_trained_on_a_handful(run: Run) -> None:
 def test_the_ledger_has_a_row_for_every_claim_with_a_verdict(pages: dict[str, str]) -> None:
     page = pages["book/claims.html"]
     assert "smoke" in re.sub(r"<[^>]+>", "", page[page.index("<h1") :])[:600]
-    for number in ("60.17", "66.93", "63.93", "61.81", "67.70", "83.29", "89.68", "80,893", "42,958", "4,401"):
+    for number in (
+        "60.17",
+        "66.93",
+        "63.93",
+        "61.81",
+        "67.70",
+        "83.29",
+        "89.68",
+        "80,893",
+        "42,958",
+        "4,401",
+    ):
         assert number in page, number
     assert page.count("not testable here") > 5
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_notebook_can_be_taken_home_bare_and_executed(name: str, pages: dict[str, str], index: Path) -> None:
+def test_every_notebook_can_be_taken_home_bare_and_executed(
+    name: str, pages: dict[str, str], index: Path
+) -> None:
     page = index.parent / "notebooks" / f"{name}.html"
     links = re.findall(r'href="([^"]+\.ipynb)"', pages[f"notebooks/{name}.html"])
     copies = [(page.parent / link).read_bytes() for link in links if "://" not in link]
-    outputs = [sum(len(cell.get("outputs", ())) for cell in nbformat.reads(copy, 4).cells) for copy in copies]
-    assert (pipeline.ROOT / "notebooks" / f"{name}.ipynb").read_bytes() in copies
+    outputs = [
+        sum(len(cell.get("outputs", ())) for cell in nbformat.reads(copy, 4).cells)
+        for copy in copies
+    ]
+    assert (notebooks.ROOT / "notebooks" / f"{name}.ipynb").read_bytes() in copies
     assert min(outputs) == 0 < max(outputs)
 
 
@@ -165,14 +215,26 @@ def test_pages_load_nothing_from_elsewhere(pages: dict[str, str], index: Path) -
         assert [url for url in loaded.urls if re.match(r"(https?:)?//", url)] == [], name
     for path in index.parent.rglob("*.css"):
         text = path.read_text(encoding="utf-8", errors="replace")
-        assert not re.findall(r"(?:url\(['\"]?|@import ['\"])(?:https?:)?//[^)'\"]+", text), path.name
+        assert not re.findall(r"(?:url\(['\"]?|@import ['\"])(?:https?:)?//[^)'\"]+", text), (
+            path.name
+        )
 
 
 def test_pages_do_not_show_where_they_were_made(index: Path, place: Path) -> None:
-    published = [path for path in index.parent.rglob("*") if path.suffix in (".html", ".ipynb", ".json", ".md", ".txt")]
-    assert len([path for path in published if path.suffix == ".ipynb"]) >= 2 * len(NAMES)  # executed, and bare
-    texts = {str(path.relative_to(index.parent)): path.read_text(encoding="utf-8") for path in published}
-    assert [name for name, text in texts.items() if str(place) in text or str(pipeline.ROOT) in text] == []
+    published = [
+        path
+        for path in index.parent.rglob("*")
+        if path.suffix in (".html", ".ipynb", ".json", ".md", ".txt")
+    ]
+    assert len([path for path in published if path.suffix == ".ipynb"]) >= 2 * len(
+        NAMES
+    )  # executed, and bare
+    texts = {
+        str(path.relative_to(index.parent)): path.read_text(encoding="utf-8") for path in published
+    }
+    assert [
+        name for name, text in texts.items() if str(place) in text or str(notebooks.ROOT) in text
+    ] == []
 
 
 def test_a_second_call_executes_and_builds_nothing(
@@ -181,18 +243,24 @@ def test_a_second_call_executes_and_builds_nothing(
     def state() -> dict[str, int]:
         folders = (run.folder, index.parent)
         return {
-            str(path): path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*") if path.is_file()
+            str(path): path.stat().st_mtime_ns
+            for folder in folders
+            for path in folder.rglob("*")
+            if path.is_file()
         }
 
     before = state()
-    monkeypatch.setenv("PYTHONPATH", str(pipeline.ROOT))
-    assert pipeline.book(run, place) == index
+    monkeypatch.setenv("PYTHONPATH", str(notebooks.ROOT))
+    assert site.make_book(run, place) == index
     assert state() == before
 
 
-# -------------------------------------------------------------------------------------- a real layout
+# -------------------------------------------------------------------------------------- a real
+# layout
 @pytest.fixture(scope="module")
-def tweets(tmp_path_factory: pytest.TempPathFactory, paint: Callable[..., Path]) -> tuple[Path, dict[str, str]]:
+def tweets(
+    tmp_path_factory: pytest.TempPathFactory, paint: Callable[..., Path]
+) -> tuple[Path, dict[str, str]]:
     """A B-T4SA folder of forty pairs and six dirty rows, and the reasons of those."""
     root = tmp_path_factory.mktemp("b-t4sa")
     rows, texts = [], ["id,text"]
@@ -206,10 +274,14 @@ def tweets(tmp_path_factory: pytest.TempPathFactory, paint: Callable[..., Path])
         texts.append(f'{tweet},"{text}"')
         return f"{tweet}-1"
 
-    items = synthetic.pairs(40, 11).items
+    items = plans.pairs(40, 11).items
     for number, item in enumerate(items):
         drawn = Image.fromarray(scenes.draw(item.scene, 160))
-        add(number, f"{item.text} https://t.co/{number}", lambda path, drawn=drawn: drawn.save(path, quality=92))
+        add(
+            number,
+            f"{item.text} https://t.co/{number}",
+            lambda path, drawn=drawn: drawn.save(path, quality=92),
+        )
     first = root / rows[0].split()[0]
     reasons = {
         add(50, "some words", lambda path: path.write_bytes(first.read_bytes()[:900])): "truncated",
@@ -232,21 +304,31 @@ def test_a_real_layout_is_labelled_and_its_dirt_set_aside(
     root, reasons = tweets
     # The teachers are those of the tiny run: their corpora are the same.
     shutil.copytree(
-        built_run.folder, tmp_path / "run", ignore=shutil.ignore_patterns("dataset", "arrays.json", "manifest.json")
+        built_run.folder,
+        tmp_path / "run",
+        ignore=shutil.ignore_patterns("dataset", "arrays.json", "manifest.json"),
     )
     run = replace(built_run, data=f"bt4sa:{root}", folder=tmp_path / "run")
     trained = (run.folder / "models" / "teacher-ser.keras").stat().st_mtime_ns
-    counts = labelling.build(run)
+    counts = build_dataset(run)
     assert (run.folder / "models" / "teacher-ser.keras").stat().st_mtime_ns == trained
-    quarantine = pd.read_csv(run.folder / "dataset" / "quarantine.csv", keep_default_na=False).set_index("id")
+    quarantine = pd.read_csv(
+        run.folder / "dataset" / "quarantine.csv", keep_default_na=False
+    ).set_index("id")
     assert set(quarantine.index) == set(reasons)
     for name, reason in reasons.items():
         assert reason in quarantine.loc[name, "reason"] and quarantine.loc[name, "path"], name
     assert counts["rows"] == 46 == counts["usable"] + counts["quarantined"] + counts["discarded"]
     assert counts["labelled_by"] == "teachers" and "sentiment" in " ".join(counts["notes"])
-    manifest = dataset.read_manifest(run)
-    assert set(manifest["winner"]) <= {"ser", "ier"} and set(manifest["own_split"]) <= {"train", "val", "test"}
+    manifest = read_manifest(run)
+    assert set(manifest["winner"]) <= {"ser", "ier"} and set(manifest["own_split"]) <= {
+        "train",
+        "val",
+        "test",
+    }
     assert not manifest["text"].str.contains("http").any()
-    inputs = dataset.inputs(manifest, run.folder / "dataset")
-    assert all(len(array) == len(manifest) and np.isfinite(array).all() for array in inputs.values())
-    assert not dataset.read_truth(run) and json.dumps(counts)
+    inputs = read_inputs(manifest, run.folder / "dataset")
+    assert all(
+        len(array) == len(manifest) and np.isfinite(array).all() for array in inputs.values()
+    )
+    assert not read_truth(run) and json.dumps(counts)

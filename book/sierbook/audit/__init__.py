@@ -1,0 +1,1 @@
+"""What a careful reader asks of the labels and of the inputs."""

@@ -1,0 +1,390 @@
+"""What a careful reader asks of the labels: may teachers be believed, and do networks merely repeat
+them?
+
+Everything here is measured on what a run already has; no network is trained. Tables are data
+frames, and the sentences below them are written by their numbers.
+
+References
+----------
+Guo et al. (2017), "On Calibration of Modern Neural Networks": expected calibration error,
+temperature scaling.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import optimize, special
+
+from sierbook import statistics
+from sierlib import settings
+from sierlib.experiment import label_rule
+from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.models import NETWORKS
+from sierlib.experiment.scores import class_codes, wilson_interval
+from sierlib.experiment.teachers import read_held_out
+from sierlib.run import Run
+
+Array = NDArray[Any]
+
+OWN = {modality: role for role, modality in settings.ROLES.items()}
+BINS = 15  # as in Guo et al.
+HARDEST, SOFTEST = 0.05, 20.0  # temperatures that are tried
+
+#: Opinions are kept to six decimals: what was rounded to nothing is taken as half of the last one.
+_ROUNDED = 5e-7
+
+#: In the tables of `measure_recovery`: the label as if it were a network, and the rows on which it
+#: is not the truth.
+LABEL, WRONG = "the label itself", "label is wrong"
+
+
+def teachers_asked(manifest: pd.DataFrame) -> bool:
+    """Tell whether teachers gave the labels, or the corpus did."""
+    return bool((manifest["winner"] != "given").all())
+
+
+def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's rows for a result file; what is missing becomes None, as JSON knows no
+    NaN."""
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in table.astype(object).where(table.notna(), None).to_dict("records")
+    ]
+
+
+def as_nested(table: pd.DataFrame, *keys: str) -> dict[str, Any]:
+    """Return a table's rows as dicts, under the values of one or several columns that tell the rows
+    apart.
+
+    Examples
+    --------
+    >>> as_nested(pd.DataFrame({"who": ["a", "b"], "n": [1, 2]}), "who")
+    {'a': {'n': 1}, 'b': {'n': 2}}
+    """
+    if not keys:
+        return as_records(table)[0]
+    groups = table.groupby(keys[0], sort=False) if len(table) else ()
+    return {str(name): as_nested(part.drop(columns=keys[0]), *keys[1:]) for name, part in groups}
+
+
+def score_share(right: Array) -> dict[str, Any]:
+    """Return the share of a bool array (n,) that is true as `accuracy`, with Wilson's interval and
+    `n`."""
+    low, high = wilson_interval(right)
+    return {"n": len(right), "accuracy": float(np.mean(right)), "low": low, "high": high}
+
+
+def chance_calibration_error(
+    probabilities: Array, seed: int = 0, bins: int = BINS, draws: int = 1000
+) -> float:
+    """Return the error that a calibrated classifier, as sure as this one, stays below in 95 of 100
+    samples this size.
+
+    The estimate of the error is never negative: chance alone gives some, and the more the fewer the
+    items.
+    """
+    sure = probabilities.max(axis=1)
+    right = np.random.default_rng(seed).random((draws, len(sure)), dtype=np.float32) < sure
+    members = np.eye(bins)[statistics.bins_of(sure, bins)]  # (n, bins)
+    found = np.abs((sure - right) @ members).sum(axis=1) / len(sure)
+    return float(np.quantile(found, 0.95))
+
+
+def _log_opinions(probabilities: Array) -> Array:
+    known = probabilities.any(axis=0)  # a class that a teacher's corpus lacks stays impossible
+    return np.where(known, np.log(np.maximum(probabilities, _ROUNDED)), -np.inf)
+
+
+def temper(probabilities: Array, temperature: float) -> Array:
+    """Return softmax(log p / T): softer for T > 1, harder for T < 1; each row's largest stays the
+    largest."""
+    return np.asarray(special.softmax(_log_opinions(probabilities) / temperature, axis=1))
+
+
+def log_loss(probabilities: Array, answers: Array, temperature: float = 1.0) -> float:
+    """Return the mean negative log-likelihood of the answers, in nats, after scaling by a
+    temperature."""
+    logs = special.log_softmax(_log_opinions(probabilities) / temperature, axis=1)
+    return float(-np.mean(logs[np.arange(len(answers)), answers]))
+
+
+def fit_temperature(probabilities: Array, answers: Array) -> float:
+    """Return the temperature of least negative log-likelihood, between `HARDEST` and `SOFTEST`."""
+    found = optimize.minimize_scalar(
+        lambda log: log_loss(probabilities, answers, np.exp(log)),
+        bounds=(np.log(HARDEST), np.log(SOFTEST)),
+        method="bounded",
+        options={"xatol": 1e-4},
+    )
+    return float(np.exp(found.x))
+
+
+def split_held_out(run: Run, role: str) -> tuple[Array, Array, Array, Array]:
+    """Return a teacher's held-out opinions (n, 4) and answers (n,), and rows to fit a temperature
+    on and to test it."""
+    held = read_held_out(run, role)
+    order = np.random.default_rng(run.seed).permutation(len(held))
+    opinions = held[list(settings.CLASSES)].to_numpy(float)
+    return opinions, class_codes(held["label"]), order[: len(held) // 2], order[len(held) // 2 :]
+
+
+def _read_pairs(run: Run) -> pd.DataFrame:
+    """Return all pairs that teachers were asked about, the discarded ones too."""
+    return pd.concat(
+        [read_manifest(run, name) for name in ("manifest", "discarded")], ignore_index=True
+    )
+
+
+def score_teachers(run: Run) -> dict[str, dict[str, Any]]:
+    """Judge both teachers on items of their own corpora that they never saw.
+
+    Returns
+    -------
+    dict
+        By role: ``n``, ``accuracy``, ``low``, ``high``, mean ``confidence``; ``ece``, and
+        ``ece_by_chance`` as `chance_calibration_error`; ``fit_temperature``, fitted on one half; on
+        the other half ``ece_half`` and ``log_loss``, with ``ece_after`` and ``log_loss_after``;
+        ``pairs``: ``n``, ``accuracy``, ``ece`` and ``ece_after`` on the pairs, against the emotion
+        planted in what this teacher perceives, None where nothing was planted. Empty where no
+        teacher was asked.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    pairs, truth = _read_pairs(run), read_truth(run)
+    for role, modality in settings.ROLES.items() if teachers_asked(pairs) else ():
+        opinions, answers, fitted, rest = split_held_out(run, role)
+        degrees = fit_temperature(opinions[fitted], answers[fitted])
+        after = temper(opinions[rest], degrees)
+        found[role] = score_share(opinions.argmax(axis=1) == answers) | {
+            "confidence": float(opinions.max(axis=1).mean()),
+            "ece": statistics.calibration(opinions, answers)["ece"],
+            "ece_by_chance": chance_calibration_error(opinions, run.seed),
+            "temperature": degrees,
+            "ece_half": statistics.calibration(opinions[rest], answers[rest])["ece"],
+            "ece_after": statistics.calibration(after, answers[rest])["ece"],
+            "log_loss": log_loss(opinions[rest], answers[rest]),
+            "log_loss_after": log_loss(opinions[rest], answers[rest], degrees),
+            "pairs": None,
+        }
+        planted = pairs["id"].map(
+            lambda name, m=modality: truth[name][m]["emotion"] if truth else None
+        )
+        if planted.notna().any():  # a neutral sentence or picture has no right answer
+            seen, said = (
+                class_codes(planted.dropna()),
+                label_rule.teacher_opinions(pairs[planted.notna()], role),
+            )
+            found[role]["pairs"] = {
+                "n": len(seen),
+                "accuracy": float(np.mean(said.argmax(axis=1) == seen)),
+                "ece": statistics.calibration(said, seen)["ece"],
+                "ece_after": statistics.calibration(temper(said, degrees), seen)["ece"],
+            }
+    return found
+
+
+def reliability_table(run: Run, found: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Return `reliability` of both `score_teachers` on the half that no temperature saw, before and
+    after scaling."""
+    tables = []
+    for role, modality in settings.ROLES.items() if found else ():
+        opinions, answers, _, rest = split_held_out(run, role)
+        for how, said in (
+            ("as it is", opinions),
+            ("tempered", temper(opinions, found[role]["temperature"])),
+        ):
+            tables.append(
+                pd.DataFrame(statistics.calibration(said[rest], answers[rest])["bins"]).assign(
+                    teacher=f"{modality} teacher", opinion=how
+                )
+            )
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def relabel_tempered(run: Run, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Label all pairs again by the same rule, after both teachers' temperature scaling.
+
+    Parameters
+    ----------
+    found
+        As `score_teachers` gives it.
+
+    Returns
+    -------
+    dict
+        ``rows``; ``kept`` (either way), ``dropped`` and ``rescued`` (by the threshold); of those
+        kept either way ``winners`` and ``changed`` (labels), with ``score_share``; ``speech_wins``
+        and ``speech_wins_after``; where a truth is known ``right``, ``right_after`` and their
+        paired ``difference``. Empty where no teacher was asked.
+    """
+    if not found:
+        return {}
+    pairs = _read_pairs(run)
+    opinions = {role: label_rule.teacher_opinions(pairs, role) for role in settings.ROLES}
+    cooled = {role: temper(said, found[role]["temperature"]) for role, said in opinions.items()}
+    before, after = (label_rule.max_rule(both["ser"], both["ier"]) for both in (opinions, cooled))
+    kept = before["kept"] & after["kept"]
+    changed = (before["label"] != after["label"])[kept]
+    value: dict[str, Any] = {
+        "rows": len(pairs),
+        "kept": int(kept.sum()),
+        "dropped": int((before["kept"] & ~after["kept"]).sum()),
+        "rescued": int((~before["kept"] & after["kept"]).sum()),
+        "winners": int((before["winner"] != after["winner"])[kept].sum()),
+        "changed": int(changed.sum()),
+        "share": float(changed.mean()) if len(changed) else 0.0,
+        "speech_wins": float(np.mean(before["winner"] == "ser")),
+        "speech_wins_after": float(np.mean(after["winner"] == "ser")),
+    }
+    truth = read_truth(run)
+    if truth and kept.any():
+        planted = class_codes(truth[name]["emotion"] for name in pairs.loc[kept, "id"])
+        right, right_after = (rule["label"][kept] == planted for rule in (before, after))
+        value |= {
+            "right": float(right.mean()),
+            "right_after": float(right_after.mean()),
+            "difference": statistics.paired_difference(right_after, right, run.seed),
+        }
+    return value
+
+
+def label_provenance(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Say who decided the labels: a row for each class and for all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `rows`; shares of them: `speech teacher won`, `equally sure` (speech decides), `teachers
+        agree`; the median `lead` of the winner's confidence where speech and where the image won.
+        Empty where no teacher was asked.
+    """
+    if not teachers_asked(manifest):
+        return pd.DataFrame()
+    ser, ier = (label_rule.teacher_opinions(manifest, role) for role in settings.ROLES)
+    each = pd.DataFrame(
+        {
+            "label": manifest["label"].to_numpy(),
+            "speech teacher won": manifest["winner"].to_numpy() == "ser",
+            "equally sure": ser.max(axis=1) == ier.max(axis=1),
+            "teachers agree": ser.argmax(axis=1) == ier.argmax(axis=1),
+            "lead": np.abs(ser.max(axis=1) - ier.max(axis=1)),
+        }
+    )
+    rows = {}
+    for name in (*settings.CLASSES, "all"):
+        part = each if name == "all" else each[each["label"] == name]
+        shares = part[["speech teacher won", "equally sure", "teachers agree"]].mean()
+        leads = part.groupby("speech teacher won")["lead"].median()
+        by = {f"lead, {who}": leads.get(who == "speech", np.nan) for who in settings.MODALITIES}
+        rows[name] = {"rows": len(part), **shares, **by}
+    return pd.DataFrame(rows).T.astype({"rows": int}).rename_axis("label")
+
+
+def _opinions(rows: pd.DataFrame) -> dict[str, Array]:
+    """Return each teacher's class, and under "winner" and "loser" those of the one that decided and
+    of the other."""
+    own = {role: label_rule.teacher_opinions(rows, role).argmax(axis=1) for role in settings.ROLES}
+    speech_won = rows["winner"].to_numpy() == "ser"
+    return own | {
+        "winner": np.where(speech_won, own["ser"], own["ier"]),
+        "loser": np.where(speech_won, own["ier"], own["ser"]),
+    }
+
+
+def _group_pairs(rows: pd.DataFrame) -> dict[str, Array]:
+    """Return which rows (bool) are in each group of pairs, by what the teachers made of them."""
+    said = _opinions(rows)
+    differ, speech_won = said["ser"] != said["ier"], rows["winner"].to_numpy() == "ser"
+    return {
+        "all": np.ones(len(rows), bool),
+        "teachers agree": ~differ,
+        "differ, speech teacher won": differ & speech_won,
+        "differ, image teacher won": differ & ~speech_won,
+    }
+
+
+def measure_label_noise(manifest: pd.DataFrame, truth: dict[str, Any]) -> pd.DataFrame:
+    """Say how often labels are the planted emotion, by who decided and by class.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `rows` (which), `n`, `accuracy` of the label with `low` and `high`, and `either teacher`:
+        how often at least one of them is right, the ceiling of any rule that chooses between the
+        two. Empty without truth or teachers.
+    """
+    if not truth or not teachers_asked(manifest):
+        return pd.DataFrame()
+    planted = class_codes(truth[name]["emotion"] for name in manifest["id"])
+    labels, said = class_codes(manifest["label"]), _opinions(manifest)
+    either = (said["ser"] == planted) | (said["ier"] == planted)
+    groups = _group_pairs(manifest) | {
+        f"labelled {name}": labels == code for code, name in enumerate(settings.CLASSES)
+    }
+    return pd.DataFrame(
+        [
+            {"rows": name}
+            | score_share((labels == planted)[chosen])
+            | {"either teacher": float(either[chosen].mean())}
+            for name, chosen in groups.items()
+            if chosen.any()
+        ]
+    )
+
+
+def measure_recovery(
+    rows: pd.DataFrame, guesses: dict[str, Array], truth: dict[str, Any]
+) -> pd.DataFrame:
+    """Say whose word the networks repeat: the teacher's that decided, the other's, or that of
+    neither.
+
+    Parameters
+    ----------
+    rows
+        n manifest rows.
+    guesses
+        Class indices (n,) by network: "fused", "ser", "ier".
+    truth
+        Planted, by id; empty where nothing was.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `rows` (which; among them those with a wrong label), `who` (a network, or the label itself),
+        `n`; shares `winner` (so the accuracy on the labels) with `low` and `high`, `loser` (where
+        it said something else), `neither`, and `truth` (NaN where unknown). Empty where no teacher
+        was asked.
+    """
+    if not teachers_asked(rows):
+        return pd.DataFrame()
+    said, groups = _opinions(rows), _group_pairs(rows)
+    planted = (
+        class_codes(truth[name]["emotion"] for name in rows["id"])
+        if truth
+        else np.full(len(rows), -1)
+    )
+    if truth:
+        groups[WRONG] = said["winner"] != planted
+    found = []
+    for name, chosen in groups.items():
+        for who, guess in {**guesses, "label": said["winner"]}.items() if chosen.any() else ():
+            guess, winner, loser = guess[chosen], said["winner"][chosen], said["loser"][chosen]
+            repeats = score_share(guess == winner)
+            behind = float(np.mean((guess == loser) & (loser != winner)))
+            found.append(
+                {
+                    "rows": name,
+                    "who": NETWORKS[who].title if who in NETWORKS else LABEL,
+                    "n": repeats["n"],
+                    "winner": repeats["accuracy"],
+                    "low": repeats["low"],
+                    "high": repeats["high"],
+                    "loser": behind,
+                    "neither": max(0.0, 1 - repeats["accuracy"] - behind),
+                    "truth": float(np.mean(guess == planted[chosen])) if truth else np.nan,
+                }
+            )
+    return pd.DataFrame(found)

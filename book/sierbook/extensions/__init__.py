@@ -1,0 +1,1 @@
+"""Extensions of Sphinx: numbers from result files, the claims ledger, what the site needs."""

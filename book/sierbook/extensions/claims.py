@@ -1,0 +1,165 @@
+"""The claims ledger: the directives `claims-origin` and `claims-ledger`, which print
+`sierbook.claims`.
+
+`claims-origin` is the page's first line: profile, corpus, and whether the results are of this build
+or recorded. `claims-ledger` is the count of the verdicts, and a table for each section of the
+paper. Each row links to the notebook that computed its value, and to the heading above the cell
+where the notebook has one of that name.
+"""
+
+import re
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+from sierbook.extensions.results import load, results_folder, table
+
+#: Heads of the columns, and their widths.
+COLUMNS = {
+    "Claim": 26,
+    "Published": 14,
+    "Ours, with 95 % interval": 26,
+    "Verdict": 22,
+    "Profile paper": 12,
+}
+
+
+def read(folder, env):
+    """Read the result files of a folder, by notebook."""
+    files = {path.stem: load(env, path) for path in sorted(folder.glob("[0-9]*.json"))}
+    return {name: file for name, file in files.items() if file}
+
+
+def ledger(env):
+    """Return the rows of the ledger, judged once for a page."""
+    from sierbook import claims
+    from sierlib import settings
+
+    for path in (*Path(claims.__file__).parent.glob("*.py"), settings.__file__):
+        env.note_dependency(str(path))
+    if "sier_claims" not in env.temp_data:
+        place = Path(env.srcdir, env.config.sier_recorded_dir)
+        by_profile = {name: read(place / name, env) for name in settings.PROFILES}
+        env.temp_data["sier_claims"] = claims.ledger(read(results_folder(env), env), by_profile)
+    return env.temp_data["sier_claims"]
+
+
+def unbroken(text):
+    """Keep a number with its unit, and an interval, on one line."""
+    return re.sub(r"(?<=\d) (?=%)|(?<=\d,) (?=[^][]*\])", "\N{NO-BREAK SPACE}", text)
+
+
+def ours(row):
+    """Write our value, and below it the run it comes from and the page that computed it."""
+    from sierbook.claims.findings import corpus
+
+    link = nodes.reference("", f"notebook {row['notebook'][:2]}", internal=True, refuri="")
+    link["claims"] = (row["notebook"], row["heading"])
+    made = [row["profile"], corpus(row["data"]), "recorded" if row["recorded"] else "this build"]
+    source = f"{', '.join(made)}; " if row["profile"] else ""
+    return [
+        nodes.paragraph("", unbroken(row["ours"])),
+        nodes.paragraph("", "", nodes.Text(source), link),
+    ]
+
+
+def verdict(row):
+    """Write a verdict and its reason; the words tell, and a style sheet may add to them by
+    class."""
+    name = f"verdict-{'-'.join(row['verdict'].split())}"
+    told = nodes.strong("", row["verdict"], classes=["verdict", name])
+    return [nodes.paragraph("", "", told, nodes.Text(f": {row['reason']}"))]
+
+
+class ClaimsOrigin(SphinxDirective):
+    def run(self):
+        from sierbook import claims
+
+        rows = ledger(self.env)
+        paper = (
+            "is filled" if any(row["paper"] for row in rows) else "is empty: no such run is there"
+        )
+        text = f"{claims.origins(rows)} The column “Profile paper” {paper}."
+        return [nodes.paragraph("", "", nodes.strong("", text), classes=["claims-origin"])]
+
+
+class ClaimsLedger(SphinxDirective):
+    def run(self):
+        from sierbook import claims
+        from sierbook.claims.table import GROUPS
+
+        rows = ledger(self.env)
+        found = [
+            ["Verdict", "Claims"],
+            *([name, str(count)] for name, count in claims.counts(rows).items()),
+        ]
+        tables = [
+            self.named(table(found, classes=["claims-counts"]), f"{len(rows)} claims, by verdict")
+        ]
+        for group, title in GROUPS.items():
+            tables.append(
+                self.named(self.group([row for row in rows if row["group"] == group]), title)
+            )
+        return tables
+
+    @staticmethod
+    def named(found, title):
+        """Give a table its caption."""
+        found.insert(0, nodes.title("", title))
+        return found
+
+    @staticmethod
+    def group(rows):
+        """Lay out the rows of one section of the paper."""
+        texts = [
+            [
+                f"{row['claim']} ({row['where']})",
+                unbroken(row["published"]),
+                "",
+                "",
+                unbroken(row["paper"]),
+            ]
+            for row in rows
+        ]
+        found = table([list(COLUMNS), *texts], classes=["claims-ledger", "colwidths-given"])
+        for column, width in zip(found.findall(nodes.colspec), COLUMNS.values(), strict=True):
+            column["colwidth"] = width
+        (body,) = found.findall(nodes.tbody)
+        for line, row in zip(body, rows, strict=True):
+            for entry, content in zip(line[2:4], (ours(row), verdict(row)), strict=True):
+                entry.children = []
+                entry.extend(content)
+        return found
+
+
+def anchor_of(env, page, words):
+    """Return the anchor of the first heading of a page in which the words stand, its title apart;
+    or nothing."""
+    for link in env.tocs[page].findall(nodes.reference):
+        if link.get("anchorname") and words.lower() in link.astext().lower():
+            return link["anchorname"]
+    return ""
+
+
+def resolve(app, doctree, docname):
+    """Turn the names of notebooks and headings into links, now that every page has been read."""
+    for link in list(
+        doctree.findall(lambda node: isinstance(node, nodes.reference) and "claims" in node)
+    ):
+        notebook, words = link.attributes.pop("claims")
+        page = f"notebooks/{notebook}"
+        if page in app.env.all_docs:
+            link["refuri"] = app.builder.get_relative_uri(docname, page) + anchor_of(
+                app.env, page, words
+            )
+            link["reftitle"] = f"notebook {notebook}: {words}"
+        else:
+            link.replace_self(nodes.Text(link.astext()))
+
+
+def setup(app):
+    app.add_directive("claims-origin", ClaimsOrigin)
+    app.add_directive("claims-ledger", ClaimsLedger)
+    app.connect("doctree-resolved", resolve)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

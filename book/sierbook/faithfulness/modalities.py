@@ -1,0 +1,88 @@
+"""What speech and image are worth as wholes, on every test row (Algorithm 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sierbook.faithfulness.rivals import Subject
+from sierlib import settings
+from sierlib.data.feed import read_inputs
+from sierlib.experiment import label_rule
+from sierlib.experiment.manifest import read_manifest
+from sierlib.experiment.train import load_model
+from sierlib.run import Run
+
+
+def value_modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
+    """Value speech and image as wholes (Algorithm 1's score_2 and score_1) on every test row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `id`, `predicted`, `value` (the class's score), `speech`, `image`, `interaction` (joint
+        effect minus the sum of single ones), `share` of speech in |speech| + |image|, and
+        `teachers` ("agree", "differ"; "not asked" where labels were given).
+    """
+    manifest = read_manifest(run)
+    rows, subject = manifest[manifest["split"] == "test"], Subject(load_model(run, "fused"))
+    corners = []
+    for start in range(0, len(rows), at_once):
+        x = read_inputs(rows.iloc[start : start + at_once], run.folder / "dataset")
+        corners.append([[subject(s * x["speech"], i * x["image"]) for i in (0, 1)] for s in (0, 1)])
+    f = np.concatenate(corners, axis=2)  # (speech present, image present, rows, classes)
+    target = f[1, 1].argmax(axis=1)
+    f = f[:, :, np.arange(len(target)), target]
+    speech, image = (f[1] - f[0]).mean(axis=0), (f[:, 1] - f[:, 0]).mean(axis=0)
+    size = np.abs(speech) + np.abs(image)
+    table = pd.DataFrame(
+        {
+            "id": rows["id"].to_numpy(),
+            "predicted": [settings.CLASSES[code] for code in target],
+            "value": f[1, 1],
+            "speech": speech,
+            "image": image,
+            "interaction": f[1, 1] - f[1, 0] - f[0, 1] + f[0, 0],
+            "share": np.divide(np.abs(speech), size, out=np.full(len(size), 0.5), where=size > 0),
+            "teachers": "not asked",
+        }
+    )
+    if (rows["winner"] != "given").all():
+        ser, ier = (
+            label_rule.teacher_opinions(rows, role).argmax(axis=1) for role in ("ser", "ier")
+        )
+        table["teachers"] = np.where(ser == ier, "agree", "differ")
+    return table
+
+
+def compare_base_values(run: Run, values: pd.DataFrame) -> pd.DataFrame:
+    """Compare by class what the network says to silence and black with what it says to the rows of
+    that prediction.
+
+    Parameters
+    ----------
+    values
+        As `value_modalities` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By class `silence and black` (the base value), `rows` predicted so, and over those the mean
+        `score`, the mean values of `speech` and `image`, and in what share of the rows each is
+        `against` the class (NaN without rows).
+    """
+    side = settings.SIZE
+    nothing = Subject(load_model(run, "fused"))(
+        np.zeros((1, side, side, 1), np.float32), np.zeros((1, side, side, 3), np.float32)
+    )[0]
+    table = pd.DataFrame(
+        {"silence and black": nothing}, index=pd.Index(settings.CLASSES, name="class")
+    )
+    grouped = values.assign(**{f"{m} against": values[m] < 0 for m in settings.MODALITIES}).groupby(
+        "predicted"
+    )
+    table["rows"] = grouped.size().reindex(table.index, fill_value=0)
+    means = grouped[
+        ["value", *settings.MODALITIES, *(f"{m} against" for m in settings.MODALITIES)]
+    ].mean()
+    return table.join(means.rename(columns={"value": "score"}))

@@ -1,0 +1,1 @@
+"""The book's figures, in one style."""

@@ -1,0 +1,192 @@
+"""The book's figures, in one style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sierlib import settings
+
+
+def class_shares(counts: dict[str, int], name: str = "this run") -> Figure:
+    """Compare the classes' shares with those of the paper's data set (Section 3.1)."""
+    table = pd.DataFrame(
+        [
+            {"class": label, "share": values[label] / max(1, sum(values.values())), "data": source}
+            for source, values in ((name, counts), ("IIT-R SIER (paper)", settings.PAPER_COUNTS))
+            for label in settings.CLASSES
+        ]
+    )
+    figure, axis = plt.subplots(figsize=(6.4, 3.2))
+    sns.barplot(table, x="class", y="share", hue="data", palette=["#4c72b0", "#bbbbbb"], ax=axis)
+    axis.yaxis.set_major_formatter("{x:.0%}")
+    axis.set(xlabel="", ylabel="share of the samples")
+    axis.legend(title="")
+    return figure
+
+
+def learning_curves(histories: dict[str, dict[str, Any]]) -> Figure:
+    """Draw training and validation accuracy, kappa where all have it, and loss; the epoch that was
+    kept is marked."""
+    keeps = all("val_kappa" in row for history in histories.values() for row in history["epochs"])
+    measures = ("accuracy", "kappa", "loss") if keeps else ("accuracy", "loss")
+    size = (3.4 * len(histories), 2.5 * len(measures))
+    figure, axes = plt.subplots(
+        len(measures), len(histories), figsize=size, sharex=False, squeeze=False
+    )
+    for column, (title, history) in enumerate(histories.items()):
+        epochs = np.arange(1, len(history["epochs"]) + 1)
+        for axis, measure in zip(axes[:, column], measures, strict=True):
+            for prefix, colour, label in (
+                ("", "#999999", "training"),
+                ("val_", "#0072B2", "validation"),
+            ):
+                axis.plot(
+                    epochs,
+                    [row[prefix + measure] for row in history["epochs"]],
+                    color=colour,
+                    label=label,
+                )
+            axis.axvline(history["best_epoch"], color="black", lw=0.8, ls=":")
+            axis.set(ylabel=measure if column == 0 else "")
+            axis.set(
+                ylim={"accuracy": (0, 1.02), "kappa": (-0.2, 1.02), "loss": (0, None)}[measure]
+            )
+        axes[0, column].set(title=title)
+        axes[-1, column].set(xlabel="epoch")
+    figure.tight_layout()
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(),
+        loc="lower center",
+        bbox_to_anchor=(0.5, -0.06),
+        ncol=2,
+    )
+    return figure
+
+
+def accuracies(table: pd.DataFrame, published: dict[str, float] | None = None) -> Figure:
+    """Draw accuracies with their intervals, and the published ones beside them.
+
+    Parameters
+    ----------
+    table
+        Columns `model`, `accuracy`, `low`, `high`, `against` (what it is measured on), and if
+        wanted `again` (a list of what the network's other trainings reached).
+    published
+        By model name.
+    """
+    published = published or {}
+    models = list(dict.fromkeys(table["model"]))
+    figure, axis = plt.subplots(figsize=(7.6, 0.9 + 0.75 * len(models)))
+    kinds = list(dict.fromkeys(table["against"]))
+    for offset, (kind, colour) in enumerate(
+        zip(kinds, ("#0072B2", "#E69F00", "#009E73"), strict=False)
+    ):
+        part = table[table["against"] == kind]
+        places = np.array([models.index(name) for name in part["model"]]) + 0.18 * (
+            offset - (len(kinds) - 1) / 2
+        )
+        spread = np.abs(part[["low", "high"]].to_numpy().T - part["accuracy"].to_numpy())
+        axis.errorbar(
+            part["accuracy"], places, xerr=spread, fmt="o", color=colour, capsize=3, label=kind
+        )
+        again = [
+            (x, place)
+            for values, place in zip(part.get("again", []), places, strict=False)
+            for x in values
+        ]
+        if again:
+            axis.plot(*np.transpose(again), "x", color=colour, label="other trainings", zorder=3)
+    known = [name for name in models if name in published]
+    if known:
+        axis.scatter(
+            [published[name] for name in known], [models.index(name) for name in known], marker="D", color="#888888",
+            label="published, other data", zorder=3,
+        )  # fmt: skip
+    axis.set(
+        yticks=range(len(models)),
+        yticklabels=models,
+        xlabel="accuracy",
+        ylim=(len(models) - 0.5, -0.5),
+    )
+    axis.xaxis.set_major_formatter("{x:.0%}")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncol=4, frameon=False)
+    return figure
+
+
+def differences(table: pd.DataFrame) -> Figure:
+    """Draw paired differences of accuracy with their intervals; columns `comparison`, `difference`,
+    `low`, `high`."""
+    figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.45 * len(table)))
+    spread = np.abs(table[["low", "high"]].to_numpy().T - table["difference"].to_numpy())
+    axis.errorbar(
+        table["difference"], range(len(table)), xerr=spread, fmt="o", color="#0072B2", capsize=3
+    )
+    axis.axvline(0, color="black", lw=0.8)
+    axis.set(
+        yticks=range(len(table)), yticklabels=table["comparison"], xlabel="difference of accuracy"
+    )
+    axis.set_ylim(len(table) - 0.5, -0.5)
+    axis.xaxis.set_major_formatter("{x:+.0%}")
+    return figure
+
+
+def confusion(
+    matrix: Sequence[Sequence[int]], title: str = "", calibration: dict[str, Any] | None = None,
+    classes: Sequence[str] = settings.CLASSES,
+) -> Figure:  # fmt: skip
+    """Draw a confusion matrix as Fig. 3 does, shares of each true class with counts; beside it,
+    calibration.
+
+    Parameters
+    ----------
+    calibration
+        As `statistics.calibration` gives it.
+    """
+    counts = np.asarray(matrix)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    labels = np.array(
+        [
+            [f"{share:.0%}\n({count})" for share, count in zip(*row, strict=True)]
+            for row in zip(shares, counts, strict=True)
+        ]
+    )
+    figure, axes = plt.subplots(
+        1, 2 if calibration else 1, figsize=(9.2 if calibration else 4.8, 4.2), squeeze=False
+    )
+    sns.heatmap(
+        shares, annot=labels, fmt="", cmap="Blues", vmin=0, vmax=1, square=True, cbar=False,
+        xticklabels=classes, yticklabels=classes, ax=axes[0, 0],
+    )  # fmt: skip
+    axes[0, 0].set(xlabel="predicted", ylabel="label", title=title)
+    if calibration:
+        reliability(calibration, axes[0, 1])
+    figure.tight_layout()
+    return figure
+
+
+def reliability(calibration: dict[str, Any], axis: Axes) -> Axes:
+    """Draw how often a classifier is right against how sure it is; the size of a dot is its number
+    of rows."""
+    bins = pd.DataFrame(calibration["bins"])
+    axis.plot([0, 1], [0, 1], color="#999999", lw=1, ls=":")
+    axis.plot(bins["confidence"], bins["accuracy"], color="#0072B2", lw=1)
+    axis.scatter(
+        bins["confidence"],
+        bins["accuracy"],
+        s=10 + 300 * bins["n"] / bins["n"].sum(),
+        color="#0072B2",
+    )
+    axis.set(
+        xlim=(0, 1), ylim=(0, 1), xlabel="how sure (greatest probability)", ylabel="how often right"
+    )
+    axis.set_title(f"calibration, expected error {calibration['ece']:.3f}")
+    return axis

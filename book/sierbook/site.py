@@ -1,0 +1,200 @@
+"""From executed notebooks to pages: stage the sources, run Jupyter Book, print a PDF."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from sierbook import notebooks
+from sierlib.run import Run, digest
+
+#: What stands at the end of every notebook's page.
+_DOWNLOADS = (
+    ":::{{container}} noprint\nThe button at the top of this page downloads the notebook as it was "
+    "executed; "
+    "{{download}}`this is the notebook without outputs <../bare/{name}.ipynb>`, to run yourself, "
+    "and "
+    "{{download}}`these are the numbers on this page <../book/results/{name}.json>`.\n:::"
+)
+
+_PAGES = ("_config.yml", "_toc.yml", "book")
+
+
+def _clean(notebook: Any, stamp: dict[str, Any]) -> None:
+    """Put the stamp in the place of what papermill wrote, which names folders of this machine, and
+    drop live widgets.
+
+    A widget needs its kernel, and its state would be written whole into the page. Where nothing but
+    text stands in for it, as for a progress bar that would be seen at 0 % for ever, the output goes
+    with it.
+    """
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata["stamp"] = stamp
+    for cell in notebook.cells:
+        for output in list(cell.get("outputs", ())):
+            live = output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            if live is not None and not output["data"].keys() - {"text/plain"}:
+                cell["outputs"].remove(output)
+
+
+def stage(run: Run) -> Path:
+    """Lay out the book's source below the run: pages, executed notebooks, results.
+
+    Raises
+    ------
+    BuildFailed
+        When a notebook's outputs are older than the code that made them, naming what to run again.
+    """
+    notebooks.refuse_outdated(run)
+    place = run.folder / "book"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    for name in _PAGES:
+        source = notebooks.ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("sierbook"))
+        else:
+            shutil.copy2(source, place / name)
+    (place / "notebooks").mkdir()
+    shutil.copytree(
+        notebooks.ROOT / "notebooks", place / "bare", ignore=shutil.ignore_patterns("[!0-9]*")
+    )
+    for name in notebooks.NEEDS:
+        notebook = nbformat.read(notebooks.executed_copy(run, name), as_version=4)
+        for cell in notebook.cells:
+            # The default settings are left out: the cell after them has the run's own, folded away.
+            for kind, seen in (
+                ("parameters", "remove-cell"),
+                ("injected-parameters", "hide-input"),
+            ):
+                if kind in cell.metadata.get("tags", []):
+                    cell.metadata["tags"] = [*cell.metadata["tags"], seen]
+        notebook.cells.append(nbformat.v4.new_markdown_cell(_DOWNLOADS.format(name=name)))
+        _clean(notebook, run.results(name).get("provenance", {}))
+        nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
+    shutil.rmtree(place / "book" / "results", ignore_errors=True)
+    shutil.copytree(run.folder / "results", place / "book" / "results")
+    return place
+
+
+def _pages_key(run: Run) -> str:
+    pages = [
+        path
+        for name in _PAGES
+        for path in sorted([notebooks.ROOT / name, *(notebooks.ROOT / name).rglob("*")])
+        if path.is_file()
+    ]
+    text = [
+        (str(path.relative_to(notebooks.ROOT)), path.read_bytes().hex())
+        for path in pages
+        if "__pycache__" not in path.parts
+    ]
+    return digest(text, [notebooks.notebook_key(run, name) for name in notebooks.NEEDS])
+
+
+def _jupyter_book(run: Run, place: Path, output: Path, *options: str) -> None:
+    """Run Jupyter Book on a staged source; warnings are errors."""
+    log = run.folder / "book.log"
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(place),
+        "--path-output",
+        str(output),
+        "-W",
+        "--keep-going",
+        *options,
+    ]
+    print("book: building", file=sys.stderr, flush=True)
+    with open(log, "w", encoding="utf-8") as stream:
+        status = subprocess.run(
+            command, stdout=stream, stderr=subprocess.STDOUT, check=False,
+            env={**os.environ, "PYTHONPATH": str(notebooks.ROOT)},
+        ).returncode  # fmt: skip
+    if status:
+        lines = [
+            line
+            for line in log.read_text(encoding="utf-8").splitlines()
+            if "WARNING" in line or "ERROR" in line
+        ]
+        raise notebooks.BuildFailed(
+            "\n".join([*lines[-10:], f"Jupyter Book failed; its output is {log}"])
+        )
+
+
+def build_book(run: Run, output: Path = notebooks.ROOT) -> Path:
+    """Render the run's book with Jupyter Book into ``_build/html``; warnings are errors.
+
+    Returns
+    -------
+    pathlib.Path
+        ``index.html``.
+    """
+    index = output / "_build" / "html" / "index.html"
+    mark = output / "_build" / ".built"
+    key = digest(_pages_key(run), str(run.folder))
+    if index.is_file() and mark.is_file() and mark.read_text() == key:
+        print("book: up to date", file=sys.stderr)
+        return index
+    place = stage(run)
+    shutil.rmtree(output / "_build", ignore_errors=True)
+    _jupyter_book(run, place, output)
+    if not index.is_file():
+        raise notebooks.BuildFailed(
+            f"Jupyter Book wrote no {index}; its output is {run.folder / 'book.log'}"
+        )
+    mark.write_text(key)
+    return index
+
+
+def make_book(run: Run, output: Path = notebooks.ROOT) -> Path:
+    """Execute every notebook that is out of date, in order, and build the book."""
+    notebooks.execute_all(run)
+    return build_book(run, output)
+
+
+def find_chromium() -> str | None:
+    """Return where this machine's Chromium or Chrome lies."""
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+
+
+def print_pdf(run: Run, output: Path = notebooks.ROOT) -> Path:
+    """Execute what is out of date and print the whole book as one PDF with Chromium, into
+    ``_build/book.pdf``.
+
+    Raises
+    ------
+    BuildFailed
+        When there is no Chromium, before any work.
+    """
+    browser = find_chromium()
+    if browser is None:
+        raise notebooks.BuildFailed(
+            "no chromium on this machine: install it, or print the pages of _build/html from a "
+            "browser"
+        )
+    notebooks.execute_all(run)
+    pages, target = run.folder / "print", output / "_build" / "book.pdf"
+    shutil.rmtree(pages, ignore_errors=True)
+    _jupyter_book(run, stage(run), pages, "--builder", "custom", "--custom-builder", "singlehtml")
+    # Sphinx writes links as if the page stood above the first page's folder.
+    (written,) = (pages / "_build").glob("*/book/index.html")
+    whole = written.parents[1] / "index.html"
+    whole.write_text(
+        written.read_text(encoding="utf-8").replace('href="book/index.html#', 'href="#'),
+        encoding="utf-8",
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+    command += ["--virtual-time-budget=60000", f"--print-to-pdf={target}", whole.as_uri()]
+    subprocess.run(command, check=True, capture_output=True)
+    return target

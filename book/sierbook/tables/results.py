@@ -1,0 +1,301 @@
+"""What the results say: tables, verdicts in words, and the test rows' accuracies, differences and
+ceilings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sierbook import statistics
+from sierlib import settings
+from sierlib.data.feed import make_feed
+from sierlib.experiment import label_rule
+from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.scores import class_codes, score_predictions
+from sierlib.experiment.train import load_model, predict_test
+from sierlib.run import Run
+
+#: Names in tables and figures.
+TITLES = {
+    "fused": "ParallelNet",
+    "speech": "SER only",
+    "image": "IER only",
+    "ser teacher": "speech teacher",
+    "ier teacher": "image teacher",
+    "label": "the label itself",
+}
+_MODELS = {"fused": "fused", "speech": "ser", "image": "ier"}
+
+
+def evaluate(run: Run) -> dict[str, Any]:
+    """Score the run's three main models on its test rows.
+
+    Returns
+    -------
+    dict
+        ``scores``: by what it is measured on ("labels"; "truth" for the embedded corpus) and by
+        model, as `score_predictions`; "speech" and "image" are the unimodal models; under "truth"
+        also the two teachers and the label itself, whose accuracies are what repeating them without
+        a mistake would reach. ``differences``: fused minus each unimodal model, on each of the two,
+        as `statistics.paired_difference`. ``relations``: accuracy on the truth by how the
+        modalities relate ("agree", "conflict", "neutral"). ``calibration``: on the labels, by
+        model, as `statistics.calibration`. ``accuracy``: in short, on the labels, with
+        ``majority``.
+    """
+    rows, by_name = predict_test(run, tuple(_MODELS.values()))
+    predicted = {name: by_name[file].argmax(axis=1) for name, file in _MODELS.items()}
+    labels = class_codes(rows["label"])
+    answers = {"labels": labels}
+    contenders = {"labels": dict(predicted), "truth": dict(predicted)}
+    if (rows["winner"] != "given").all():
+        for role in settings.ROLES:
+            opinion = label_rule.teacher_opinions(rows, role).argmax(axis=1)
+            for against in contenders.values():
+                against[f"{role} teacher"] = opinion
+    contenders["truth"]["label"] = labels
+    truth = read_truth(run)
+    relations: dict[str, Any] = {}
+    if truth:
+        planted = [truth[name] for name in rows["id"]]
+        answers["truth"] = class_codes([value["emotion"] for value in planted])
+        relation = np.array([value["relation"] for value in planted])
+        for kind in ("agree", "conflict", "neutral"):
+            chosen = relation == kind
+            if chosen.any():
+                relations[kind] = {"n": int(chosen.sum())} | {
+                    name: float(np.mean(guess[chosen] == answers["truth"][chosen]))
+                    for name, guess in contenders["truth"].items()
+                }
+    scores = {
+        against: {
+            name: score_predictions(answer, guess) for name, guess in contenders[against].items()
+        }
+        for against, answer in answers.items()
+    }
+    differences = {
+        against: {
+            name: statistics.paired_difference(
+                predicted["fused"] == answer, predicted[name] == answer, run.seed
+            )
+            for name in ("speech", "image")
+        }
+        for against, answer in answers.items()
+    }
+    short = {name: scores["labels"][name]["accuracy"] for name in _MODELS}
+    calibration = {
+        name: statistics.calibration(by_name[file], labels) for name, file in _MODELS.items()
+    }
+    return {
+        "calibration": calibration,
+        "accuracy": {**short, "majority": scores["labels"]["fused"]["majority"]},
+        "scores": scores,
+        "differences": differences,
+        "relations": relations,
+    }
+
+
+def teachers_as_models(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Score the teachers on the labels they gave, under the paper's rule and the one it rejects
+    (Section 5.4).
+
+    Parameters
+    ----------
+    manifest
+        Rows labelled by teachers.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each rule: accuracy of the speech teacher, of the image teacher and of the more
+        confident of both, and the share of the rows that the rule keeps. Empty where the corpus
+        brought its labels.
+    """
+    if (manifest["winner"] == "given").any():
+        return pd.DataFrame()
+    ser, ier = (label_rule.teacher_opinions(manifest, role) for role in ("ser", "ier"))
+    both = label_rule.max_rule(ser, ier)["label"]
+    labelled = {
+        "the more confident teacher": label_rule.max_rule(ser, ier),
+        "agreement": label_rule.agreement_rule(ser, ier),
+    }
+    rows = {}
+    for name, rule in labelled.items():
+        kept, label = rule["kept"], rule["label"]
+        opinions = {
+            "speech teacher": ser.argmax(axis=1),
+            "image teacher": ier.argmax(axis=1),
+            "the pair": both,
+        }
+        rows[name] = {who: np.mean(guess[kept] == label[kept]) for who, guess in opinions.items()}
+        rows[name]["rows kept"] = kept.mean()
+    return pd.DataFrame(rows).T.rename_axis("rule")
+
+
+def rule_example() -> dict[str, Any]:
+    """Return what the labelling rule makes of the example in Section 3.1."""
+    rule = label_rule.max_rule(np.array([[0.1, 0.1, 0.7, 0.1]]), np.array([[0.1, 0.8, 0.05, 0.05]]))
+    return {"label": int(rule["label"][0]), "winner": str(rule["winner"][0])}
+
+
+def label_accuracy(manifest: pd.DataFrame, truth: dict[str, Any]) -> dict[str, float]:
+    """Return how often the label is the planted emotion: over "all" rows, and by how speech and
+    image relate.
+
+    Empty where nothing was planted.
+    """
+    if not truth:
+        return {}
+    right = pd.Series(
+        [truth[name]["emotion"] == label for name, label in manifest[["id", "label"]].to_numpy()]
+    )
+    relation = [truth[name]["relation"] for name in manifest["id"]]
+    by_relation = right.groupby(relation).mean()
+    return {"all": float(right.mean())} | {
+        str(name): float(share) for name, share in by_relation.items()
+    }
+
+
+def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
+    """Return accuracies with their 95 % intervals, a row for each model and what it is measured
+    on."""
+    against = {"labels": "on the labels", "truth": "on the planted truth"}
+    return pd.DataFrame(
+        [
+            {
+                "model": TITLES[name],
+                "against": against[kind],
+                "n": value["n"],
+                "accuracy": value["accuracy"],
+                "low": value["accuracy_interval"][0],
+                "high": value["accuracy_interval"][1],
+                "macro F1": value["macro_f1"],
+                "kappa": value["kappa"],
+            }
+            for kind, by_model in evaluation["scores"].items()
+            for name, value in by_model.items()
+        ]
+    )
+
+
+def difference_table(evaluation: dict[str, Any]) -> pd.DataFrame:
+    """Return the paired differences: columns `comparison`, `difference`, `low`, `high`, `p`
+    (McNemar, exact), `n`."""
+    against = {"labels": "labels", "truth": "planted truth"}
+    return pd.DataFrame(
+        [
+            {
+                "comparison": f"ParallelNet − {TITLES[name]}, {against[kind]}",
+                "difference": value["difference"],
+                "low": value["interval"][0],
+                "high": value["interval"][1],
+                "p": value["p"],
+                "n": value["n"],
+            }
+            for kind, by_model in evaluation["differences"].items()
+            for name, value in by_model.items()
+        ]
+    )
+
+
+def heads(run: Run) -> dict[str, float]:
+    """Return the validation accuracy of each of ParallelNet's outputs alone, and with one input at
+    zero.
+
+    Nothing is trained again: O_sp, O_img and O_mul are read off the trained network (Eq. 2), and an
+    input is replaced by silence or black.
+    """
+    import keras
+
+    manifest = read_manifest(run)
+    rows = manifest[(manifest["split"] == "train") & (manifest["fold"] == 0)]
+    labels = class_codes(rows["label"])
+    model = load_model(run, "fused")
+    outputs = {name: model.get_layer(name).output for name in ("O_sp", "O_img", "O_mul")}
+    several = keras.Model(model.inputs, {**outputs, "all three": model.output})
+    given = make_feed(rows, run.folder / "dataset", 64)
+    found = several.predict(given, verbose=0)
+    accuracy = {
+        name: float(np.mean(value.argmax(axis=1) == labels)) for name, value in found.items()
+    }
+    for name in ("speech", "image"):
+        masked = given.map(lambda batch, name=name: {**batch, name: 0 * batch[name]})
+        guess = model.predict(masked, verbose=0).argmax(axis=1)
+        accuracy[f"{name} at zero"] = float(np.mean(guess == labels))
+    return accuracy
+
+
+def late_fusion(run: Run) -> pd.DataFrame:
+    """Return the shares of w1, w2 and w3 in Eq. 2, before ParallelNet's training and after it.
+
+    The start is drawn again from the training's seed.
+    """
+    import keras
+
+    from sierlib.experiment.models import NETWORKS
+    from sierlib.experiment.train import load_model
+
+    keras.utils.set_random_seed(run.seed)
+    models = {
+        "at the start": NETWORKS["fused"].build(run.profile),
+        "after training": load_model(run, "fused"),
+    }
+    shares = {
+        when: model.get_layer("late_fusion").shares.tolist() for when, model in models.items()
+    }
+    return pd.DataFrame(shares, index=["w1 (O_sp)", "w2 (O_img)", "w3 (O_mul)"])
+
+
+def _interval(scores: dict[str, Any]) -> str:
+    return "{:.3f} to {:.3f}".format(*scores["accuracy_interval"])
+
+
+def teacher_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Return the teachers' held-out scores, a column for each; `reports` as `teacher_reports` gives
+    them."""
+    return pd.DataFrame(
+        {
+            f"{settings.ROLES[role]} teacher": {
+                "trained on": report["rows"]["train"],
+                "held out": report["rows"]["held_out"],
+                "held-out accuracy": f"{report['held_out']['accuracy']:.3f}",
+                "95 % interval": _interval(report["held_out"]),
+                "always the largest class": f"{report['held_out']['majority']:.3f}",
+                "macro F1": f"{report['held_out']['macro_f1']:.3f}",
+                "classes it lacks": ", ".join(report["missing"]) or "none",
+            }
+            for role, report in reports.items()
+        }
+    )
+
+
+def training_table(histories: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    """Return what was trained and how it validates, a column for each of `histories` (by title)."""
+    return pd.DataFrame(
+        {
+            title: {
+                "parameters": f"{history['parameters']:,}",
+                "rows": history["rows"]["train"],
+                "epochs (best)": f"{len(history['epochs'])} ({history['best_epoch']})",
+                "seconds": f"{history['seconds']:.0f}",
+                "training accuracy, best epoch": f"{history['epochs'][history['best_epoch'] - 1]['accuracy']:.3f}",
+                "validation accuracy": f"{history['validation']['accuracy']:.3f}",
+                "95 % interval": _interval(history["validation"]),
+                "always the largest class": f"{history['validation']['majority']:.3f}",
+                "validation macro F1": f"{history['validation']['macro_f1']:.3f}",
+                "validation kappa": f"{history['validation']['kappa']:.3f}",
+            }
+            for title, history in histories.items()
+        }
+    )
+
+
+def relation_table(evaluation: dict[str, Any]) -> pd.DataFrame:
+    """Return accuracy on the planted truth by how speech and image relate."""
+    table = pd.DataFrame(evaluation["relations"]).T
+    return (
+        table.astype({"n": int}).rename(columns=TITLES).rename_axis("speech and image")
+        if len(table)
+        else table
+    )

@@ -1,0 +1,1 @@
+"""The embedded corpus: generated sentences and drawn pictures, with their ground truth."""

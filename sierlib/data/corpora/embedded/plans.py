@@ -1,0 +1,203 @@
+"""The embedded corpus: pairs and teacher corpora, generated with their ground truth.
+
+Each pair has a planted emotion, carried by speech, by the image or by both, with a strength of its
+own in each. Pairs and teacher corpora come from the same generators and share no item.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from sierlib import settings
+from sierlib.data.corpora.embedded import grammar, scenes
+from sierlib.data.corpora.items import Corpus, Item
+
+#: How the two modalities of a pair relate, and how often.
+RELATIONS: dict[str, float] = {"agree": 0.66, "conflict": 0.20, "neutral": 0.14}
+
+STRONG_SHARE = (
+    0.65  # of the emotions of a pair are strong ones, where the relation leaves that open
+)
+
+CONFUSER_SHARE = (
+    0.15  # of emotional sentences and weak pictures also hold a minor sign of another class
+)
+
+# The labels the teachers' corpora would carry, before the paper's relabelling.
+_IEMOCAP_LIKE = {
+    "anger": ("anger",),
+    "happy": ("happy", "excitement"),
+    "hate": ("disgust",),
+    "sad": ("sad",),
+}
+_FI_LIKE = {
+    "anger": ("anger",),
+    "happy": ("excitement",),
+    "hate": ("disgust",),
+    "sad": ("sadness",),
+}
+
+
+def _shares() -> np.ndarray:
+    counts = np.array([settings.PAPER_COUNTS[name] for name in settings.CLASSES], float)
+    return counts / counts.sum()
+
+
+def _other(rng: np.random.Generator, emotion: str) -> str:
+    """Draw another class, as often as the paper's data set holds it."""
+    shares = _shares()
+    shares[settings.CLASSES.index(emotion)] = 0.0
+    return str(rng.choice(settings.CLASSES, p=shares / shares.sum()))
+
+
+def _sentence(
+    rng: np.random.Generator, emotion: str | None, strength: int, teacher: bool
+) -> dict[str, Any]:
+    """Draw a sentence; a hash of the text keeps the pairs' sentences and the teacher's apart."""
+    while True:
+        confuser = None
+        if emotion is not None and rng.random() < CONFUSER_SHARE:
+            confuser = _other(rng, emotion)
+        made = grammar.sentence(rng, emotion, strength, confuser)
+        if (zlib.crc32(made["text"].encode()) % 2 == 0) == teacher:
+            return made
+
+
+def _scene(rng: np.random.Generator, emotion: str | None, strength: int) -> dict[str, Any]:
+    distractor = None
+    if emotion is not None and strength == 1 and rng.random() < CONFUSER_SHARE:
+        distractor = _other(rng, emotion)
+    return scenes.compose(rng, emotion, strength, distractor)
+
+
+def _strength(rng: np.random.Generator) -> int:
+    return 2 if rng.random() < STRONG_SHARE else 1
+
+
+def _plan(rng: np.random.Generator, emotion: str) -> dict[str, Any]:
+    """Decide what each modality of a pair carries: (emotion or None, strength)."""
+    relation = str(rng.choice(list(RELATIONS), p=list(RELATIONS.values())))
+    dominant = str(rng.choice(("speech", "image")))
+    other = "image" if dominant == "speech" else "speech"
+    if relation == "agree":
+        strengths = {"speech": _strength(rng), "image": _strength(rng)}
+        carried: dict[str, tuple[str | None, int]] = {
+            name: (emotion, value) for name, value in strengths.items()
+        }
+        if strengths["speech"] == strengths["image"]:
+            dominant = "both"
+        else:
+            dominant = max(strengths, key=lambda name: strengths[name])
+    elif relation == "conflict":
+        carried = {dominant: (emotion, 2), other: (_other(rng, emotion), 1)}
+    else:
+        carried = {dominant: (emotion, _strength(rng)), other: (None, 0)}
+    return {"relation": relation, "dominant": dominant, **carried}
+
+
+def pairs(count: int, seed: int) -> Corpus:
+    """Generate pairs of a sentence and a picture.
+
+    Parameters
+    ----------
+    count
+        How many.
+    seed
+        Of every choice.
+
+    Returns
+    -------
+    Corpus
+        Its items carry `truth`: ``emotion`` (that of the stronger modality), ``relation`` ("agree",
+        "conflict" or "neutral"), ``dominant`` and, for ``speech`` and ``image``, what is planted:
+        emotion, strength, indices of the words and boxes [x0, y0, x1, y1] (pixels of 128) that
+        carry it.
+    """
+    rng = np.random.default_rng([seed, 1])
+    emotions = rng.choice(settings.CLASSES, size=count, p=_shares())
+    # Every class is in even the smallest corpus, often enough to be split.
+    for index, name in enumerate(np.repeat(settings.CLASSES, 4)[: count // 2]):
+        emotions[index] = name
+    rng.shuffle(emotions)
+    items = []
+    for index, emotion in enumerate(str(name) for name in emotions):
+        plan = _plan(rng, emotion)
+        spoken, strength = plan["speech"]
+        seen, size = plan["image"]
+        sentence = _sentence(rng, spoken, strength, teacher=False)
+        scene = _scene(rng, seen, size)
+        truth = {
+            "emotion": emotion,
+            "relation": plan["relation"],
+            "dominant": plan["dominant"],
+            "speech": {
+                "emotion": spoken,
+                "strength": strength,
+                "emotion_words": sentence["emotion_words"],
+                "confuser_words": sentence["confuser_words"],
+            },
+            "image": {"emotion": seen, "strength": size, "boxes": scenes.emotion_boxes(scene)},
+        }
+        sentiment = "neutral" if spoken is None else "positive" if spoken == "happy" else "negative"
+        items.append(
+            Item(
+                f"pair-{index:06d}",
+                text=sentence["text"],
+                scene=scene,
+                sentiment=sentiment,
+                seed=index,
+                truth=truth,
+            )
+        )
+    return Corpus("synthetic", items, fingerprint=f"pairs-{count}-{seed}")
+
+
+def _teacher_items(
+    count: int, seed: int, stream: int
+) -> list[tuple[np.random.Generator, str, int]]:
+    rng = np.random.default_rng([seed, stream])
+    emotions = np.resize(settings.CLASSES, count)
+    rng.shuffle(emotions)
+    return [(rng, str(emotion), int(rng.integers(1, 3))) for emotion in emotions]
+
+
+def speech_corpus(count: int, seed: int) -> Corpus:
+    """Generate the speech teacher's corpus: sentences with IEMOCAP-like labels, classes in equal
+    shares."""
+    items = []
+    for index, (rng, emotion, strength) in enumerate(_teacher_items(count, seed, 2)):
+        sentence = _sentence(rng, emotion, strength, teacher=True)
+        raw = str(rng.choice(_IEMOCAP_LIKE[emotion]))
+        truth = {"emotion": emotion, "strength": strength, "raw_label": raw}
+        items.append(
+            Item(
+                f"ser-{index:06d}",
+                text=sentence["text"],
+                label=settings.relabel(raw),
+                seed=1_000_000 + index,
+                truth=truth,
+            )
+        )
+    return Corpus("synthetic", items, fingerprint=f"ser-{count}-{seed}")
+
+
+def image_corpus(count: int, seed: int) -> Corpus:
+    """Generate the image teacher's corpus: pictures with FI-like labels, classes in equal
+    shares."""
+    items = []
+    for index, (rng, emotion, strength) in enumerate(_teacher_items(count, seed, 3)):
+        scene = _scene(rng, emotion, strength)
+        raw = str(rng.choice(_FI_LIKE[emotion]))
+        truth = {
+            "emotion": emotion,
+            "strength": strength,
+            "raw_label": raw,
+            "boxes": scenes.emotion_boxes(scene),
+        }
+        items.append(
+            Item(f"ier-{index:06d}", scene=scene, label=settings.relabel(raw), truth=truth)
+        )
+    return Corpus("synthetic", items, fingerprint=f"ier-{count}-{seed}")

@@ -1,0 +1,89 @@
+"""Flickr and Instagram (FI): photographs sorted into folders by emotion, for the image teacher.
+
+You et al., "Building a Large Scale Dataset for Image Emotion Recognition" (2016).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sierlib import settings
+from sierlib.data.corpora.items import Corpus, Item, fingerprint, inside
+
+FOLDERS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
+LAYOUT = f"<emotion>/<emotion>_<digits>.jpg, with emotions {', '.join(FOLDERS)}"
+
+#: The folders that the paper names, and its class for each (Section 3.1).
+NAMED = {"anger": "anger", "sadness": "sad", **settings.RELABEL}
+
+#: What else counts as happy, by the option's name.
+POSITIVE: dict[str, tuple[str, ...]] = {
+    "excitement": (),
+    "all": ("amusement", "awe", "contentment"),
+}
+
+
+def load(root: str | Path, positive: str = "excitement") -> Corpus:
+    """List the photographs of an FI folder.
+
+    Parameters
+    ----------
+    root
+        A folder with `LAYOUT`.
+    positive
+        "excitement" keeps the four folders that the paper names; "all" also takes amusement, awe
+        and contentment for happy.
+
+    Returns
+    -------
+    Corpus
+        Items with image and label; files of another name or type are quarantined. Notes say how
+        many pictures of other emotions were left out, and which classes have none.
+
+    Raises
+    ------
+    FileNotFoundError
+        When `root` holds none of the folders that are wanted.
+    ValueError
+        When `positive` is neither of the two.
+    """
+    if positive not in POSITIVE:
+        raise ValueError(f"positive={positive!r}: expected one of {', '.join(POSITIVE)}")
+    root = Path(root)
+    classes = NAMED | dict.fromkeys(POSITIVE[positive], "happy")
+    if not any((root / emotion).is_dir() for emotion in classes):
+        raise FileNotFoundError(
+            f"{root} holds none of the folders {', '.join(classes)}: FI's layout is {LAYOUT}"
+        )
+    corpus = Corpus(f"fi:{root}?positive={positive}", [])
+    left_out: dict[str, int] = {}
+    files: list[Path] = []
+    for emotion in FOLDERS:
+        pattern = re.compile(rf"{emotion}_\d+\.jpe?g", re.IGNORECASE)
+        # Hidden files are left behind by file managers and were never part of the corpus.
+        listed = sorted(
+            path for path in (root / emotion).glob("*") if not path.name.startswith(".")
+        )
+        if emotion not in classes:
+            left_out |= {emotion: len(listed)} if listed else {}
+            continue
+        for path in listed:
+            if not pattern.fullmatch(path.name) or not path.is_file():
+                corpus.quarantined.append(
+                    (path.stem, str(path), f"not a file named {emotion}_<digits>.jpg")
+                )
+            elif inside(root / emotion, path.name) is None:
+                corpus.quarantined.append((path.stem, str(path), f"path outside {emotion}/"))
+            else:
+                corpus.items.append(Item(path.stem, image=path, label=classes[emotion]))
+                files.append(path)
+    corpus.fingerprint = fingerprint(files)
+    if left_out:
+        counts = ", ".join(f"{emotion} {n}" for emotion, n in left_out.items())
+        corpus.notes.append(
+            f"{sum(left_out.values())} pictures of other emotions left out: {counts}"
+        )
+    if missing := corpus.missing_classes():
+        corpus.notes.append(f"no pictures of {', '.join(missing)}")
+    return corpus

@@ -1,0 +1,138 @@
+"""IEMOCAP: acted and improvised dialogues with an emotion for every turn, for the speech teacher.
+
+Busso et al., "IEMOCAP: Interactive emotional dyadic motion capture database" (2008).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from sierlib.data.corpora.items import Corpus, Item, fingerprint, inside
+
+#: The class of every emotion code that is kept (Section 3.1); the others are counted and left out.
+CLASS_OF: dict[str, str] = {
+    "ang": "anger",
+    "hap": "happy",
+    "exc": "happy",
+    "dis": "hate",
+    "sad": "sad",
+}
+LAYOUT = (
+    "Session<1-5>/dialog/EmoEvaluation/<dialog>.txt, "
+    "Session<1-5>/sentences/wav/<dialog>/<turn>.wav "
+    "and Session<1-5>/dialog/transcriptions/<dialog>.txt"
+)
+
+# [6.2901 - 8.2357]<TAB>Ses01F_impro01_F000<TAB>neu<TAB>[2.5000, 2.5000, 2.5000]
+_TURN = re.compile(
+    r"\[\d+\.\d+ - \d+\.\d+\]\t(?P<turn>(?P<dialog>Ses\d\d[FM]_\w+)_(?P<speaker>[FM])\w+)\t(?P<code>[a-z]{3})(\t.*)?"
+)
+# Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.
+_TRANSCRIPT = re.compile(r"(?P<turn>Ses\w+) \[[\d. -]+\]: ?(?P<text>.*)")
+
+
+def load(root: str | Path) -> Corpus:
+    """List the turns of an IEMOCAP folder.
+
+    Parameters
+    ----------
+    root
+        A folder with `LAYOUT`; transcriptions may be missing.
+
+    Returns
+    -------
+    Corpus
+        Items with audio, label, text where there is a transcription, and ``truth`` with ``session``
+        (1 to 5) and ``speaker`` ("F" or "M"), by which speaker-independent folds are made. Their id
+        is the turn's name. Lines that do not parse, turns listed twice and turns without recording
+        are quarantined. Notes count the turns of other emotions.
+
+    Raises
+    ------
+    FileNotFoundError
+        When a session lacks its folder of evaluations, or there is no session.
+    """
+    root = Path(root)
+    # Archives made on a Mac carry a hidden "._<dialog>.txt" beside every file.
+    evaluations = [
+        (session, path)
+        for session in range(1, 6)
+        for path in sorted((root / f"Session{session}/dialog/EmoEvaluation").glob("*.txt"))
+        if not path.name.startswith(".")
+    ]
+    if not evaluations:
+        raise FileNotFoundError(
+            f"{root} holds no Session<1-5>/dialog/EmoEvaluation/*.txt: IEMOCAP's layout is {LAYOUT}"
+        )
+    without = [
+        str(folder)
+        for folder in sorted(root.glob("Session[1-5]"))
+        if not (folder / "dialog/EmoEvaluation").is_dir()
+    ]
+    if without:
+        raise FileNotFoundError(
+            f"no dialog/EmoEvaluation in {', '.join(without)}: IEMOCAP's layout is {LAYOUT}"
+        )
+    corpus = Corpus(f"iemocap:{root}", [])
+    left_out: Counter[str] = Counter()
+    seen: dict[str, str] = {}
+    files: list[Path] = []
+    for session, path in evaluations:
+        base = root / f"Session{session}"
+        transcript = base / "dialog/transcriptions" / path.name
+        texts = _transcript(transcript)
+        files += [path, *([transcript] if texts else [])]
+        for number, line in enumerate(_lines(path), 1):
+            if not line.startswith("["):  # the header, blank lines and the single raters' lines
+                continue
+            place = f"{path.name}:{number}"
+            match = _TURN.fullmatch(line)
+            if match is None:
+                corpus.quarantined.append(
+                    (place, str(path), f"line is not '[start - end]<TAB>turn<TAB>code': {place}")
+                )
+                continue
+            turn, code = match["turn"], match["code"]
+            audio = base / "sentences/wav" / match["dialog"] / f"{turn}.wav"
+            if code not in CLASS_OF:
+                left_out[code] += 1
+            elif turn in seen:
+                corpus.quarantined.append(
+                    (turn, str(path), f"duplicate row: {place} repeats {seen[turn]}")
+                )
+            elif inside(base / "sentences/wav", f"{match['dialog']}/{turn}.wav") is None:
+                corpus.quarantined.append(
+                    (turn, str(audio), f"path outside sentences/wav: {place}")
+                )
+            elif not audio.is_file():
+                corpus.quarantined.append((turn, str(audio), f"missing recording: {place}"))
+            else:
+                truth = {"session": session, "speaker": match["speaker"]}
+                corpus.items.append(
+                    Item(turn, text=texts.get(turn), audio=audio, label=CLASS_OF[code], truth=truth)
+                )
+                files.append(audio)
+            seen.setdefault(turn, place)
+    corpus.fingerprint = fingerprint(files)
+    if left_out:
+        counts = ", ".join(f"{code} {n}" for code, n in sorted(left_out.items()))
+        corpus.notes.append(f"{left_out.total()} turns of other emotions left out: {counts}")
+    if missing := corpus.missing_classes():
+        corpus.notes.append(f"no turns of {', '.join(missing)}")
+    return corpus
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _transcript(path: Path) -> dict[str, str]:
+    """Return the words of every turn of a dialogue, by turn; none where it was not transcribed."""
+    matches = (
+        (_TRANSCRIPT.fullmatch(line.strip()) for line in _lines(path)) if path.is_file() else ()
+    )
+    return {
+        match["turn"]: match["text"].strip() for match in matches if match and match["text"].strip()
+    }

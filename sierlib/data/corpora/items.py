@@ -1,0 +1,106 @@
+"""What an adapter gives: items that have been named but not yet read, and those set aside."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sierlib import settings
+
+
+class Unusable(ValueError):
+    """An item that cannot be used; the message is the reason that `quarantine.csv` gives."""
+
+
+@dataclass
+class Item:
+    """One row of a corpus, before anything of it is read.
+
+    Parameters
+    ----------
+    id
+        Unique within the corpus.
+    text
+        What is spoken, raw, or None where `audio` (or nothing) is given.
+    audio
+        A recording, instead of spoken text.
+    image
+        A picture file, or None where the item has no picture or `scene` draws it.
+    scene
+        What the embedded corpus draws (see `sierlib.data.corpora.embedded.scenes`).
+    label
+        One of `settings.CLASSES`, or None where teachers are to decide.
+    split
+        "train", "val" or "test" where the corpus brings its own.
+    sentiment
+        "negative", "neutral" or "positive" where the corpus knows it.
+    seed
+        Of the voice's noise, so that an utterance can be spoken again bit by bit.
+    truth
+        Planted ground truth of the embedded corpus.
+    line
+        Where the row starts in the corpus's file, from 1; 0 where that says nothing.
+    """
+
+    id: str
+    text: str | None = None
+    audio: Path | None = None
+    image: Path | None = None
+    scene: dict[str, Any] | None = None
+    label: str | None = None
+    split: str | None = None
+    sentiment: str | None = None
+    seed: int = 0
+    truth: dict[str, Any] | None = None
+    line: int = 0
+
+
+@dataclass
+class Corpus:
+    """A corpus that has been listed but not read.
+
+    Parameters
+    ----------
+    spec
+        The data spec that named it.
+    items
+        Its usable-looking rows.
+    quarantined
+        Rows that could already be seen to be unusable, each ``(id, path, reason)``.
+    fingerprint
+        Changes when the files behind the corpus change.
+    notes
+        Remarks for the reader, such as classes the corpus lacks or items of other emotions left
+        out.
+    """
+
+    spec: str
+    items: list[Item]
+    quarantined: list[tuple[str, str, str]] = field(default_factory=list)
+    fingerprint: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def missing_classes(self) -> list[str]:
+        """Classes of which no item carries the label."""
+        seen = {item.label for item in self.items}
+        return [name for name in settings.CLASSES if name not in seen]
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """Return a hash of the names, sizes and times of files: cheap, and changes when one of them
+    does."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        stat = path.stat()
+        digest.update(f"{path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def inside(root: Path, relative: str) -> Path | None:
+    """Return ``root / relative`` where that stays below `root`, else None (a row that points
+    outside)."""
+    path = (root / relative).resolve()
+    return path if path.is_relative_to(root.resolve()) else None

@@ -1,0 +1,234 @@
+"""Encode a corpus into shards of arrays, in parallel and resumably.
+
+A shard holds up to 64 items. It is complete when its list of rows is there, so an interrupted build
+goes on with the next one. Rows refer to arrays as ``<shard file>#<row>``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sierlib import settings
+from sierlib.data import images, speech
+from sierlib.data.corpora import open_corpus
+from sierlib.data.corpora.embedded import scenes
+from sierlib.data.corpora.items import Corpus, Item, Unusable
+from sierlib.run import Run, digest, source_key
+
+SHARD = 64  # items
+
+
+def item_sound(item: Item) -> np.ndarray:
+    """Return an item's sound, float32 (samples,) at 16 kHz: its recording, or its text spoken."""
+    if item.audio is not None:
+        return speech.read_audio(item.audio)
+    return speech.speak(speech.clean_text(item.text or ""), seed=item.seed)
+
+
+def item_picture(item: Item, size: int = settings.SIZE) -> np.ndarray:
+    """Return an item's picture, uint8 (size, size, 3): its photograph, or its scene drawn."""
+    if item.image is not None:
+        return images.read_image(item.image, size)
+    return scenes.draw(item.scene or {}, size)
+
+
+def _source_of(item: Item) -> str:
+    return str(item.image or item.audio or "")
+
+
+def _encode_item(
+    item: Item, align: bool
+) -> tuple[dict[str, Any], np.ndarray | None, np.ndarray | None]:
+    """Encode one item; raise `Unusable` where that cannot be done."""
+    row: dict[str, Any] = {"id": item.id, "path": _source_of(item), "text": "", "label": item.label}
+    mel = picture = None
+    if item.image is not None or item.scene is not None:
+        picture = item_picture(item)
+        row["image_hash"] = hashlib.sha256(
+            item.image.read_bytes() if item.image else picture.tobytes()
+        ).hexdigest()[:16]
+    if item.text is not None or item.audio is not None:
+        try:
+            row["text"] = speech.clean_text(item.text or "")
+        except Unusable:
+            if item.audio is None:
+                raise
+        sound = item_sound(item)
+        row["seconds"] = round(len(sound) / settings.SAMPLE_RATE, 3)
+        mel = np.round(speech.log_mel(sound) * 255).astype(np.uint8)
+        if not mel.any():
+            raise Unusable("silent recording")
+        if align:
+            row["words"] = [
+                (word.text, word.start, word.end) for word in speech.align(sound, row["text"])
+            ]
+        if item.audio is not None:
+            # Many recordings may say the same words: they are told apart by their sound.
+            row["sound_hash"] = hashlib.sha256(sound.tobytes()).hexdigest()[:16]
+            row["text"] = row["text"] or f"[recording {row['sound_hash']}]"
+    return row, mel, picture
+
+
+def _encode_shard(index: int, items: Sequence[Item], folder: Path, align: bool) -> Path:
+    rows: list[dict[str, Any]] = []
+    mels: list[np.ndarray] = []
+    pictures: list[np.ndarray] = []
+    for item in items:
+        try:
+            row, mel, picture = _encode_item(item, align)
+        except Unusable as problem:
+            rows.append({"id": item.id, "reason": str(problem), "path": _source_of(item)})
+            continue
+        if mel is not None:
+            row["speech"] = f"speech-{index:05d}.npy#{len(mels)}"
+            mels.append(mel)
+        if picture is not None:
+            row["image"] = f"image-{index:05d}.npy#{len(pictures)}"
+            pictures.append(picture)
+        rows.append(row)
+    for name, arrays in (("speech", mels), ("image", pictures)):
+        if arrays:
+            np.save(folder / f"{name}-{index:05d}.npy", np.stack(arrays))
+    done = folder / f"rows-{index:05d}.jsonl"
+    partial = done.with_suffix(".part")
+    partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    os.replace(partial, done)
+    return done
+
+
+def encode_corpus(
+    corpus: Corpus, folder: Path, *, align: bool = False, workers: int | None = None
+) -> pd.DataFrame:
+    """Encode every item of a corpus into shards below a folder.
+
+    Parameters
+    ----------
+    corpus
+        What to encode.
+    folder
+        Holds what an interrupted call has already done; that is kept.
+    align
+        Whether the words' times are found as well.
+    workers
+        Processes; by default one for each core. Inside ``joblib.parallel_config("dask")`` the
+        shards go to a Dask cluster instead.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each item, in order; unusable ones have a `reason`.
+    """
+    from joblib import Parallel, delayed
+    from tqdm.auto import tqdm
+
+    shards = [corpus.items[start : start + SHARD] for start in range(0, len(corpus.items), SHARD)]
+    open_shards = [i for i in range(len(shards)) if not (folder / f"rows-{i:05d}.jsonl").is_file()]
+    if open_shards:
+        jobs = (delayed(_encode_shard)(i, shards[i], folder, align) for i in open_shards)
+        pool = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator_unordered")
+        for _ in tqdm(
+            pool(jobs),
+            total=len(open_shards),
+            desc=f"encode {corpus.spec.partition(':')[0]}",
+            unit="shard",
+        ):
+            pass
+    rows: list[dict[str, Any]] = []
+    for i in range(len(shards)):
+        with open(folder / f"rows-{i:05d}.jsonl", encoding="utf-8") as lines:
+            rows += [json.loads(line) for line in lines]
+    frame = pd.DataFrame(rows)
+    for column in (
+        "id",
+        "text",
+        "label",
+        "speech",
+        "image",
+        "image_hash",
+        "sound_hash",
+        "seconds",
+        "reason",
+        "path",
+        "words",
+    ):
+        if column not in frame:
+            frame[column] = None
+    return frame
+
+
+@lru_cache(maxsize=256)
+def _open_shard(path: str, changed: int) -> np.ndarray:
+    # The time of change is part of the key: a folder may be written again in the same process.
+    return np.load(path, mmap_mode="r")
+
+
+def load_arrays(references: Sequence[str], folder: Path) -> np.ndarray:
+    """Read arrays by reference.
+
+    Parameters
+    ----------
+    references
+        Each ``<shard file>#<row>``.
+    folder
+        Where the shards are.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (n, 128, 128, 1) for speech or (n, 128, 128, 3) for images; divide by 255 for the
+        network.
+    """
+    out: np.ndarray | None = None
+    shards: dict[str, np.ndarray] = {}
+    for place, reference in enumerate(references):
+        name, _, row = reference.partition("#")
+        if name not in shards:
+            shards[name] = _open_shard(str(folder / name), (folder / name).stat().st_mtime_ns)
+        array = shards[name][int(row)]
+        if out is None:
+            out = np.empty((len(references), *array.shape), np.uint8)
+        out[place] = array
+    return out if out is not None else np.empty((0, settings.SIZE, settings.SIZE, 1), np.uint8)
+
+
+def encode_role(
+    run: Run, role: str, *, workers: int | None = None
+) -> tuple[Corpus, pd.DataFrame, Path]:
+    """Return a corpus of the run and its encoded rows, encoding it unless that is up to date.
+
+    Parameters
+    ----------
+    run
+        The run.
+    role
+        "data" (into ``dataset/``), "ser" or "ier" (into ``teachers/<role>/``).
+
+    Returns
+    -------
+    corpus, rows, folder
+        `rows` as `encode_corpus` gives them.
+    """
+    corpus = open_corpus(getattr(run, role), role, run.profile, run.seed)
+    name, place = (
+        ("arrays", "dataset") if role == "data" else (f"teachers/{role}", f"teachers/{role}")
+    )
+    align = role == "data" and corpus.spec == "synthetic"  # where words have a planted role
+    key = digest(corpus.spec, corpus.fingerprint, len(corpus.items), source_key(__name__))
+    folder = run.folder / place
+    if not run.current(name, key):
+        run.forget(name)
+        folder = run.fresh_folder(place, key)
+    frame = encode_corpus(
+        corpus, folder, align=align, workers=workers
+    )  # reads the shards that are there
+    run.done(name, key)
+    return corpus, frame, folder

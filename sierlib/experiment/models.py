@@ -1,0 +1,246 @@
+"""What is trained: one table of specifications, a row for each network of the paper's tables and of
+our questions.
+
+A specification says what differs from ParallelNet as published; `train_model` is the one loop over
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from sierlib import settings
+from sierlib.experiment import label_rule
+from sierlib.experiment.manifest import read_manifest
+from sierlib.networks import losses
+from sierlib.networks.parallelnet import parallel_net, unimodal
+from sierlib.run import Run
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """One network to train.
+
+    Parameters
+    ----------
+    name
+        Of its files.
+    title
+        In tables.
+    group
+        The table or question it belongs to: a key of `GROUPS`.
+    modality
+        "both", "speech" or "image".
+    options
+        Of `parallel_net`, where they differ from the published choice.
+    loss
+        Weights of focal loss and of cross-entropy (Section 4.2: 1 and 0.5).
+    rule
+        "max": labels by the more confident teacher. "agreement": trained only on rows on which both
+        teachers agree.
+    threshold
+        Trained only on rows whose more confident teacher reaches it (Section 3.1: 0.5).
+    task
+        "emotion", or "sentiment" (Table 2).
+    pace
+        Factor on the profile's learning rate.
+    """
+
+    name: str
+    title: str
+    group: str
+    modality: str = "both"
+    options: dict[str, Any] = field(default_factory=dict)
+    loss: tuple[float, float] = (settings.FOCAL_WEIGHT, settings.CROSS_ENTROPY_WEIGHT)
+    rule: str = "max"
+    threshold: float = settings.LABEL_THRESHOLD
+    task: str = "emotion"
+    pace: float = 1.0
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What is told apart, in the order of the network's output."""
+        return settings.CLASSES if self.task == "emotion" else settings.SENTIMENTS
+
+    def build(self, profile: settings.Profile) -> keras.Model:
+        """Build the network with fresh weights."""
+        if self.modality == "both":
+            return parallel_net(profile, len(self.classes), **self.options)
+        return unimodal(self.modality, profile, len(self.classes))
+
+    def make_loss(self) -> keras.losses.Loss:
+        """Return the loss it is trained with."""
+        return losses.FocalCrossEntropy(*self.loss)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as a plain dict, for keys and result files."""
+        return asdict(self)
+
+
+#: What the groups ask, in the order in which they are trained.
+GROUPS: dict[str, str] = {
+    "Table 1": "the six rows of Table 1",
+    "N2": "what N2 holds (Section 4.3.2)",
+    "choice": "the other choices of the paper",
+    "Table 2": "sentiment (Table 2)",
+}
+
+
+def _both(kind: str) -> dict[str, str]:
+    return {"n2_s": kind, "n2_i": kind}
+
+
+_ROWS = [
+    NetworkSpec("fused", "ParallelNet", "Table 1"),
+    NetworkSpec("ser", "SER only", "Table 1", "speech"),
+    NetworkSpec("ier", "IER only", "Table 1", "image"),
+    NetworkSpec("baseline1", "Baseline 1", "Table 1", options={"configuration": 1, **_both("EfficientNet")}),
+    NetworkSpec("baseline2", "Baseline 2", "Table 1", options={"configuration": 2, **_both("EfficientNet")}),
+    NetworkSpec("baseline3", "Baseline 3", "Table 1", options=_both("EfficientNet")),
+    *(
+        NetworkSpec(f"n2-{kind.lower()}", kind, "N2", options=_both(kind))
+        for kind in (
+            "VGG16", "VGG19", "ResNet34", "ResNet50", "ResNet101", "Inception3a", "Inception4a", "MobileNet", "DenseNet"
+        )
+    ),
+    NetworkSpec("addition", "weighted addition in Eq. 1", "choice", options={"fusion": "add"}),
+    NetworkSpec("fixed-weights", "w1 = w2 = w3 in Eq. 2", "choice", options={"late": "fixed"}),
+    NetworkSpec("focal-only", "focal loss alone", "choice", loss=(1.0, 0.0)),
+    NetworkSpec("cross-entropy-only", "cross-entropy alone", "choice", loss=(0.0, 1.0)),
+    NetworkSpec("resnet34-slow", "ResNet34, a tenth of the learning rate", "choice", options=_both("ResNet34"), pace=0.1),
+    NetworkSpec("resnet34-fast", "ResNet34, four times the learning rate", "choice", options=_both("ResNet34"), pace=4.0),
+    NetworkSpec("strict-threshold", "threshold 0.7", "choice", threshold=0.7),
+    NetworkSpec("agreement", "labels by agreement", "choice", rule="agreement"),
+    NetworkSpec("sentiment-fused", "ParallelNet", "Table 2", task="sentiment"),
+    NetworkSpec("sentiment-ser", "speech only", "Table 2", "speech", task="sentiment"),
+    NetworkSpec("sentiment-ier", "image only", "Table 2", "image", task="sentiment"),
+]  # fmt: skip
+
+#: Every specification by name.
+NETWORKS: dict[str, NetworkSpec] = {spec.name: spec for spec in _ROWS}
+
+
+#: ParallelNet and its halves, by what result files call them.
+HALVES: dict[str, str] = {"fused": "fused", "speech": "ser", "image": "ier"}
+
+
+def names_in_group(group: str) -> list[str]:
+    """Return the names of a group's specifications, in the order of its table."""
+    return [name for name, spec in NETWORKS.items() if spec.group == group]
+
+
+def resolve_names(names: Iterable[str]) -> list[str]:
+    """Return the specifications meant by names and by names of groups.
+
+    Raises
+    ------
+    ValueError
+        Listing both, for a name that is neither.
+
+    Examples
+    --------
+    >>> resolve_names(["Table 2"])
+    ['sentiment-fused', 'sentiment-ser', 'sentiment-ier']
+    """
+    found: list[str] = []
+    for name in names:
+        if name not in NETWORKS and name not in GROUPS:
+            raise ValueError(
+                f"unknown model {name!r}: choose one of {', '.join(NETWORKS)}, or one of "
+                f"{', '.join(GROUPS)}"
+            )
+        found += [name] if name in NETWORKS else names_in_group(name)
+    return list(dict.fromkeys(found))
+
+
+def list_backbones(profile: settings.Profile) -> list[str]:
+    """Return what N2 holds in any network that a profile trains."""
+    options = [
+        {"n2_s": "VGG16", "n2_i": "VGG19", **NETWORKS[name].options}
+        for name in resolve_names(profile.studies)
+    ]
+    return sorted({each[side] for each in options for side in ("n2_s", "n2_i")})
+
+
+def select_rows(run: Run, spec: NetworkSpec, fold: int = 0) -> dict[str, pd.DataFrame]:
+    """Return the manifest's rows for a specification: "train", "validation" and "test", with their
+    `answer`.
+
+    Test and validation rows are the same for every specification of a task: rules and thresholds
+    choose what is learned from. Sentiment uses the corpus's own split where it has one (B-T4SA's),
+    and all usable rows, those too of which no teacher was sure.
+
+    Raises
+    ------
+    ValueError
+        When a part is empty, training would see fewer than two classes, or a rule or threshold of
+        its own is asked of labels that the corpus brought.
+    """
+    manifest = read_manifest(run)
+    if spec.task == "sentiment":
+        parts = _select_sentiment_rows(run, manifest, fold)
+    else:
+        learning = manifest[manifest["split"] == "train"]
+        train = learning[learning["fold"] != fold]
+        if (train["winner"] == "given").any():
+            if (spec.rule, spec.threshold) != (NETWORKS["fused"].rule, NETWORKS["fused"].threshold):
+                raise ValueError(f"{spec.name}: the labels were given, no teacher was asked")
+        else:
+            opinions = {role: label_rule.teacher_opinions(train, role) for role in settings.ROLES}
+            confidence = np.maximum(*(value.max(axis=1) for value in opinions.values()))
+            chosen = confidence >= spec.threshold
+            if spec.rule == "agreement":
+                chosen &= label_rule.agreement_rule(opinions["ser"], opinions["ier"])["kept"]
+            train = train[chosen]
+        parts = {
+            "train": train,
+            "validation": learning[learning["fold"] == fold],
+            "test": manifest[manifest["split"] == "test"],
+        }
+        parts = {name: rows.assign(answer=rows["label"]) for name, rows in parts.items()}
+    for name, rows in parts.items():
+        if rows.empty:
+            raise ValueError(
+                f"{spec.name}: no rows for {name} with fold {fold} in "
+                f"{run.folder / 'dataset' / 'manifest.csv'}; "
+                f"folds are 0 to {settings.FOLDS - 1}, and a {spec.rule} rule or a threshold of "
+                f"{spec.threshold:g} "
+                "leaves nothing of a small corpus"
+            )
+    if parts["train"]["answer"].nunique() < 2:
+        raise ValueError(
+            f"{spec.name}: fewer than two classes to learn from in {run.data}; use a larger corpus"
+        )
+    return {name: rows.reset_index(drop=True) for name, rows in parts.items()}
+
+
+def _select_sentiment_rows(run: Run, manifest: pd.DataFrame, fold: int) -> dict[str, pd.DataFrame]:
+    """Split the rows that have a sentiment: by the corpus's own split, else by the manifest's."""
+    discarded = read_manifest(run, "discarded")
+    rows = pd.concat([manifest, discarded], ignore_index=True)
+    rows = rows[rows["sentiment"].isin(settings.SENTIMENTS)].assign(
+        answer=lambda frame: frame["sentiment"]
+    )
+    if rows.empty:
+        raise ValueError(f"{run.data} says nothing of sentiment: Table 2 cannot be made from it")
+    own = rows["own_split"].isin(["train", "val", "test"])
+    if own.all():
+        return {
+            "train": rows[rows["own_split"] == "train"],
+            "validation": rows[rows["own_split"] == "val"],
+            "test": rows[rows["own_split"] == "test"],
+        }
+    # Discarded rows have no part; they are learned from, unless their text is one that is held out.
+    held = set(rows.loc[(rows["split"] == "test") | (rows["fold"] == fold), "group"])
+    loose = (rows["split"] == "") & ~rows["group"].isin(held)
+    return {
+        "train": rows[((rows["split"] == "train") & (rows["fold"] != fold)) | loose],
+        "validation": rows[(rows["split"] == "train") & (rows["fold"] == fold)],
+        "test": rows[rows["split"] == "test"],
+    }

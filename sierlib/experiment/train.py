@@ -1,0 +1,174 @@
+"""Train the networks of `sierlib.experiment.models`, each once and only where it is out of date."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from sierlib import settings
+from sierlib.experiment import workers
+from sierlib.experiment.manifest import read_manifest
+from sierlib.experiment.models import NETWORKS, select_rows
+from sierlib.experiment.scores import class_codes, score_predictions
+from sierlib.networks.fit import fit_network, predict_rows
+from sierlib.run import Run, digest, ensure_folder, read_json, source_key, write_json
+
+#: A network to train: its specification's name, the fold that validates, and which repetition (its
+#: seed).
+Job = tuple[str, int, int]
+
+
+def artefact_name(name: str, fold: int = 0, repeat: int = 0) -> str:
+    """Return the name that a trained network's files carry.
+
+    Examples
+    --------
+    >>> artefact_name("fused"), artefact_name("ser", fold=2, repeat=1)
+    ('models/fused', 'models/ser-fold2-repeat1')
+    """
+    return (
+        f"models/{name}" + (f"-fold{fold}" if fold else "") + (f"-repeat{repeat}" if repeat else "")
+    )
+
+
+def _network_key(run: Run, job: Job) -> str:
+    return digest(
+        job, NETWORKS[job[0]].as_dict(), run.profile.as_dict(), run.seed, run.key_of("manifest"),
+        [digest_rows(rows) for rows in select_rows(run, NETWORKS[job[0]], job[1]).values()],
+        source_key(__name__),
+    )  # fmt: skip
+
+
+def is_current(run: Run, job: Job) -> bool:
+    """Tell whether a network's files are those that training it now would give."""
+    path = run.folder / artefact_name(*job)
+    if not path.with_suffix(
+        ".json"
+    ).is_file():  # so that no rows are asked for that a corpus may not have
+        return False
+    return run.current(
+        artefact_name(*job),
+        _network_key(run, job),
+        path.with_suffix(".keras"),
+        path.with_suffix(".json"),
+    )
+
+
+def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
+    """Train one network in this process and write its files."""
+    spec = NETWORKS[name]
+    rows, folder = select_rows(run, spec, fold), run.folder / "dataset"
+    eye = np.eye(len(spec.classes), dtype=np.float32)
+    model, history = fit_network(
+        lambda: spec.build(run.profile),
+        rows["train"],
+        rows["validation"],
+        folder,
+        run.profile,
+        learning_rate=run.profile.learning_rate * spec.pace,
+        loss=spec.make_loss(),
+        targets=lambda some: eye[class_codes(some["answer"], spec.classes)],
+        seed=run.seed + repeat,
+        title=spec.title,
+    )
+    # The test rows' predictions are written down here and opened by notebook 04.
+    for part in ("validation", "test"):
+        guesses = predict_rows(model, rows[part], folder).argmax(axis=1)
+        answers = class_codes(rows[part]["answer"], spec.classes)
+        history[part] = score_predictions(answers, guesses, spec.classes)
+        history[f"{part}_predicted"] = "".join(map(str, guesses))
+        history[f"{part}_rows"] = digest_rows(rows[part])
+    history |= {
+        "title": spec.title,
+        "spec": spec.as_dict(),
+        "fold": fold,
+        "repeat": repeat,
+        "rows": {part: len(some) for part, some in rows.items()},
+        "provenance": run.provenance(),
+    }
+    place = run.folder / artefact_name(name, fold, repeat)
+    partial = place.with_name(f"part-{place.name}.keras")
+    model.save(partial)
+    partial.replace(place.with_suffix(".keras"))
+    write_json(place.with_suffix(".json"), history)
+    run.done(artefact_name(name, fold, repeat), _network_key(run, (name, fold, repeat)))
+
+
+def digest_rows(rows: pd.DataFrame) -> str:
+    """Return 12 hex digits that tell whether two lists of predictions are about the same rows and
+    answers."""
+    return hashlib.sha256("\n".join(rows["id"] + " " + rows["answer"]).encode()).hexdigest()[:12]
+
+
+def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
+    """Train every network that is out of date, several at once, and read the histories of all.
+
+    Parameters
+    ----------
+    jobs
+        `Job` tuples, or names of specifications for fold 0 and the first repetition.
+
+    Returns
+    -------
+    dict
+        By job: the history of `fit_network` with ``validation`` and ``test`` scores and predictions
+        (a digit for each row), ``rows``, ``spec``, ``title``, ``fold``, ``repeat`` and
+        ``provenance``.
+    """
+    wanted = [(job, 0, 0) if isinstance(job, str) else job for job in jobs]
+    for name, fold, _ in wanted:
+        if name not in NETWORKS:
+            raise ValueError(f"unknown model {name!r}: choose one of {', '.join(NETWORKS)}")
+        if not 0 <= fold < settings.FOLDS:
+            raise ValueError(
+                f"fold {fold} of {run.folder} is empty: folds are 0 to {settings.FOLDS - 1}"
+            )
+    read_manifest(run)  # says what to run first, before any process is started
+    ensure_folder(run.folder / "models")
+    stale = [(run, *job) for job in wanted if not is_current(run, job)]
+    if stale:
+        workers.run_in_workers(_train_network, stale, "training")
+    return {
+        job: read_json((run.folder / artefact_name(*job)).with_suffix(".json")) for job in wanted
+    }
+
+
+def train_model(
+    run: Run, name: str, fold: int = 0, repeat: int = 0
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Train one network of `NETWORKS`, or read it where it is up to date; its model and history."""
+    job = (name, fold, repeat)
+    history = train_all(run, [job])[job]
+    return keras.saving.load_model(
+        (run.folder / artefact_name(*job)).with_suffix(".keras")
+    ), history
+
+
+def load_model(run: Run, name: str) -> keras.Model:
+    """Read a trained model of the run.
+
+    Raises
+    ------
+    FileNotFoundError
+        Naming the notebook to run first.
+    """
+    path = run.folder / "models" / f"{name}.keras"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: run notebooks/02-training.ipynb first")
+    return keras.saving.load_model(path)
+
+
+def predict_test(
+    run: Run, names: Sequence[str] = ("fused", "ser", "ier")
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Return the manifest's test rows and each model's probabilities for them, (n, 4)."""
+    manifest = read_manifest(run)
+    rows = manifest[manifest["split"] == "test"].reset_index(drop=True)
+    return rows, {
+        name: predict_rows(load_model(run, name), rows, run.folder / "dataset") for name in names
+    }

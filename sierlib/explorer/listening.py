@@ -1,0 +1,196 @@
+"""From Shapley values to time, words, sound and pictures (Section 3.3)."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import minimum_filter1d
+
+from sierlib import settings
+from sierlib.data import speech
+from sierlib.explorer.cases import ExplainedRow
+
+FRAME_SECONDS = settings.HOP / settings.SAMPLE_RATE
+_FADE = settings.SAMPLE_RATE // 200  # samples; a cut without a fade clicks
+
+
+def invert_values(
+    case: ExplainedRow, target: str | None = None, method: str = "owen"
+) -> np.ndarray:
+    """Turn the Shapley values themselves into sound, as the authors first tried and found
+    meaningless (Section 3.3).
+
+    Values against the class count as silence, the greatest one is as loud as a log-mel can be.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 (102400,), 16 kHz, in [-1, 1].
+    """
+    values = np.clip(case.of(target, method).speech_map, 0, None)
+    sound = speech.to_sound((values / max(values.max(), 1e-12))[..., np.newaxis])
+    return sound / max(1.0, float(np.abs(sound).max()))
+
+
+def time_importance(speech_map: np.ndarray) -> np.ndarray:
+    """Average the speech map over frequency, as Section 3.3 does: (128, 128) to (128,) frames of 50
+    ms."""
+    return np.asarray(speech_map, dtype=np.float64).mean(axis=0)
+
+
+def spoken_frames(audio: np.ndarray) -> int:
+    """Return how many of the 128 frames hold sound of the recording."""
+    return int(min(settings.SIZE, np.ceil(len(audio) / settings.HOP)))
+
+
+def keep_frames(
+    importance: np.ndarray,
+    frames: int = settings.SIZE,
+    percentile: float = settings.SILENCE_PERCENTILE,
+) -> np.ndarray:
+    """Choose the frames that are not silenced: those at or above a percentile of importance.
+
+    Parameters
+    ----------
+    importance
+        (128,) as `time_importance` gives it.
+    frames
+        How many of them hold speech; the percentile is taken over those, since padding has no
+        importance. Where none does, none is kept.
+    percentile
+        30 in Section 3.3.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool (128,); False beyond `frames`.
+    """
+    if not 0 <= percentile <= 100:
+        raise ValueError(f"percentile {percentile}: between 0 and 100 was expected")
+    if not 0 <= frames <= len(importance):
+        raise ValueError(f"{frames} frames: between 0 and {len(importance)} were expected")
+    keep = np.zeros(len(importance), bool)
+    if frames:
+        keep[:frames] = importance[:frames] >= np.percentile(importance[:frames], percentile)
+    return keep
+
+
+def silence(audio: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Silence the frames of a sound that are not kept, with short fades.
+
+    Parameters
+    ----------
+    audio
+        (samples,), 16 kHz.
+    keep
+        bool (128,), as `keep_frames` gives it. What lies beyond the window is silenced.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, as long as the window or the sound, whichever is shorter.
+    """
+    gain = np.repeat(keep.astype(np.float32), settings.HOP)[: len(audio)]
+    ramp = np.hanning(2 * _FADE + 1).astype(np.float32)
+    # What is kept shrinks by a fade at each end, so that the fades lie inside it and silence stays
+    # silent.
+    shrunk = minimum_filter1d(gain, 2 * _FADE + 1)
+    gain = np.convolve(np.pad(shrunk, _FADE, mode="edge"), ramp / ramp.sum(), mode="valid")
+    return (audio[: len(gain)] * gain).astype(np.float32)
+
+
+def word_values(words: Sequence[speech.Word], speech_map: np.ndarray) -> np.ndarray:
+    """Sum the speech map over each word's time.
+
+    Frames that a word covers in part count for that part; a word beyond the window gets 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 (words,), in units of the model's output.
+    """
+    cumulative = np.concatenate(
+        [[0.0], np.cumsum(np.asarray(speech_map, dtype=np.float64).sum(axis=0))]
+    )
+    edges = np.arange(len(cumulative)) * FRAME_SECONDS
+    starts = np.array([word.start for word in words], dtype=float)
+    ends = np.array([word.end for word in words], dtype=float)
+    return np.interp(ends, edges, cumulative) - np.interp(starts, edges, cumulative)
+
+
+def kept_words(
+    words: Sequence[speech.Word], keep: np.ndarray, share: float = 0.5
+) -> list[speech.Word]:
+    """Return the words of which at least a share of the time is kept."""
+    edges = np.arange(len(keep) + 1) * FRAME_SECONDS
+    cumulative = np.concatenate([[0.0], np.cumsum(keep * FRAME_SECONDS)])
+    return [
+        word
+        for word in words
+        if word.end > word.start
+        and np.interp(word.end, edges, cumulative) - np.interp(word.start, edges, cumulative)
+        >= share * (word.end - word.start)
+    ]
+
+
+def sentence_html(
+    words: Sequence[speech.Word], values: np.ndarray, planted: Sequence[int] = ()
+) -> str:
+    """Write a sentence as HTML in which the shade of a word is its importance.
+
+    Parameters
+    ----------
+    words, values
+        As `word_values` takes and gives them.
+    planted
+        Indices of words that the embedded corpus planted; they are underlined.
+
+    Returns
+    -------
+    str
+        HTML; the words themselves are escaped.
+    """
+    top = max(float(np.abs(values).max(initial=0.0)), 1e-12)
+    parts = []
+    for index, (word, value) in enumerate(zip(words, values, strict=True)):
+        # Mixed with white rather than translucent: dark letters stay readable whatever the page's
+        # own colours are.
+        full, share = ((255, 193, 7) if value > 0 else (110, 168, 254)), abs(value) / top
+        colour = ", ".join(str(round(255 + (one - 255) * share)) for one in full)
+        line = (
+            "text-decoration: underline 2px; text-underline-offset: 4px;"
+            if index in planted
+            else ""
+        )
+        parts.append(
+            f'<span title="{value:+.3f}" style="color: #111; background: rgb({colour}); '
+            f'padding: 2px 3px; border-radius: 3px; {line}">{html.escape(word.text)}</span>'
+        )
+    return f'<p style="font-size: 1.15em; line-height: 2;">{" ".join(parts)}</p>'
+
+
+def modality_share(explained: Any) -> float:
+    """Return speech's share of the prediction: |speech| / (|speech| + |image|), 0.5 where both are
+    zero."""
+    spoken, seen = abs(explained.speech_value), abs(explained.image_value)
+    return 0.5 if spoken + seen == 0 else float(spoken / (spoken + seen))
+
+
+def speech_lead(speech: Any, image: Any) -> np.ndarray:
+    """Return by how much the speech decides: |speech| - |image| where it speaks for the class, else
+    minus infinity.
+
+    A speech that speaks against the class does not decide for it, however little the image says. An
+    image weighs the same whether it helps or has to be overcome. It is the difference and not the
+    share that counts, because one of two values next to zero can have all of the share and still
+    decide nothing.
+
+    Parameters
+    ----------
+    speech, image
+        The values of the modalities, numbers or (n,).
+    """
+    return np.where(np.asarray(speech) > 0, np.abs(speech) - np.abs(image), -np.inf)

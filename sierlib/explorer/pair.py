@@ -1,0 +1,240 @@
+"""Explain a photograph with a sentence or recording of one's own, and write what was found as a
+folder with a page."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from PIL import Image
+
+from sierlib import settings
+from sierlib.data import images, speech
+from sierlib.data.corpora import Unusable
+from sierlib.explorer import listening
+from sierlib.explorer.payload import sample_payload
+from sierlib.shapley.explain import Explanation, explain
+
+SHOWN = 256  # pixels of the picture in the page, twice what the network sees
+
+
+@dataclass(frozen=True)
+class OwnPair:
+    """A photograph and speech of one's own, the prediction and its explanation.
+
+    Parameters
+    ----------
+    name, picture, text
+        The picture's name, (height, width, 3) uint8 for people, and the text as it was given (""
+        for none).
+    inputs
+        What the network sees: `speech` (128, 128, 1) and `image` (128, 128, 3), float32 in [0, 1].
+    audio, words
+        The sound inside the window, float32 (samples,) at 16 kHz, and the words in it.
+    probabilities, explanations
+        By class.
+    target
+        The class that is shown first.
+    percentile, keep, recognised
+        Speech of less importance is silenced (Section 3.3); bool (128,), the frames that are not;
+        what the recogniser hears in them.
+    notes
+        What to know of the input, such as that it was cut.
+    """
+
+    name: str
+    picture: np.ndarray
+    text: str
+    inputs: dict[str, np.ndarray]
+    audio: np.ndarray
+    words: list[speech.Word]
+    probabilities: dict[str, float]
+    explanations: dict[str, Explanation]
+    target: str
+    percentile: float
+    keep: np.ndarray
+    recognised: str
+    notes: list[str]
+
+    @property
+    def predicted(self) -> str:
+        """Name of the predicted class."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def found(self) -> Explanation:
+        """The explanation of the target."""
+        return self.explanations[self.target]
+
+    def payload(self) -> dict[str, Any]:
+        """Return the sample as `sierlib.explorer.Explorer` takes it."""
+        return sample_payload(
+            self.name, image=self.picture, sound=self.audio, log_mel=self.inputs["speech"], words=self.words,
+            scores=list(self.probabilities.values()), classes=list(self.probabilities), text=self.text,
+            alt=f"Your picture, {self.name}", explanations={self.found.method: self.explanations},
+        )  # fmt: skip
+
+
+def explain_own(
+    model: Any,
+    image: Any,
+    *,
+    text: str | None = None,
+    audio: str | Path | None = None,
+    method: str = "owen",
+    depth: int = 6,
+    target: int | str | None = None,
+    percentile: float = settings.SILENCE_PERCENTILE,
+    seed: int = 0,
+    progress: bool | Callable[[float], object] | None = None,
+) -> OwnPair:
+    """Predict and explain a photograph with a sentence or a recording.
+
+    Parameters
+    ----------
+    model
+        What `sierlib.shapley.explain` takes, or the path of a ``.keras`` file, or of a run
+        (its ParallelNet is taken).
+    image
+        A picture file, or (height, width, 3), uint8 or floats in [0, 1].
+    text
+        What the voice speaks; beside `audio`, what is said in the recording.
+    audio
+        A recording that `sierlib.data.speech.read_audio` can read.
+    method, depth, seed, progress
+        As `sierlib.shapley.explain` takes them; the seed also is the voice's.
+    target
+        The class to show first; None or "all" for the predicted one. All are explained, from the
+        same evaluations.
+    percentile
+        Speech whose importance is below it is silenced.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        When something given is not as above; as `Unusable` for a file that cannot be read or a text
+        without words.
+    """
+    if text is None and audio is None:
+        raise ValueError(
+            "neither text nor audio was given; expected a sentence to speak, a recording, or both"
+        )
+    if not 0 <= percentile <= 100:
+        raise ValueError(f"percentile={percentile}; expected a number from 0 to 100")
+    name, pixels, picture = _read_picture(image)
+    sound, words, notes = _read_speech(text, audio, seed)
+    model = _load_model(model)
+    inputs: dict[str, Any] = {
+        "speech": speech.log_mel(sound),
+        "image": pixels.astype(np.float32) / 255,
+    }
+    # Four evaluations tell whether the class exists before thousands are made.
+    number = explain(model, **inputs, target=None if target == "all" else target, depth=0).target
+    found = explain(
+        model, **inputs, target="all", method=method, depth=depth, seed=seed, progress=progress
+    )
+    explanations = {str(key): one for key, one in found.items()}
+    shown = list(explanations)[number]
+    importance = listening.time_importance(explanations[shown].speech_map)
+    keep = listening.keep_frames(importance, listening.spoken_frames(sound), percentile)
+    recognised = " ".join(word.text for word in speech.recognise(listening.silence(sound, keep)))
+    probabilities = {key: one.value for key, one in explanations.items()}
+    return OwnPair(
+        name, picture, text or "", inputs, sound, words, probabilities, explanations, shown, float(percentile), keep,
+        recognised, notes,
+    )  # fmt: skip
+
+
+def _load_model(model: Any) -> Any:
+    """Return a model, read where a path is given."""
+    if not isinstance(model, str | Path):
+        return model
+    path = Path(model) / "models" / "fused.keras" if Path(model).is_dir() else Path(model)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; expected a run's folder with a trained model, or a .keras file"
+        )
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is no model that Keras can read; expected a .keras file"
+        ) from error
+
+
+def _read_file(read: Callable[[Path], Any], path: str | Path) -> Any:
+    """Read a file, or say which one is unusable."""
+    try:
+        return read(Path(path))
+    except Unusable as problem:
+        raise Unusable(f"{path}: {problem}") from problem
+
+
+def _read_picture(image: Any) -> tuple[str, np.ndarray, np.ndarray]:
+    """Return a picture's name, its pixels as the network sees them, and as people do."""
+    if isinstance(image, str | Path):
+        seen = _read_file(
+            lambda path: (images.read_image(path), images.read_image(path, SHOWN)), image
+        )
+        return Path(image).stem, *seen
+    array = np.asarray(image)
+    if array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise ValueError(
+            f"image has shape {array.shape}; expected (height, width, 3), or a picture file"
+        )
+    if (
+        array.dtype.kind == "f"
+        and np.isfinite(array).all()
+        and array.min() >= 0
+        and array.max() <= 1
+    ):
+        array = np.rint(array * 255).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise ValueError(
+            f"image has values of type {array.dtype}; expected uint8, or floats in [0, 1]"
+        )
+    size = (settings.SIZE, settings.SIZE)
+    return "own", np.asarray(Image.fromarray(array).resize(size, Image.Resampling.LANCZOS)), array
+
+
+def _read_speech(
+    text: str | None, audio: str | Path | None, seed: int
+) -> tuple[np.ndarray, list[speech.Word], list[str]]:
+    """Return the sound inside the window, the words in it, and notes on both."""
+    spoken = "" if text is None else speech.clean_text(text)
+    sound = (
+        speech.speak(spoken, seed=seed) if audio is None else _read_file(speech.read_audio, audio)
+    )
+    sound = np.pad(sound, (0, max(0, settings.HOP - len(sound))))  # one frame at least
+    heard, window = sound[: settings.SIZE * settings.HOP], settings.WINDOW_SECONDS
+    notes, found, silent = [], [], not speech.log_mel(heard).any()
+    if not silent:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            found = speech.align(sound, spoken) if spoken else speech.recognise(heard)
+        notes = [
+            str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)
+        ]
+    words = [word for word in found if word.start < window]
+    if len(sound) > len(heard):
+        seconds, lost = (
+            len(sound) / settings.SAMPLE_RATE,
+            " ".join(word.text for word in found[len(words) :]),
+        )
+        notes.append(
+            f"speech of {seconds:.1f} s is longer than the window of {window:.1f} s: "
+            f"{seconds - window:.1f} s were cut" + (f", and with them “{lost}”" if lost else "")
+        )
+    if not words:
+        quiet = (
+            f"the first {window:.1f} s are silent"
+            if silent and sound[len(heard) :].any()
+            else "the recording is silent"
+        )
+        notes.append(f"{quiet}: no words were found" if silent else "no words were found")
+    return heard, words, notes

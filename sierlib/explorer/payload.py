@@ -1,0 +1,290 @@
+"""The explorer of explained predictions: its data, the Jupyter widget, and the same widget for a
+page without a kernel.
+
+One sample is one JSON object, made by `sample_payload`:
+
+    id           text that names the sample text         the sentence as it was posted (shown as
+    text, never as markup) window       seconds that the log-mel and the speech maps span duration
+    seconds of sound inside that window words        [{text, start, end}] in seconds; `importance`
+    may hold {method: {class: value}} for the finest level,
+                 otherwise a word's value is the sum of the steps of time it covers
+    image        {src: data URI, alt} mel          {rows, cols, data}: base64 of uint8, row 0 is the
+    lowest frequency audio        {rate, encoding: "mulaw", data}: base64 of G.711 mu-law bytes,
+    mono classes      names, in the order of every vector below scores       the model's
+    probabilities predicted    name; `label` the true one, or null teachers     {speech:
+    probabilities or null, image: the same, winner: "speech" or "image" or null} explanations
+    {method: {class: explanation}}
+
+and an explanation, made by `explanation_payload`:
+
+    base, value              the score of the baseline and of the sample speech, image
+    the modalities' values;  interaction: what only both bring n_evals                  coalitions
+    that were scored levels                   [{speech: grid, image: grid}] from the undivided
+    modality to the finest division, where
+                             grid is {rows, cols, values}, row by row, a value being its region's
+                             whole value
+
+Mu-law takes a byte per sample of sound, sounds like 14 bits, and is decoded in 5 lines of
+JavaScript.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from sierlib import settings
+
+Payload = dict[str, Any]
+
+MU = 255
+DIGITS = 4  # significant digits of every value of a map
+DEEPEST = 8  # levels beyond this one have more regions than can be told apart
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _rounded(values: Iterable[float]) -> list[float]:
+    numbers = np.asarray(list(values), dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        raise ValueError("an explanation or a score holds values that are not finite")
+    return [float(f"{x:.{DIGITS}g}") for x in numbers]
+
+
+def encode_sound(sound: np.ndarray, rate: int = settings.SAMPLE_RATE) -> Payload:
+    """Encode sound as mu-law, a byte per sample.
+
+    Parameters
+    ----------
+    sound
+        (samples,), float in [-1, 1] or int16, mono.
+    rate
+        Samples per second.
+
+    Raises
+    ------
+    ValueError
+        When it is empty or not mono.
+
+    Examples
+    --------
+    >>> encode_sound(np.zeros(3, np.float32))
+    {'rate': 16000, 'encoding': 'mulaw', 'data': '////'}
+    """
+    sound = np.asarray(sound)
+    if sound.ndim != 1 or not sound.size:
+        raise ValueError(f"sound of shape {sound.shape}, expected (samples,)")
+    if sound.dtype.kind != "i":
+        sound = np.clip(np.nan_to_num(sound), -1, 1) * 32767
+    size = np.minimum(np.abs(sound.astype(np.int32)), 32635) + 132
+    exponent = np.floor(np.log2(size)).astype(np.int32) - 7
+    code = (sound < 0) * 128 | exponent << 4 | size >> (exponent + 3) & 15
+    return {
+        "rate": int(rate),
+        "encoding": "mulaw",
+        "data": _base64((~code & MU).astype(np.uint8).tobytes()),
+    }
+
+
+def encode_image(image: np.ndarray | Image.Image, size: int = 256, quality: int = 82) -> str:
+    """Encode a photograph as a square WebP data URI; (H, W, 3) arrays are uint8 or float in [0,
+    1]."""
+    if not isinstance(image, Image.Image):
+        array = np.asarray(image)
+        array = (
+            array
+            if array.dtype == np.uint8
+            else np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
+        )
+        image = Image.fromarray(array)
+    side = min(size, max(image.size))
+    out = io.BytesIO()
+    image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS).save(
+        out, "WEBP", quality=quality, method=6
+    )
+    return f"data:image/webp;base64,{_base64(out.getvalue())}"
+
+
+def encode_mel(log_mel: np.ndarray) -> Payload:
+    """Quantise a log-mel (rows, cols) or (rows, cols, 1) in [0, 1] to a byte per value."""
+    mel = np.asarray(log_mel, np.float64)
+    mel = mel[..., 0] if mel.ndim == 3 else mel
+    data = np.rint(np.clip(mel, 0, 1) * 255).astype(np.uint8)
+    return {"rows": mel.shape[0], "cols": mel.shape[1], "data": _base64(data.tobytes())}
+
+
+def _grid(regions: Sequence[Any]) -> Payload:
+    """Lay the regions of one level of one modality out as a grid; their boxes tile it regularly."""
+    rows, cols = (sorted({region.box[corner] for region in regions}) for corner in (0, 2))
+    sizes = {(r1 - r0, c1 - c0) for r0, r1, c0, c1 in (region.box for region in regions)}
+    if len(rows) * len(cols) != len(regions) or len(sizes) != 1:
+        raise ValueError(
+            f"{len(regions)} regions of sizes {sorted(sizes)} are no grid of {len(rows)} by "
+            f"{len(cols)}"
+        )
+    ordered = sorted(regions, key=lambda region: (region.box[0], region.box[2]))
+    return {
+        "rows": len(rows),
+        "cols": len(cols),
+        "values": _rounded(region.value for region in ordered),
+    }
+
+
+def _sums(values: np.ndarray, level: int, time_only: bool) -> Payload:
+    """Sum a map over the 2**level regions that halving gives, rows first."""
+    rows = 1 if time_only else 2 ** ((level + 1) // 2)
+    cols = 2**level // rows
+    blocks = [
+        part.sum()
+        for band in np.array_split(values, rows)
+        for part in np.array_split(band, cols, axis=1)
+    ]
+    return {"rows": rows, "cols": cols, "values": _rounded(blocks)}
+
+
+def explanation_payload(explanation: Any, depth: int = 6) -> Payload:
+    """Turn a `sierlib.shapley.explain.Explanation` into what the explorer reads.
+
+    Parameters
+    ----------
+    explanation
+        With the attributes of `Explanation`. Without `levels` the maps are summed over halves here,
+        to `depth`; a speech map that does not vary with frequency is halved in time only.
+    depth
+        Finest level that is kept.
+
+    Raises
+    ------
+    ValueError
+        When a level is no regular grid, or a value is not finite.
+    """
+    depth = min(depth, DEEPEST)
+    known = getattr(explanation, "levels", None)
+    if known:
+        modalities = ("speech", "image")
+        levels = [
+            {m: _grid([region for region in level if region.modality == m]) for m in modalities}
+            for level in known[: depth + 1]
+        ]
+    else:
+        speech, image = np.asarray(explanation.speech_map), np.asarray(explanation.image_map)
+        flat = bool(np.allclose(speech, speech[:1]))
+        levels = [
+            {"speech": _sums(speech, n, flat), "image": _sums(image, n, False)}
+            for n in range(depth + 1)
+        ]
+    names = {
+        "base": "base_value",
+        "value": "value",
+        "speech": "speech_value",
+        "image": "image_value",
+    }
+    numbers = {
+        name: _rounded([getattr(explanation, attribute)])[0] for name, attribute in names.items()
+    }
+    interaction = _rounded([explanation.interaction])[0]
+    return {
+        **numbers,
+        "interaction": interaction,
+        "n_evals": int(explanation.n_evals),
+        "levels": levels,
+    }
+
+
+def _word(word: Any) -> Payload:
+    fields = dict(word) if isinstance(word, Mapping) else vars(word)
+    start, end = round(float(fields["start"]), 3), round(float(fields["end"]), 3)
+    given = {"importance": fields["importance"]} if fields.get("importance") else {}
+    return {"text": str(fields["text"]), "start": start, "end": end, **given}
+
+
+def sample_payload(
+    name: str,
+    *,
+    image: np.ndarray | Image.Image,
+    sound: np.ndarray,
+    log_mel: np.ndarray,
+    words: Sequence[Any],
+    scores: Sequence[float],
+    explanations: Mapping[str, Mapping[str, Any]],
+    label: str | None = None,
+    teachers: Mapping[str, Any] | None = None,
+    text: str = "",
+    alt: str = "",
+    classes: Sequence[str] = settings.CLASSES,
+    rate: int = settings.SAMPLE_RATE,
+    window: float = settings.WINDOW_SECONDS,
+    depth: int = 6,
+) -> Payload:
+    """Gather everything the explorer shows of one sample.
+
+    Parameters
+    ----------
+    name
+        The sample's id.
+    image
+        (H, W, 3), or a PIL image.
+    sound
+        (samples,) at `rate`; what lies beyond `window` seconds is cut, as the log-mel is.
+    log_mel
+        (128, 128) or (128, 128, 1) in [0, 1], low frequencies first.
+    words
+        Dicts or objects with text, start and end.
+    scores
+        The model's probabilities, in the order of `classes`.
+    explanations
+        By method, then by class.
+    label
+        The true class.
+    teachers
+        {"speech": probabilities, "image": probabilities, "winner": "speech" or "image"}.
+
+    Raises
+    ------
+    ValueError
+        When `scores` or a teacher's vector does not have one value per class, or no explanation is
+        given.
+    """
+    teachers = {"speech": None, "image": None, "winner": None, **(teachers or {})}
+    vectors = {
+        "scores": scores,
+        "teachers['speech']": teachers["speech"],
+        "teachers['image']": teachers["image"],
+    }
+    for key, vector in vectors.items():
+        if vector is not None and len(vector) != len(classes):
+            raise ValueError(
+                f"sample {name}: {key} has {len(vector)} values for {len(classes)} classes"
+            )
+    if not any(explanations.values()):
+        raise ValueError(f"sample {name}: no explanation to show")
+    sound = np.asarray(sound)[: int(window * rate)]
+    opinions = {
+        m: None if teachers[m] is None else _rounded(teachers[m]) for m in ("speech", "image")
+    }
+    return {
+        "id": str(name),
+        "text": str(text),
+        "window": float(window),
+        "duration": round(len(sound) / rate, 3),
+        "words": [_word(word) for word in words],
+        "image": {"src": encode_image(image), "alt": str(alt)},
+        "mel": encode_mel(log_mel),
+        "audio": encode_sound(sound, rate),
+        "classes": list(classes),
+        "scores": _rounded(scores),
+        "predicted": classes[int(np.argmax(scores))],
+        "label": label,
+        "teachers": {**opinions, "winner": teachers["winner"]},
+        "explanations": {
+            method: {target: explanation_payload(one, depth) for target, one in by_class.items()}
+            for method, by_class in explanations.items()
+        },
+    }

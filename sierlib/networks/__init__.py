@@ -1,0 +1,6 @@
+"""Networks: ParallelNet and its family, what N2 may hold, the loss, and how one of them is
+fitted."""
+
+from sierlib.networks.parallelnet import parallel_net, teacher, unimodal
+
+__all__ = ["parallel_net", "teacher", "unimodal"]

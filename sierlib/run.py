@@ -1,0 +1,388 @@
+"""A run: its folder, the keys of what is in it, and writing without halves.
+
+An artefact is a folder or file that records, beside itself, the hash of everything it depends on:
+its settings, its inputs' keys and the code of its stage, found from that stage's imports. It is
+computed when that hash is new, and read otherwise; so editing a figure trains nothing again.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sierlib import settings
+from sierlib.machine import choose_precision, count_workers, describe_processor
+
+PACKAGE = Path(__file__).parent
+
+#: Data specs by what they can be used for: pairs (`data`), the speech teacher, the image teacher.
+DATA_SPECS: dict[str, dict[str, str]] = {
+    "data": {"synthetic": "synthetic", "bt4sa": "bt4sa:PATH", "pairs": "pairs:FILE.csv"},
+    "ser": {"synthetic": "synthetic", "iemocap": "iemocap:PATH", "tweets": "tweets:FILE.tsv"},
+    "ier": {"synthetic": "synthetic", "fi": "fi:PATH"},
+}
+
+
+# ----------------------------------------------------------------------------------------- keys
+def digest(*parts: Any) -> str:
+    """Return 12 hex digits that change when any part does; parts are anything JSON can say."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def source_key(*modules: str, packages: Sequence[str] = ("sierlib",)) -> str:
+    """Return a hash of the code that modules run: their own, and that of all they import.
+
+    What a stage depends on is found from its imports, those inside functions too, directly or
+    through others. Comments, layout and docstrings do not count. Of `sierlib.settings` the
+    constants count, and no profile: a profile is part of keys by its values.
+
+    Parameters
+    ----------
+    modules
+        Dotted names, such as ``"sierlib.experiment.train"``.
+    packages
+        Those whose code counts; versions of libraries are the lock file's business.
+    """
+    code = [_code_of(path, path.stat().st_mtime_ns) for path in code_files(modules, packages)]
+    constants = {
+        name: value
+        for name, value in vars(settings).items()
+        if name.isupper() and name not in ("PROFILES", "QUICK")
+    }
+    return digest(constants, code)
+
+
+def code_files(modules: Iterable[str], packages: Sequence[str] = ("sierlib",)) -> list[Path]:
+    """Return the files of modules and of all that they import, of `settings` none.
+
+    A package's files that are not Python, such as the explorer's JavaScript, count with it.
+    """
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        path = _module_file(name) if name.partition(".")[0] in packages else None
+        if name in found or path is None:  # no module: a function or a class that is imported
+            continue
+        found[name] = path
+        waiting.append(name.rpartition(".")[0])  # importing a module runs its package first
+        waiting += imported_names(path.read_text(encoding="utf-8"))
+    found.pop(settings.__name__, None)
+    packaged = [path.parent for path in found.values() if path.name == "__init__.py"]
+    others = [path for folder in packaged for path in folder.iterdir() if path.suffix in _ASSETS]
+    return sorted({*found.values(), *others})
+
+
+_ASSETS = (".js", ".css", ".html")
+
+
+def imported_names(source: str) -> set[str]:
+    """Return what Python source imports, as dotted names of modules, functions or classes.
+
+    Examples
+    --------
+    >>> sorted(imported_names("import os.path\\nfrom sierlib import run"))
+    ['os.path', 'sierlib', 'sierlib.run']
+    """
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def list_modules() -> list[str]:
+    """Return the dotted names of all modules of `sierlib`."""
+    places = [path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py")]
+    return [".".join(place.parts).removesuffix(".__init__") for place in places]
+
+
+def _module_file(name: str) -> Path | None:
+    """Return where a module's source lies, without importing it; None where there is no such."""
+    top, *rest = name.split(".")
+    spec = find_spec(top)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    place = Path(spec.submodule_search_locations[0]).joinpath(*rest)
+    candidates = (place / "__init__.py", place.with_name(place.name + ".py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+@cache
+def _code_of(path: Path, changed: int) -> str:
+    """Return a hash of a file's code; `changed`, its time of change, is part of the cache's key."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".py":
+        return digest(text)
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(None)  # a docstring
+    return digest(ast.dump(tree))
+
+
+# ---------------------------------------------------------------------------------------- files
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON through a temporary name, so that a reader never sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(value, indent=1, default=_as_plain) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def ensure_folder(folder: Path) -> Path:
+    """Make a folder where there is none, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _as_plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON, or None where there is no such file."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+# ---------------------------------------------------------------------------------------- a run
+def resolve_spec(spec: str, role: str) -> str:
+    """Check a data spec and make its path absolute, before any work is done.
+
+    Parameters
+    ----------
+    spec
+        Such as ``synthetic`` or ``fi:../fi?positive=all``.
+    role
+        "data", "ser" or "ier".
+
+    Raises
+    ------
+    ValueError
+        For a spec that does not exist or does not fit the role; the message lists those that do.
+    FileNotFoundError
+        When nothing is at its path.
+
+    Examples
+    --------
+    >>> resolve_spec("synthetic", "data")
+    'synthetic'
+    """
+    kind, colon, rest = spec.partition(":")
+    known = DATA_SPECS[role]
+    wants_path = known.get(kind, "").count(":")
+    if kind not in known or bool(rest) != bool(wants_path) or bool(colon) != bool(wants_path):
+        raise ValueError(f"unknown {role} spec {spec!r}: choose one of {', '.join(known.values())}")
+    if not rest:
+        return spec
+    place, question, options = rest.partition("?")
+    path = Path(place).expanduser().resolve()
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{role}={spec}: there is nothing at {path}; {known[kind]} was expected"
+        )
+    return f"{kind}:{path}{question}{options}"
+
+
+@dataclass
+class Run:
+    """One run of the book: a profile, three data specs, a seed, and a folder.
+
+    Parameters
+    ----------
+    profile, data, ser, ier, seed
+        What is run.
+    folder
+        Where; made when missing.
+    """
+
+    profile: settings.Profile
+    data: str
+    ser: str
+    ier: str
+    seed: int
+    folder: Path
+    started: float = field(default_factory=time.time)
+
+    @classmethod
+    def open(
+        cls,
+        profile: str = "quick",
+        data: str = "synthetic",
+        ser: str = "synthetic",
+        ier: str = "synthetic",
+        seed: int = 0,
+        run_dir: str | Path | None = None,
+    ) -> Run:
+        """Check the settings and open the run's folder.
+
+        `run_dir` is the folder itself; by default it is ``runs/<profile>-<slug of data>-<key>``
+        below the project (or below ``$SIER_RUNS``).
+
+        Raises
+        ------
+        ValueError
+            For an unknown profile or data spec, in one line that says which exist.
+        FileNotFoundError
+            When a corpus is not where its spec says.
+        """
+        chosen = settings.profile(profile)
+        data, ser, ier = (
+            resolve_spec(spec, role) for spec, role in ((data, "data"), (ser, "ser"), (ier, "ier"))
+        )
+        if not run_dir:
+            root = Path(os.environ.get("SIER_RUNS", PACKAGE.parent / "runs"))
+            slug = (
+                re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"^(\w+:)?.*/(?=[^/])", r"\1", data))
+                .strip("-")
+                .lower()
+            )
+            run_dir = (
+                root / f"{chosen.name}-{slug}-{digest(chosen.as_dict(), data, ser, ier, seed)[:8]}"
+            )
+        folder = Path(run_dir).resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(chosen, data, ser, ier, seed, folder)
+
+    def current(self, name: str, key: str, *files: Path) -> bool:
+        """Tell whether the artefact `name` was made with this key, and all its files are there."""
+        made = read_json(self.folder / "keys" / f"{name}.json") == {"key": key}
+        return made and all(file.is_file() for file in files)
+
+    def forget(self, name: str) -> None:
+        """Let the artefact `name` no longer pass for complete."""
+        (self.folder / "keys" / f"{name}.json").unlink(missing_ok=True)
+
+    def done(self, name: str, key: str) -> None:
+        """Record that the artefact `name` is complete."""
+        write_json(self.folder / "keys" / f"{name}.json", {"key": key})
+
+    def key_of(self, name: str) -> str:
+        """Return the key an artefact was made with, "" where it is not there."""
+        return (read_json(self.folder / "keys" / f"{name}.json") or {"key": ""})["key"]
+
+    def fresh_folder(self, name: str, key: str) -> Path:
+        """Return the artefact's folder to work in, emptied unless it holds half-done work for this
+        key."""
+        place = self.folder / name
+        mark = place / ".key"
+        if not (mark.is_file() and mark.read_text() == key):
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(parents=True)
+            mark.write_text(key)
+        return place
+
+    def provenance(self) -> dict[str, Any]:
+        """Say what made a result: settings, versions, machine, date and the time taken so far."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+            1024**2 if sys.platform == "darwin" else 1024
+        )
+        return {
+            "profile": self.profile.name,
+            "data": self.data,
+            "ser": self.ser,
+            "ier": self.ier,
+            "seed": self.seed,
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "seconds": round(time.time() - self.started, 1),
+            "peak_memory_mb": round(peak),
+            "source": source_key(*list_modules()),
+            "python": platform.python_version(),
+            "commit": _read_commit(),
+            "lock": _hash_lock(),
+            "versions": {
+                name: version(name)
+                for name in ("tensorflow", "keras", "librosa", "hibari-tts", "shap")
+            },
+            "machine": describe_processor(),
+            **self._computing(),
+            "recorded": False,
+        }
+
+    def _computing(self) -> dict[str, Any]:
+        """Say what decides how networks' sums are rounded, besides the machine; None where
+        TensorFlow is not in use."""
+        if "tensorflow" not in sys.modules:
+            return dict.fromkeys(("precision", "gpu", "workers", "onednn"))
+        import tensorflow as tf
+
+        return {
+            "precision": choose_precision(self.profile),
+            "gpu": bool(tf.config.list_physical_devices("GPU")),
+            "workers": count_workers(),  # they share the processor's threads
+            "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1",
+        }
+
+    def record(self, notebook: str, **results: Any) -> dict[str, Any]:
+        """Write ``results/<notebook>.json``: what the pages show of this notebook's numbers."""
+        value = {"notebook": notebook, "provenance": self.provenance(), **results}
+        write_json(self.folder / "results" / f"{notebook}.json", value)
+        return value
+
+    def results(self, notebook: str) -> dict[str, Any]:
+        """Read the results another notebook of this run has recorded.
+
+        Raises
+        ------
+        FileNotFoundError
+            Naming the notebook to run first.
+        """
+        found = read_json(self.folder / "results" / f"{notebook}.json")
+        if found is None:
+            raise FileNotFoundError(
+                f"{self.folder} has no results of {notebook}: run notebooks/{notebook}.ipynb first"
+            )
+        return found
+
+
+def _read_commit() -> str | None:
+    """Name the commit the code is at, with a plus sign where files have changed since; None outside
+    a checkout."""
+    root = PACKAGE.parent
+    try:
+        told = [
+            subprocess.run(
+                ["git", *words], cwd=root, capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for words in (
+                ("rev-parse", "--short=12", "HEAD"),
+                ("status", "--porcelain", "sierlib", "notebooks"),
+            )
+        ]
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return told[0] + ("+" if told[1] else "")
+
+
+def _hash_lock() -> str | None:
+    """Return 12 hex digits of the lock file that the environment was made from; None where it is
+    not there."""
+    path = PACKAGE.parent / "requirements.lock"
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else None

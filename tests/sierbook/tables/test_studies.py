@@ -1,0 +1,231 @@
+"""Tables of what was trained here and what was recorded, and the comparisons that were named in
+advance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sierbook import sentences
+from sierbook.tables import studies
+from sierlib import settings
+from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.models import NETWORKS, names_in_group
+from sierlib.experiment.scores import score_predictions, wilson_interval
+from sierlib.run import Run
+
+
+def _history(
+    name: str, right: float, repeat: int = 0, profile: str = "full", rows: int = 50
+) -> dict[str, Any]:
+    """A made-up history of a network that gets a share of its rows right."""
+    answers = np.arange(rows) % 4
+    guesses = np.where(np.arange(rows) < right * rows, answers, (answers + 1) % 4)
+    scores = score_predictions(answers, guesses)
+    epochs = [
+        {"accuracy": 0.5, "val_accuracy": 0.4, "loss": 1.0, "val_loss": loss}
+        for loss in (3.0, 2.0, 2.5)
+    ]
+    return {
+        "title": NETWORKS[name].title,
+        "spec": NETWORKS[name].as_dict(),
+        "fold": 0,
+        "repeat": repeat,
+        "epochs": epochs,
+        "best_epoch": 2,
+        "seconds": 10.0,
+        "parameters": 1_000,
+        "rows": {"train": 100, "validation": rows, "test": rows},
+        "validation": scores,
+        "test": scores,
+        "provenance": {"profile": profile, "data": "synthetic", "date": "2026-01-01"},
+    }
+
+
+def test_this_runs_networks_come_before_recorded_ones_and_every_entry_says_which() -> None:
+    own = [_history("fused", 0.9, profile="quick")]
+    recorded = [_history("fused", 0.5), _history("n2-vgg16", 0.6)]
+    entries = studies.merge(own, recorded)
+    assert {name: entry["origin"] for name, entry in entries.items()} == {
+        "fused": "this run",
+        "n2-vgg16": "recorded",
+    }
+    assert (
+        entries["fused"]["validation"]["accuracy"] == 0.9
+        and entries["n2-vgg16"]["profile"] == "full"
+    )
+    assert "1 were trained in this run" in sentences.describe_origins(entries)
+    assert "`ser`" in sentences.describe_origins(entries)
+
+
+def test_recorded_rows_are_compared_with_recorded_ones() -> None:
+    recorded = [_history("fused", 0.5), _history("n2-vgg16", 0.6)]
+    entries, stand_in = (
+        studies.merge([_history("fused", 0.9, profile="quick")], recorded),
+        studies.merge([], recorded),
+    )
+    table = studies.table(entries, "N2", stand_in=stand_in)
+    assert table.loc["ParallelNet as published", "accuracy, validation"].startswith("50.0%")
+    assert "recorded: full, synthetic, 2026-01-01" in set(table["origin"])
+    assert (
+        table.loc["MobileNet", "origin"] == "not trained yet"
+        and table.loc["MobileNet", "kappa"] == "–"
+    )
+
+
+def test_table_1_has_six_rows_with_what_was_published_beside_them() -> None:
+    table = studies.table(studies.merge([_history("baseline2", 0.5)], []), "Table 1")
+    assert list(table.index) == [NETWORKS[name].title for name in names_in_group("Table 1")]
+    assert dict(table["published"]) == {
+        title: f"{value:.2%}" for title, value in settings.PAPER_TABLE_1.items()
+    }
+    low, high = wilson_interval(np.arange(50) < 25)
+    assert table.loc["Baseline 2", "accuracy, validation"] == f"50.0% [{low:.1%}, {high:.1%}]"
+
+
+def test_over_several_seeds_the_mean_has_students_interval() -> None:
+    histories = [_history("ser", right, repeat) for repeat, right in enumerate((0.5, 0.6, 0.7))]
+    table = studies.table(studies.merge(histories, []), "Table 1")
+    wanted = stats.t.interval(0.95, 2, np.mean([0.5, 0.6, 0.7]), stats.sem([0.5, 0.6, 0.7]))
+    assert table.loc["SER only", "mean over seeds"] == "60.0% [{:.1%}, {:.1%}] of 3".format(*wanted)
+
+
+def test_remarks_hold_the_papers_words_against_the_curves() -> None:
+    slow, fast = _history("resnet34-slow", 0.3), _history("resnet34-fast", 0.5)
+    for epoch, accuracy in zip(fast["epochs"], (0.4, 0.6, 0.4), strict=True):
+        epoch["val_accuracy"] = accuracy
+    entries = studies.merge([slow, _history("n2-resnet34", 0.6), fast, _history("ier", 0.5)], [])
+    said = " ".join(sentences.remark_on_learning(entries))
+    assert (
+        "over its epochs is 40.0%, 40.0%, 46.7%" in said
+        and "from epoch to epoch by 0.0%, 0.0%, 20.0%" in said
+    )
+    assert "gap is +10.0% at the best epoch" in said
+    assert sentences.remark_on_learning({}) == []
+    again = [
+        _history(name, right, 1) for name, right in (("resnet34-slow", 0.4), ("n2-resnet34", 0.5))
+    ]
+    twice = studies.merge(
+        [slow, again[0], _history("n2-resnet34", 0.6), again[1], fast, fast | {"repeat": 1}], []
+    )
+    (said,) = sentences.remark_on_learning(twice)
+    assert (
+        "over its epochs is 40.0%/40.0%, 40.0%/40.0%, 46.7%/46.7%" in said
+        and "(training by training)" in said
+    )
+
+
+def test_a_recorded_network_is_held_against_the_recorded_parallelnet() -> None:
+    recorded = [_history("fused", 0.7), _history("n2-inception3a", 0.6)]
+    entries, stand_in = (
+        studies.merge([_history("fused", 0.9, profile="quick")], recorded),
+        studies.merge([], recorded),
+    )
+    (said,) = sentences.remark_on_learning(entries, stand_in)
+    assert (
+        "with 60.0%, ParallelNet was near its best (95%) at epoch 1, and best at epoch 2 of 3 with "
+        "70.0%" in said
+    )
+
+
+def test_speed_and_steadiness_are_told_of_each_training() -> None:
+    several = [_history("fused", 0.7, repeat=repeat) for repeat in range(3)]
+    for history, curve in zip(
+        several, ((0.2, 0.5, 0.5), (0.5, 0.48, 0.5), (0.1, 0.2, 0.6)), strict=True
+    ):
+        for epoch, accuracy in zip(history["epochs"], curve, strict=True):
+            epoch["val_accuracy"] = accuracy
+    entry = studies.merge(several, [])["fused"]
+    assert entry["near_best"] == [2, 1, 3] and entry["mean_accuracy"] == pytest.approx(
+        [0.4, 0.493333, 0.3], abs=1e-5
+    )
+    assert entry["detours"] == pytest.approx([0, 0.02, 0])
+    entries = studies.merge(several[:1], [])
+    assert entries["fused"]["near_best"] == [
+        2
+    ] and "Of 1 trainings in this run, 0 were" in sentences.describe_unsettled(entries)
+
+
+def test_curves_can_be_drawn_again() -> None:
+    found = studies.curves(studies.merge([_history("ser", 0.5)], []), ["ser", "ier"])
+    assert list(found) == ["SER only"] and [
+        row["val_loss"] for row in found["SER only"]["epochs"]
+    ] == [3.0, 2.0, 2.5]
+
+
+def test_a_stricter_threshold_keeps_less_and_agreement_less_still(
+    built_run: Run, labelled_run: Run
+) -> None:
+    table = studies.thresholds(built_run)
+    for rule in ("maximum", "agreement"):
+        kept = table.xs(rule, level="rule")["pairs kept"]
+        assert kept.is_monotonic_decreasing
+    assert (
+        table.xs("agreement", level="rule")["pairs kept"]
+        <= table.xs("maximum", level="rule")["pairs kept"]
+    ).all()
+    at_half = table.loc[(0.5, "maximum")]
+    truth, manifest = read_truth(built_run), read_manifest(built_run)
+    assert at_half["pairs kept"] == len(manifest)
+    right = np.mean(
+        [truth[name]["emotion"] == label for name, label in manifest[["id", "label"]].to_numpy()]
+    )
+    assert at_half["label is the planted emotion"] == pytest.approx(right)
+    assert studies.thresholds(labelled_run).empty
+
+
+def test_what_a_corpus_cannot_be_asked_is_left_out_and_said(labelled_run: Run) -> None:
+    every = replace(
+        labelled_run,
+        profile=replace(labelled_run.profile, studies=("Table 1", "choice", "Table 2")),
+    )
+    left_out = studies.omitted(every)
+    assert {"agreement", "strict-threshold", *names_in_group("Table 2")} == set(left_out)
+    assert (
+        "no teacher was asked" in left_out["agreement"]
+        and "nothing of sentiment" in left_out["sentiment-ser"]
+    )
+    jobs = {name for name, *_ in studies.jobs_of(every)}
+    assert jobs == {*names_in_group("Table 1"), *names_in_group("choice")} - set(left_out)
+    said = sentences.describe_origins({}, left_out)
+    assert (
+        said.count("pairs from a file says nothing of sentiment") == 1
+        and labelled_run.data not in said
+    )
+
+
+def test_a_profile_trains_its_own_groups_from_several_seeds(
+    built_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = replace(
+        built_run, profile=replace(built_run.profile, studies=("Table 1", "choice"), repeats=3)
+    )
+    monkeypatch.setattr("sierbook.tables.studies.select_rows", lambda *_: {})
+    jobs = studies.jobs_of(full)
+    assert (
+        ("fused", 0, 2) in jobs
+        and ("focal-only", 0, 2) in jobs
+        and not [job for job in jobs if job[2] > 2]
+    )
+    assert not any(name.startswith("n2-") for name, *_ in jobs)
+
+
+def test_recorded_folds_stand_below_this_runs_with_their_mean(
+    built_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {0: _history("fused", 0.9, profile="quick")}
+    monkeypatch.setattr(
+        "sierbook.tables.studies.cross_validate", lambda *_: studies.fold_table(own)
+    )
+    told = [_history("fused", right) | {"fold": fold} for fold, right in enumerate((0.5, 0.6, 0.7))]
+    others = [_history("ser", 0.1), _history("fused", 0.1, repeat=1)]
+    monkeypatch.setattr("sierbook.recorded.recorded_histories", lambda _: [*told, *others])
+    table = studies.folds(built_run)
+    assert list(table.index) == [0, 0, 1, 2, "mean"] and list(table["origin"])[0] == "this run"
+    assert list(table["accuracy"]) == pytest.approx([0.9, 0.5, 0.6, 0.7, 0.6])
+    monkeypatch.setattr("sierbook.recorded.recorded_histories", lambda _: told[:1])
+    assert list(studies.folds(built_run).index) == [0]  # no more folds than this run has

@@ -1,0 +1,200 @@
+"""Figures: each is drawn from small input, shows what it was given, and takes any text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sierbook.figures import accuracy_plots, sample_plots, style
+from sierlib import settings
+from sierlib.data import speech
+from sierlib.explorer.cases import ExplainedRow
+from sierlib.explorer.page import overlay
+
+TEXTS = [
+    "it costs $5 and $6",
+    "$$",
+    "a_b^c",
+    r"\frac{1}{2} $x_$",
+    "<b>&amp;</b>",
+    "日本 ❤",
+    "word " * 40,
+]
+HISTORY = {
+    "epochs": [
+        {"accuracy": 0.3 + e / 10, "loss": 2 - e / 5, "val_accuracy": 0.3, "val_loss": 1.9}
+        for e in range(3)
+    ],
+    "best_epoch": 2,
+}
+
+
+def _drawn(made: Figure | Axes) -> Figure:
+    figure = made.figure if isinstance(made, Axes) else made
+    assert isinstance(figure, Figure)
+    figure.canvas.draw()
+    assert np.asarray(figure.canvas.buffer_rgba())[..., :3].std() > 1, "the figure is blank"
+    plt.close(figure)
+    assert not plt.fignum_exists(figure.number)
+    return figure
+
+
+def _texts(figure: Figure) -> str:
+    return " ".join(text.get_text() for text in figure.findobj(plt.Text))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _style():
+    with plt.rc_context():
+        style.use_style()
+        yield
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("text", TEXTS)
+def test_pairs_show_any_sentence_and_label(text: str) -> None:
+    rows = pd.DataFrame({"label": ["sad", "happy", "hate"], "text": [text, "plain", text]})
+    figure = _drawn(sample_plots.pairs(rows, np.full((3, 128, 128, 3), 0.5), columns=2))
+    assert [axis.get_title() for axis in figure.axes] == ["sad", "happy", "hate", ""]
+    assert "plain" in _texts(figure)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_log_mel_is_drawn_with_any_words(text: str) -> None:
+    mel = np.random.default_rng(0).random((128, 128, 1))
+    figure = _drawn(
+        sample_plots.log_mel(mel, [speech.Word(text, 0.5, 1.0), speech.Word("late", 6.39, 7.0)])
+    )
+    assert "late" not in _texts(figure) and figure.axes[0].get_xlabel() == "seconds"
+    low = figure.axes[0].images[0]
+    assert low.origin == "lower" and low.get_extent() == [0, 6.4, 0, 128]
+
+
+def test_class_shares_stand_beside_the_papers() -> None:
+    figure = _drawn(
+        accuracy_plots.class_shares(dict(zip(settings.CLASSES, (1, 2, 0, 1), strict=True)), "tiny")
+    )
+    heights = sorted(
+        round(patch.get_height(), 2) for patch in figure.axes[0].patches if patch.get_height() > 0
+    )
+    assert 0.53 in heights and 0.5 in heights and "tiny" in _texts(figure)
+    _drawn(accuracy_plots.class_shares(dict.fromkeys(settings.CLASSES, 0)))
+
+
+def test_learning_curves_have_a_column_for_each_network() -> None:
+    figure = _drawn(
+        accuracy_plots.learning_curves(
+            {"A": HISTORY, "B": {**HISTORY, "epochs": HISTORY["epochs"][:1], "best_epoch": 1}}
+        )
+    )
+    assert len(figure.axes) == 4 and {"A", "B"} <= {axis.get_title() for axis in figure.axes}
+    training = figure.axes[0].lines[0].get_ydata()
+    assert list(training) == pytest.approx([0.3, 0.4, 0.5])
+
+
+def test_accuracies_have_their_intervals_and_the_published_ones() -> None:
+    table = pd.DataFrame(
+        {"model": ["ParallelNet", "SER only"] * 2, "against": ["on the labels"] * 2 + ["on the planted truth"] * 2,
+         "accuracy": [0.8, 0.6, 0.7, 0.5], "low": [0.7, 0.5, 0.6, 0.4], "high": [0.9, 0.7, 0.8, 0.6]}
+    )  # fmt: skip
+    figure = _drawn(accuracy_plots.accuracies(table, settings.PAPER_TABLE_1))
+    shown = _texts(figure)
+    assert all(
+        name in shown
+        for name in ("on the labels", "on the planted truth", "ParallelNet", "SER only")
+    )
+    assert "published" in shown
+    published = figure.axes[0].collections[-1].get_offsets()[:, 0]
+    assert sorted(published) == [
+        settings.PAPER_TABLE_1["SER only"],
+        settings.PAPER_TABLE_1["ParallelNet"],
+    ]
+    _drawn(accuracy_plots.accuracies(table.head(1)))
+    again = _drawn(accuracy_plots.accuracies(table.head(2).assign(again=[[0.75, 0.78], []])))
+    assert again.axes[0].lines[-1].get_xydata().tolist() == [[0.75, 0.0], [0.78, 0.0]]
+    assert "other trainings" in _texts(again)
+
+
+def test_differences_are_drawn_around_zero() -> None:
+    table = pd.DataFrame(
+        {
+            "comparison": ["a − b", "a − c"],
+            "difference": [0.1, -0.05],
+            "low": [0.0, -0.2],
+            "high": [0.2, 0.1],
+        }
+    )
+    figure = _drawn(accuracy_plots.differences(table))
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a − b", "a − c"]
+
+
+def test_a_confusion_matrix_shows_shares_and_counts() -> None:
+    figure = _drawn(
+        accuracy_plots.confusion(
+            [[3, 1, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0], [1, 1, 0, 2]], "costs $5 or $6"
+        )
+    )
+    shown = _texts(figure)
+    assert "75%\n(3)" in shown and "100%\n(5)" in shown and "0%\n(0)" in shown
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list(
+        settings.CLASSES
+    )
+
+
+@pytest.mark.parametrize("samples", [400, 30_000, 150_000])
+def test_a_waveform_goes_from_blue_to_yellow(samples: int) -> None:
+    _, axis = plt.subplots()
+    importance = np.linspace(0, 1, 128)
+    sample_plots.waveform(np.sin(np.arange(samples) / 20).astype(np.float32), importance, axis)
+    assert axis.get_xlim()[1] == pytest.approx(min(samples, 102_400) / 16_000, rel=0.15)
+    _drawn(axis)
+    least, most = style.LEAST_TO_MOST(0.0), style.LEAST_TO_MOST(1.0)
+    assert least[2] > least[0] and most[0] > most[2] and most[1] > most[2]
+
+
+def test_a_silent_waveform_and_a_flat_map_can_be_drawn() -> None:
+    _, (left, right) = plt.subplots(1, 2)
+    sample_plots.waveform(np.zeros(8_000, np.float32), np.zeros(128), left)
+    overlay(np.zeros((128, 128, 3)), np.zeros((128, 128)), right, [(1, 2, 30, 40)])
+    assert (
+        len(right.patches) == 1
+        and right.patches[0].get_width() == 29
+        and right.patches[0].get_height() == 38
+    )
+    _drawn(left.figure)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_an_explained_pair_says_prediction_label_and_score(cases: list[ExplainedRow]) -> None:
+    case = replace(
+        cases[0],
+        words=[speech.Word(text, 0.1 * n, 0.1 * n + 0.1) for n, text in enumerate(TEXTS[:5])],
+    )
+    truth = {"image": {"boxes": [[10, 10, 40, 40]]}}
+    figure = _drawn(sample_plots.explained(case, truth=truth))
+    title = figure.get_suptitle()
+    assert (
+        f"P: {case.predicted}" in title
+        and f"GT: {case.row['label']}" in title
+        and f"{case.probabilities.max():.2f}" in title
+    )
+    assert _drawn(sample_plots.explained(cases[1]))
+
+
+def test_a_division_is_drawn_level_by_level(cases: list[ExplainedRow]) -> None:
+    figure = _drawn(sample_plots.divisions(cases[0]))
+    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert titles == [f"level {level}: {2 * 2**level} regions" for level in (1, 2)]
+
+
+def test_colours_are_told_apart() -> None:
+    assert set(style.COLOURS) == set(settings.CLASSES) and len(set(style.COLOURS.values())) == 4
+    assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in style.COLOURS.values())

@@ -1,0 +1,279 @@
+"""The pipeline on notebooks of two cells: what runs, what is up to date, and what a failure
+says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import keras
+import nbformat
+import pytest
+
+from sierbook import notebooks, recorded, site
+from sierlib.networks import backbones
+from sierlib.run import Run, write_json
+
+SETTINGS = 'profile = "quick"\ndata = "synthetic"\nser = "synthetic"\nier = "synthetic"\nseed = 0\nrun_dir = None'
+RECORD = """import json, pathlib
+place = pathlib.Path(run_dir) / "results"
+place.mkdir(exist_ok=True)
+(place / "{name}.json").write_text(json.dumps({{"profile": profile, "seed": seed}}))
+print("ran with", profile, seed)"""
+
+
+def _notebook(root: Path, name: str, *cells: str) -> None:
+    made = nbformat.v4.new_notebook()
+    made.cells = [nbformat.v4.new_code_cell(SETTINGS, metadata={"tags": ["parameters"]}),
+                  *(nbformat.v4.new_code_cell(cell) for cell in cells)]  # fmt: skip
+    made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (root / "notebooks").mkdir(exist_ok=True)
+    nbformat.write(made, root / "notebooks" / f"{name}.ipynb")
+
+
+TINY = {"01-first": (), "02-second": ("01-first",)}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of two small notebooks, the second of which needs the first, and a run that has
+    executed both."""
+    place = tmp_path_factory.mktemp("template")
+    root = place / "project"
+    (root / "book").mkdir(parents=True)
+    (root / "_config.yml").write_text("title: Tiny\n")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
+    (root / "book" / "index.md").write_text("# Tiny\n")
+    for name in TINY:
+        _notebook(root, name, RECORD.format(name=name))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sierbook.notebooks.ROOT", root)
+        patch.setattr("sierbook.notebooks.NEEDS", TINY)
+        patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+        notebooks.execute_with_needs(Run.open("smoke", seed=5, run_dir=place / "run"), "02-second")
+    return place
+
+
+@pytest.fixture
+def root(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project."""
+    shutil.copytree(template / "project", tmp_path / "project")
+    monkeypatch.setattr("sierbook.notebooks.ROOT", tmp_path / "project")
+    monkeypatch.setattr("sierbook.notebooks.NEEDS", TINY)
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+    return tmp_path / "project"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A run of which nothing is executed yet."""
+    return Run.open("smoke", seed=5, run_dir=tmp_path / "new")
+
+
+@pytest.fixture
+def executed(template: Path, root: Path, tmp_path: Path) -> Run:
+    """A copy of the run that has executed both notebooks."""
+    shutil.copytree(template / "run", tmp_path / "run")
+    return Run.open("smoke", seed=5, run_dir=tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "name", ["04", "4", "04-results", "notebooks/04-results.ipynb", "./04-results"]
+)
+def test_a_notebook_is_found_by_number_name_or_path(name: str) -> None:
+    assert notebooks.resolve_notebook(name) == "04-results"
+
+
+@pytest.mark.parametrize("name", ["9", "results", "", "04-result", "01-dataset-copy"])
+def test_an_unknown_notebook_is_told_which_exist(name: str) -> None:
+    with pytest.raises(ValueError, match="01-dataset, 02-training, .*06-explorer"):
+        notebooks.resolve_notebook(name)
+
+
+def test_every_notebook_that_is_needed_exists_and_comes_before() -> None:
+    names = list(notebooks.NEEDS)
+    for place, name in enumerate(names):
+        assert (notebooks.ROOT / "notebooks" / f"{name}.ipynb").is_file()
+        assert set(notebooks.NEEDS[name]) <= set(names[:place])
+
+
+def test_a_notebook_runs_after_those_it_needs_with_the_runs_settings(executed: Run) -> None:
+    for name in ("01-first", "02-second"):
+        assert executed.results(name) == {"profile": "smoke", "seed": 5}
+        cells = nbformat.read(notebooks.executed_copy(executed, name), as_version=4).cells
+        assert "ran with smoke 5" in cells[-1].outputs[0].text and cells[-1].execution_count
+        assert notebooks.is_up_to_date(executed, name)
+    assert not list(executed.folder.rglob("*.half.ipynb"))
+
+
+def test_what_is_up_to_date_is_not_run_again(
+    executed: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [notebooks.executed_copy(executed, name) for name in notebooks.NEEDS]
+    before = [path.stat().st_mtime_ns for path in paths]
+    assert notebooks.execute_with_needs(executed, "02-second") == paths[1]
+    assert [path.stat().st_mtime_ns for path in paths] == before
+    captured = capsys.readouterr()
+    assert "02-second: up to date" in captured.err and captured.out == ""
+
+
+@pytest.mark.parametrize(
+    "changed", ["first notebook", "seed", "package", "results", "copy", "nothing"]
+)
+def test_a_change_reaches_all_that_depends_on_it(
+    changed: str, executed: Run, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if changed == "first notebook":
+        _notebook(root, "01-first", "x = 1", RECORD.format(name="01-first"))
+    elif changed == "seed":
+        executed.seed = 6
+    elif changed == "package":
+        monkeypatch.setattr("sierbook.notebooks.source_key", lambda *_, **__: "edited")
+    elif changed == "results":
+        (executed.folder / "results" / "02-second.json").unlink()
+    elif changed == "copy":
+        notebooks.executed_copy(executed, "02-second").unlink()
+    found = [notebooks.is_up_to_date(executed, name) for name in notebooks.NEEDS]
+    assert found == {"nothing": [True, True], "results": [True, False], "copy": [True, False]}.get(
+        changed, [False, False]
+    )
+
+
+def test_a_changed_corpus_is_read_again(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("text\tlabel\nso glad\tjoy\n")
+    (tmp_path / "fi" / "anger").mkdir(parents=True)
+    run = Run.open(
+        "smoke",
+        ser=f"tweets:{tmp_path / 't.tsv'}",
+        ier=f"fi:{tmp_path / 'fi'}?positive=all",
+        run_dir=tmp_path / "run",
+    )
+    keys = [notebooks.notebook_key(run, "02-second")]
+    (tmp_path / "t.tsv").write_text("text\tlabel\nso very glad\tjoy\n")
+    keys.append(notebooks.notebook_key(run, "02-second"))
+    (tmp_path / "fi" / "anger" / "anger_0001.jpg").touch()
+    keys.append(notebooks.notebook_key(run, "02-second"))
+    (tmp_path / "p.csv").write_text("image, text\na.png, so glad\nnone.png, so sad\n")
+    (tmp_path / "a.png").write_bytes(b"1")
+    pairs = Run.open("smoke", data=f"pairs:{tmp_path / 'p.csv'}", run_dir=tmp_path / "pairs")
+    before = notebooks.notebook_key(pairs, "02-second")
+    (tmp_path / "a.png").write_bytes(b"22")
+    assert notebooks.notebook_key(pairs, "02-second") != before
+    assert len(set(keys)) == 3 and notebooks.notebook_key(run, "02-second") == keys[-1]
+
+
+def test_demanded_weights_that_cannot_be_had_stop_before_any_work(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(**_: object) -> None:
+        raise Exception("URL fetch failure")
+
+    for kind in ("VGG16", "VGG19"):
+        monkeypatch.setattr(keras.applications, kind, unreachable)
+    run = Run.open("paper", run_dir=tmp_path / "paper")
+    for work in (site.make_book, lambda run: notebooks.execute_with_needs(run, "01-first")):
+        with pytest.raises(backbones.WeightsUnavailable, match="ImageNet weights"):
+            work(run)
+    assert not (run.folder / "notebooks").exists()
+
+
+def test_a_failure_names_notebook_cell_error_and_copy(root: Path, run: Run) -> None:
+    _notebook(root, "01-first", "x = 1", "raise KeyError('no such column')")
+    with pytest.raises(notebooks.NotebookFailed) as error:
+        notebooks.execute_notebook(run, "01-first")
+    said = str(error.value)
+    assert "01-first" in said and "cell" in said and "KeyError" in said and "no such column" in said
+    copy = next(run.folder.rglob("*half*.ipynb"))
+    assert str(copy) in said
+    assert any(
+        "KeyError" in str(cell.get("outputs")) for cell in nbformat.read(copy, as_version=4).cells
+    )
+    assert not notebooks.executed_copy(run, "01-first").exists() and not notebooks.is_up_to_date(
+        run, "01-first"
+    )
+
+
+def test_a_kernel_that_dies_is_a_failed_notebook(root: Path, run: Run) -> None:
+    _notebook(root, "01-first", "import os; os._exit(1)")
+    with pytest.raises(notebooks.NotebookFailed, match="01-first"):
+        notebooks.execute_notebook(run, "01-first")
+
+
+def test_a_notebook_that_failed_is_run_again(root: Path, run: Run) -> None:
+    _notebook(root, "01-first", "1 / 0")
+    with pytest.raises(notebooks.NotebookFailed):
+        notebooks.execute_notebook(run, "01-first")
+    _notebook(root, "01-first", RECORD.format(name="01-first"))
+    assert notebooks.execute_notebook(run, "01-first").is_file() and notebooks.is_up_to_date(
+        run, "01-first"
+    )
+
+
+def test_outdated_notebooks_are_not_staged(root: Path, run: Run) -> None:
+    with pytest.raises(
+        notebooks.BuildFailed, match="out of date: 01-first, 02-second; run `sier run 01-first`"
+    ):
+        site.stage(run)
+    assert not (run.folder / "book").exists()
+
+
+def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: Path) -> None:
+    (root / "book" / "results").mkdir()
+    (root / "book" / "results" / "old.json").write_text("{}")
+    copy = notebooks.executed_copy(
+        executed, "02-second"
+    )  # with what a live widget would leave in it
+    notebook = nbformat.read(copy, as_version=4)
+    assert notebook.metadata.papermill.output_path.startswith("/")
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    view = {"application/vnd.jupyter.widget-view+json": {"model_id": "0"}, "text/plain": "Live()"}
+    notebook.cells[-1].outputs.append(nbformat.v4.new_output("display_data", view))
+    nbformat.write(notebook, copy)
+    write_json(
+        executed.folder / "results" / "02-second.json",
+        {"provenance": {"profile": "smoke", "seed": 5}},
+    )
+    place = site.stage(executed)
+    found = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+    assert found == {
+        "_config.yml", "_toc.yml", "book/index.md", "book/results/01-first.json", "book/results/02-second.json",
+        "notebooks/01-first.ipynb", "notebooks/02-second.ipynb", "bare/01-first.ipynb", "bare/02-second.ipynb",
+    }  # fmt: skip
+    staged = nbformat.read(place / "notebooks" / "02-second.ipynb", as_version=4)
+    assert "ran with smoke 5" in str(staged.cells[-2].outputs) and "Live()" not in str(staged.cells)
+    assert "../bare/02-second.ipynb" in staged.cells[-1].source
+    assert "../book/results/02-second.json" in staged.cells[-1].source
+    assert staged.metadata["stamp"] == {"profile": "smoke", "seed": 5}
+    assert not {"papermill", "widgets"} & set(staged.metadata)
+    assert (place / "bare" / "02-second.ipynb").read_bytes() == (
+        root / "notebooks" / "02-second.ipynb"
+    ).read_bytes()
+    _notebook(root, "02-second", "y = 2", RECORD.format(name="02-second"))
+    with pytest.raises(
+        notebooks.BuildFailed, match="out of date: 02-second; run `sier run 02-second`"
+    ):
+        site.stage(executed)
+
+
+def test_recording_makes_nothing_stale_that_it_records(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run's own recorded files are no input of its notebooks; those of the run that stands in for
+    others are."""
+    monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path / "recorded")
+    monkeypatch.setattr("sierbook.notebooks._SHOWS_RECORDED", ("01-first",))
+    run = {name: Run.open(name, run_dir=tmp_path / name) for name in ("smoke", recorded.STAND_IN)}
+    before = {name: notebooks.notebook_key(one, "02-second") for name, one in run.items()}
+    write_json(tmp_path / "recorded" / recorded.STAND_IN / "models" / "fused.json", {"a": 1})
+    after = {name: notebooks.notebook_key(one, "02-second") for name, one in run.items()}
+    assert (
+        before[recorded.STAND_IN] == after[recorded.STAND_IN] and before["smoke"] != after["smoke"]
+    )
+    (tmp_path / "recorded").rename(tmp_path / "moved")
+    monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path / "moved")
+    for path in (tmp_path / "moved").rglob("*.json"):
+        path.touch()
+    assert (
+        notebooks.notebook_key(run["smoke"], "02-second") == after["smoke"]
+    )  # neither place nor time counts

@@ -1,0 +1,331 @@
+"""Is a run what was recorded? Altered numbers are found, everything else is not mistaken for
+one."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sierbook import verify
+from sierlib.run import PACKAGE, Run, read_json, write_json
+
+MACHINE = {"processor": "a", "cores": 2, "features": ["avx2"], "system": "Linux x86_64"}
+RESULT = {
+    "notebook": "04-results",
+    "provenance": {"machine": MACHINE, "versions": {"keras": "3"}, "python": "3.11", "seconds": 1.0, "date": "a"},
+    "scores": {"fused": {"n": 100, "accuracy": 0.7, "accuracy_interval": [0.6, 0.79], "confusion": [[1, 2], [3, 4]]}},
+    "comparisons": [{"name": "fused-ser", "difference": 0.1, "interval": [0.05, 0.15], "origin": "this run"},
+                    {"name": "max-agreement", "difference": 0.2, "interval": [0.1, 0.3], "origin": "recorded"}],
+    "manifest": {"labels": "0123", "parts": "0t12"},
+    "seconds": 12.0,
+}  # fmt: skip
+
+
+def _changed(path: list[Any], value: Any, elsewhere: bool = False) -> dict[str, Any]:
+    made = copy.deepcopy(RESULT)
+    place: Any = made
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    if elsewhere:
+        made["provenance"]["machine"] = {**MACHINE, "processor": "b"}
+    return made
+
+
+def test_the_same_results_are_the_same() -> None:
+    report = verify.compare(RESULT, copy.deepcopy(RESULT))
+    assert report.exact and report.differences == [] and report.compared > 10
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ["scores", "fused", "accuracy"],
+        ["scores", "fused", "confusion", 1, 0],
+        ["comparisons", 0, "difference"],
+    ],
+)
+def test_on_the_recording_machine_any_altered_number_is_found(path: list[Any]) -> None:
+    report = verify.compare(RESULT, _changed(path, 0.5000001))
+    assert len(report.differences) == 1 and report.differences[0].startswith(
+        ".".join(map(str, path))
+    )
+
+
+def test_an_altered_label_or_split_is_found() -> None:
+    for key in ("labels", "parts"):
+        assert len(verify.compare(RESULT, _changed(["manifest", key], "0120")).differences) == 1
+
+
+def test_times_dates_and_what_was_recorded_elsewhere_do_not_count() -> None:
+    assert not verify.compare(RESULT, _changed(["seconds"], 99.0)).differences
+    assert not verify.compare(RESULT, _changed(["provenance", "date"], "b")).differences
+    assert not verify.compare(RESULT, _changed(["comparisons", 1, "difference"], 0.9)).differences
+
+
+def test_seconds_in_a_table_of_measures_do_not_count() -> None:
+    tables = [
+        RESULT | {"rows": [{"measure": "seconds", "mean": mean}, {"measure": "share", "mean": 0.5}]}
+        for mean in (1, 2)
+    ]
+    report = verify.compare(*tables)
+    assert not report.differences and report.compared > verify.compare(RESULT, RESULT).compared
+
+
+def test_what_is_missing_or_new_is_found() -> None:
+    less = copy.deepcopy(RESULT)
+    del less["manifest"]["labels"]
+    assert len(verify.compare(RESULT, less).differences) == 1
+    assert len(verify.compare(less, RESULT).differences) == 1
+
+
+@given(st.floats(0, 1, allow_nan=False))
+def test_on_another_machine_a_number_has_to_lie_in_its_interval(value: float) -> None:
+    report = verify.compare(
+        RESULT, _changed(["scores", "fused", "accuracy"], value, elsewhere=True)
+    )
+    assert (
+        not report.exact and report.compared == 3
+    )  # the accuracy, and the one difference of this run with its name
+    assert bool(report.differences) == (not 0.6 <= value <= 0.79)
+
+
+def test_on_another_machine_nothing_is_expected_of_networks_that_did_not_learn(
+    tmp_path: Path,
+) -> None:
+    new = _changed(["scores", "fused", "accuracy"], 0.2, elsewhere=True)
+    assert not verify.compare(RESULT, new, learned=False).differences
+    assert (
+        len(
+            verify.compare(
+                RESULT, _changed(["scores", "fused", "accuracy"], 0.2), False
+            ).differences
+        )
+        == 1
+    )
+    recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
+    write_json(recorded / "04-results.json", RESULT)
+    write_json(run.folder / "results" / "04-results.json", new)
+    for majority, failed in ((0.5, 1), (0.65, 0)):
+        scores = {"accuracy": 0.7, "accuracy_interval": [0.6, 0.79], "majority": majority}
+        write_json(
+            recorded / "models" / "fused.json", {"test": scores, "provenance": RESULT["provenance"]}
+        )
+        network = {"test": scores | {"accuracy": 0.2}, "provenance": new["provenance"]}
+        write_json(run.folder / "models" / "fused.json", network)
+        found = verify.against_recorded(run, recorded)
+        assert [len(found[name].differences) for name in ("04-results", "models/fused")] == [
+            failed,
+            failed,
+        ]
+
+
+def test_on_another_machine_each_network_is_judged_by_itself() -> None:
+    idle = {"accuracy": 0.7, "accuracy_interval": [0.6, 0.79], "majority": 0.65}
+    tables = [
+        {
+            "provenance": RESULT["provenance"],
+            "ser": idle,
+            "ier": idle | {"majority": 0.3},
+            "all": {"majority": 0.3},
+        },
+        _elsewhere(
+            {
+                "ser": idle | {"accuracy": 0.2},
+                "ier": idle | {"accuracy": 0.2},
+                "all": {"majority": 0.2},
+            }
+        ),
+    ]
+    assert [line.split(":")[0] for line in verify.compare(*tables).differences] == ["ier.accuracy"]
+
+
+def test_on_another_machine_a_recorded_number_outside_its_own_interval_is_found() -> None:
+    old = _changed(["scores", "fused", "accuracy"], 0.95)
+    for learned in (True, False):
+        report = verify.compare(old, _changed(["notebook"], "", elsewhere=True), learned)
+        assert report.differences == [
+            "scores.fused.accuracy: recorded interval [0.6, 0.79], recorded value 0.95"
+        ]
+        assert report.compared >= 1
+
+
+def test_what_several_machines_made_is_equal_on_none() -> None:
+    mixed = RESULT | {"provenance": RESULT["provenance"] | {"adopted": True}}
+    assert not verify.compare(mixed, RESULT).exact and not verify.compare(RESULT, mixed).exact
+
+
+def test_an_interval_without_width_says_nothing_of_another_machine() -> None:
+    old = _changed(["scores", "fused", "accuracy_interval"], [0.7, 0.7])
+    assert not verify.compare(
+        old, _changed(["scores", "fused", "accuracy"], 0.71, elsewhere=True)
+    ).differences
+
+
+ROWS = {
+    "noise": {"n": 9, "accuracy": 0.8, "low": 0.7, "high": 0.9},
+    "exchanged": {"accuracy": 0.3, "difference": 0.2, "low": 0.1, "high": 0.31},  # the interval of the nearest number
+    "blanked": {"accuracy": 0.5, "low": 0.4, "high": 0.6, "difference": -0.2, "from": -0.3, "to": -0.1},
+    "recovery": {"n": 9, "winner": 0.5, "low": 0.4, "high": 0.6, "loser": 0.1},
+    "faithfulness": [{"measure": "deletion", "mean": 0.5, "low": 0.4, "high": 0.6},
+                     {"measure": "seconds", "mean": 0.5, "low": 0.4, "high": 0.6}],
+    "undefined": {"mean": float("nan"), "low": float("nan"), "high": float("nan")},
+    "calibration": {"bins": [{"accuracy": 0.5, "low": 0.4, "high": 0.6}]},
+    "modalities": [{"share": 0.5, "low": 0.4, "high": 0.6}],
+}  # fmt: skip
+LIMITED = [["noise", "accuracy"], ["exchanged", "difference"], ["blanked", "accuracy"], ["blanked", "difference"],
+           ["recovery", "winner"], ["faithfulness", 0, "mean"]]  # fmt: skip
+
+
+def _elsewhere(results: dict[str, Any]) -> dict[str, Any]:
+    return results | {
+        "provenance": RESULT["provenance"] | {"machine": MACHINE | {"processor": "b"}}
+    }
+
+
+@pytest.mark.parametrize("path", LIMITED)
+def test_on_another_machine_low_and_high_limit_the_number_before_them(path: list[Any]) -> None:
+    old = {"provenance": RESULT["provenance"], **ROWS}
+    new = _elsewhere(copy.deepcopy(ROWS))
+    assert verify.compare(old, new).compared == len(LIMITED)
+    assert not verify.compare(old, new).differences
+    place: Any = new
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = 2.0
+    (line,) = verify.compare(old, new).differences
+    assert line.startswith(".".join(map(str, path)) + ": recorded interval [")
+
+
+def test_on_another_machine_tables_of_what_was_predicted_may_have_other_rows() -> None:
+    old = {"provenance": RESULT["provenance"], **ROWS}
+    assert not verify.compare(
+        old, _elsewhere(ROWS | {"calibration": {"bins": []}, "modalities": []})
+    ).differences
+    assert len(verify.compare(old, _elsewhere(ROWS | {"faithfulness": []})).differences) == 1
+
+
+def test_what_no_rounding_changes_has_to_be_equal_on_every_machine() -> None:
+    settled = {"summary": {"rows": 9, "usable": 8}, "teachers": {"ser": {"n": 4}}, "parameters": 7, "samples": 3,
+               "models": {"fused": {"parameters": 5}}, "gaps": {"owen": [0.0], "published": [0.3]}}  # fmt: skip
+    old = {"provenance": RESULT["provenance"], **settled}
+    assert verify.compare(old, _elsewhere(settled)).compared == 6
+    moved = {"gaps": {"owen": [1e-17], "published": [0.4]}, "summary": {"rows": 9, "usable": 7}}
+    assert not verify.compare(old, _elsewhere(settled | moved)).differences
+    changed = settled | {"parameters": 8, "summary": {"rows": 10, "usable": 8}}
+    lines = verify.compare(old, _elsewhere(changed)).differences
+    assert [line.split(":")[0] for line in lines] == ["summary.rows", "parameters"]
+
+
+def test_a_precision_that_is_not_known_passes_for_the_same() -> None:
+    new = copy.deepcopy(RESULT)
+    new["provenance"] |= {"precision": "float32", "gpu": False, "workers": 2}
+    assert verify.compare(RESULT, new).exact
+    for key, value in (("precision", "mixed_bfloat16"), ("gpu", True), ("workers", 1)):
+        other = new | {"provenance": new["provenance"] | {key: value}}
+        assert not verify.compare(new, other).exact
+        assert verify.compare(new, new | {"provenance": new["provenance"] | {key: None}}).exact
+
+
+def test_recorded_stand_ins_may_come_and_go() -> None:
+    shown = {"name": "addition", "difference": 0.3, "interval": [0.2, 0.4], "origin": "recorded"}
+    less, more = copy.deepcopy(RESULT), copy.deepcopy(RESULT)
+    less["comparisons"].pop()
+    more["comparisons"].insert(0, shown)
+    less["studies"], more["studies"] = {}, {"addition": shown}
+    for old, new in ((less, more), (more, less)):
+        assert not verify.compare(old, new).differences
+        assert not verify.compare(old, _elsewhere(new)).differences
+        assert verify.compare(old, _elsewhere(new)).compared == 3
+    altered = copy.deepcopy(more)
+    altered["comparisons"][1]["difference"] = 0.11
+    assert len(verify.compare(less, altered).differences) == 1
+
+
+def test_what_was_made_and_is_only_shown_now_is_found() -> None:
+    shown = copy.deepcopy(RESULT)
+    shown["comparisons"][0]["origin"] = "recorded"
+    assert len(verify.compare(RESULT, shown).differences) == 1
+    old, new = (
+        {**RESULT, "studies": {"ser": {"n": 1, "origin": origin}}}
+        for origin in ("this run", "recorded")
+    )
+    assert [line.split(":")[0] for line in verify.compare(old, new).differences] == ["studies.ser"]
+
+
+def test_on_another_machine_labels_may_differ() -> None:
+    assert not verify.compare(
+        RESULT, _changed(["manifest", "labels"], "3210", elsewhere=True)
+    ).differences
+
+
+def test_every_recorded_notebook_has_to_be_there(tmp_path: Path) -> None:
+    recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match="sier record"):
+        verify.against_recorded(run, recorded)
+    write_json(recorded / "04-results.json", RESULT)
+    with pytest.raises(FileNotFoundError, match="did not execute 04-results"):
+        verify.against_recorded(run, recorded)
+    write_json(run.folder / "results" / "04-results.json", _changed(["scores", "fused", "n"], 101))
+    reports = verify.against_recorded(run, recorded)
+    assert [line.split(":")[0] for line in reports["04-results"].differences] == ["scores.fused.n"]
+
+
+def test_recorded_networks_and_comparisons_are_compared_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
+    network = {"provenance": RESULT["provenance"], "test": {"accuracy": 0.5}, "seconds": 3.0}
+    made = {"name": "fused-ser", "difference": 0.1}
+    monkeypatch.setattr("sierbook.comparisons.own", lambda _: [made])
+    for folder in (recorded, run.folder / "results"):
+        write_json(folder / "04-results.json", RESULT)
+    for folder in (recorded, run.folder):
+        write_json(folder / "models" / "fused.json", network)
+    write_json(
+        recorded / "comparisons.json", {"provenance": run.provenance(), "comparisons": [made]}
+    )
+    reports = verify.against_recorded(run, recorded)
+    assert list(reports) == ["04-results", "models/fused", "comparisons"]
+    assert all(
+        report.exact and report.compared and not report.differences for report in reports.values()
+    )
+    write_json(recorded / "models" / "fused.json", network | {"test": {"accuracy": 0.51}})
+    write_json(recorded / "models" / "ser.json", network)
+    altered = {"provenance": run.provenance(), "comparisons": [made | {"difference": 0.2}]}
+    write_json(recorded / "comparisons.json", altered)
+    found = verify.against_recorded(run, recorded)
+    assert {name: report.differences for name, report in found.items() if report.differences} == {
+        "models/fused": ["test.accuracy: recorded 0.51, now 0.5"],
+        "models/ser": ["the run has not trained this network"],
+        "comparisons": ["comparisons.0.difference: recorded 0.2, now 0.1"],
+    }
+
+
+def test_what_was_recorded_with_other_settings_is_not_compared(tmp_path: Path) -> None:
+    asked = {"data": "synthetic", "seed": 0}
+    write_json(tmp_path / "04-results.json", {"provenance": {"profile": "smoke", **asked}})
+    verify.refuse_others(tmp_path, asked)
+    with pytest.raises(
+        ValueError,
+        match="was recorded with data synthetic, seed 0, and data pairs:x, seed 1 was asked",
+    ):
+        verify.refuse_others(tmp_path, {"data": "pairs:x", "seed": 1})
+
+
+@pytest.mark.parametrize("profile", ["smoke", "quick"])
+def test_something_of_every_recorded_notebook_can_be_compared_on_another_machine(
+    profile: str,
+) -> None:
+    files = sorted((PACKAGE.parent / "book" / "recorded" / profile).rglob("*.json"))
+    assert len(files) > 7
+    for path in files:
+        old = read_json(path)
+        machine = old["provenance"]["machine"] | {"processor": "another"}
+        report = verify.compare(old, old | {"provenance": old["provenance"] | {"machine": machine}})
+        assert not report.exact and report.compared and not report.differences, path

@@ -1,0 +1,129 @@
+"""Data specs: which there are, what they refuse, what they open."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sierlib import settings
+from sierlib.data.corpora import Corpus, Item, open_corpus
+from sierlib.data.corpora.items import fingerprint, inside
+from sierlib.run import DATA_SPECS, resolve_spec
+
+SMOKE = settings.profile("smoke")
+
+
+def _tweets(folder: Path) -> Path:
+    (folder / "t.tsv").write_text("text\tlabel\nso glad\tjoy\nso angry\tanger\n", encoding="utf-8")
+    return folder / "t.tsv"
+
+
+@pytest.mark.parametrize("role", ["data", "ser", "ier"])
+def test_the_embedded_corpus_serves_every_role(role: str) -> None:
+    assert resolve_spec("synthetic", role) == "synthetic"
+    corpus = open_corpus("synthetic", role, SMOKE, 0)
+    assert (
+        len(corpus.items)
+        == {"data": SMOKE.pairs, "ser": SMOKE.speech_items, "ier": SMOKE.image_items}[role]
+    )
+    assert corpus.spec == "synthetic" and corpus.fingerprint and not corpus.quarantined
+    assert len({item.id for item in corpus.items}) == len(corpus.items)
+
+
+@pytest.mark.parametrize(
+    ("spec", "role"),
+    [("", "data"), ("imagenet:x", "data"), ("tweets:x", "data"), ("synthetic:x", "data"), ("pairs", "data"),
+     ("pairs:", "data"), ("fi:x", "ser"), ("iemocap", "ser"), ("pairs:x", "ier"), (":", "ier"), ("SYNTHETIC", "ier")],
+)  # fmt: skip
+def test_an_unknown_spec_is_told_which_exist(spec: str, role: str) -> None:
+    with pytest.raises(ValueError, match=f"unknown {role} spec") as error:
+        resolve_spec(spec, role)
+    assert all(known in str(error.value) for known in DATA_SPECS[role].values())
+
+
+def test_a_path_becomes_absolute_and_keeps_its_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _tweets(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resolve_spec("tweets:t.tsv", "ser") == f"tweets:{tmp_path / 't.tsv'}"
+    assert resolve_spec("tweets:~/t.tsv", "ser") == f"tweets:{tmp_path / 't.tsv'}"
+    assert resolve_spec("fi:.?positive=all", "ier") == f"fi:{tmp_path}?positive=all"
+    once = resolve_spec("tweets:t.tsv", "ser")
+    assert resolve_spec(once, "ser") == once
+
+
+@pytest.mark.parametrize(
+    ("spec", "role"), [("bt4sa:gone", "data"), ("iemocap:gone", "ser"), ("fi:gone", "ier")]
+)
+def test_a_path_where_nothing_is_gets_named(
+    spec: str, role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as error:
+        resolve_spec(spec, role)
+    assert str(tmp_path / "gone") in str(error.value) and DATA_SPECS[role][
+        spec.split(":")[0]
+    ] in str(error.value)
+
+
+def test_a_real_corpus_is_opened_by_its_adapter(
+    tmp_path: Path, pairs_csv: Callable[..., Path]
+) -> None:
+    corpus = open_corpus(f"tweets:{_tweets(tmp_path)}", "ser", SMOKE, 0)
+    assert [item.label for item in corpus.items] == ["happy", "anger"]
+    assert corpus.missing_classes() == ["hate", "sad"]
+    assert len(open_corpus(f"pairs:{pairs_csv(tmp_path / 'p')}", "data", SMOKE, 0).items) == 42
+
+
+def test_a_folder_of_another_layout_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="raw_tweets_text.csv"):
+        open_corpus(f"bt4sa:{tmp_path}", "data", SMOKE, 0)
+
+
+def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="unknown option"):
+        open_corpus(f"tweets:{_tweets(tmp_path)}?shuffle=1", "ser", SMOKE, 0)
+
+
+def test_the_fingerprint_changes_with_the_files(tmp_path: Path) -> None:
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path in paths:
+        path.write_text("one")
+    before = fingerprint(paths)
+    assert fingerprint(reversed(paths)) == before
+    paths[0].write_text("longer")
+    changed = fingerprint(paths)
+    os.utime(paths[1], (1, 1))
+    assert len({before, changed, fingerprint(paths), fingerprint(paths[:1])}) == 4
+
+
+@given(parts=st.lists(st.sampled_from(["..", ".", "a", "b", "c.jpg"]), min_size=1, max_size=6))
+def test_inside_is_where_normalising_says(parts: list[str]) -> None:
+    root = Path("/corpus/data")
+    wanted = os.path.normpath(root / "/".join(parts))
+    found = inside(root, "/".join(parts))
+    assert (found is not None) == (wanted == str(root) or wanted.startswith(f"{root}/"))
+    assert found is None or str(found) == wanted
+
+
+def test_links_that_lead_outside_do_not_count_as_inside(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "secret")
+    assert inside(tmp_path / "root", "link") is None
+    assert inside(tmp_path / "root", "/etc/hostname") is None
+
+
+def test_missing_classes_are_those_without_an_item() -> None:
+    assert Corpus("x", [Item("a", label="sad"), Item("b", label=None)]).missing_classes() == [
+        "anger",
+        "happy",
+        "hate",
+    ]

@@ -1,0 +1,142 @@
+"""Photographs as people have them: every mode, sideways, broken."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sierlib.data import images
+from sierlib.data.corpora import Unusable
+
+RAMP = np.linspace(0, 255, 128)
+
+
+def _photograph(kind: str = "JPEG") -> bytes:
+    small = np.random.default_rng(1).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(small).resize((80, 60), Image.Resampling.BICUBIC).save(out, kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("RGB", "png"), ("L", "png"), ("1", "png"), ("LA", "png"), ("RGBA", "png"), ("P", "gif"), ("CMYK", "jpg"),
+     ("YCbCr", "jpg"), ("RGB", "webp"), ("RGB", "bmp"), ("L", "tiff")],
+)  # fmt: skip
+def test_every_mode_becomes_rgb_of_the_same_look(mode: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    picture = Image.fromarray(np.tile(RAMP.astype(np.uint8), (128, 1)))
+    picture.convert("RGB").convert(mode).save(
+        path, **({"quality": 98} if suffix in ("jpg", "webp") else {})
+    )
+    found = images.read_image(path)
+    assert found.shape == (128, 128, 3) and found.dtype == np.uint8
+    columns = found.mean(axis=(0, 2))
+    assert (
+        np.abs(columns - RAMP).max() < 12
+        if mode != "1"
+        else columns[:16].mean() < 64 < 192 < columns[-16:].mean()
+    )
+
+
+def test_sixteen_bits_are_scaled_and_not_cut(tmp_path: Path) -> None:
+    Image.fromarray(np.tile((RAMP * 257).astype(np.uint16), (128, 1))).save(tmp_path / "a.png")
+    found = images.read_image(tmp_path / "a.png").mean(axis=(0, 2))
+    assert np.abs(found - RAMP).max() < 2
+
+
+def test_what_is_transparent_lies_on_white(tmp_path: Path) -> None:
+    clear = np.zeros((40, 40, 4), np.uint8)
+    clear[:, :20] = (200, 0, 0, 255)
+    Image.fromarray(clear).save(tmp_path / "a.png")
+    indexed = Image.new("P", (40, 40), 0)
+    indexed.putpalette([200, 0, 0, 0, 0, 0])
+    indexed.paste(1, (20, 0, 40, 40))
+    indexed.save(tmp_path / "p.gif", transparency=1)
+    for name in ("a.png", "p.gif"):
+        found = images.read_image(tmp_path / name)
+        assert tuple(found[64, 20]) == (200, 0, 0), name
+        assert tuple(found[64, 110]) == (255, 255, 255), name
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photograph_is_turned_upright(orientation: int, tmp_path: Path) -> None:
+    upright = Image.new("RGB", (60, 60), "black")
+    upright.paste("red", (0, 0, 30, 30))
+    upright.paste("lime", (30, 0, 60, 30))
+    # What a camera stores for each orientation, so that a viewer shows `upright` (EXIF 2.3, tag
+    # 0x0112).
+    undo = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+            8: Image.Transpose.ROTATE_270}  # fmt: skip
+    stored = upright.transpose(undo[orientation]) if orientation in undo else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "a.png", exif=exif)
+    found = images.read_image(tmp_path / "a.png")
+    assert tuple(found[20, 20]) == (255, 0, 0) and tuple(found[20, 100]) == (0, 255, 0)
+    assert found[100:].max() == 0
+
+
+def test_nothing_is_cropped_and_size_is_free(tmp_path: Path) -> None:
+    wide = Image.new("RGB", (300, 40), "black")
+    wide.paste("white", (290, 0, 300, 40))
+    wide.save(tmp_path / "a.png")
+    assert images.read_image(tmp_path / "a.png")[:, 126:].mean() > 200
+    assert images.read_image(tmp_path / "a.png", 32).shape == (32, 32, 3)
+
+
+def test_a_small_picture_is_resized_as_pillow_does(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (77, 200, 3), dtype=np.uint8)
+    Image.fromarray(array).save(tmp_path / "a.png")
+    wanted = Image.fromarray(array).resize((128, 128), Image.Resampling.LANCZOS)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "a.png"), np.asarray(wanted))
+
+
+def test_what_cannot_be_read_says_why(tmp_path: Path, paint: Callable[..., Path]) -> None:
+    (tmp_path / "folder.jpg").mkdir()
+    contents = {
+        "empty.jpg": (b"", "empty image file"),
+        "page.jpg": (b"<!doctype html><title>404</title>", "not an image"),
+        "cut.jpg": (_photograph()[:700], "truncated or damaged image"),
+        "cut.png": (_photograph("PNG")[:900], "truncated or damaged image"),
+    }
+    for name, (data, reason) in contents.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(Unusable, match=reason):
+            images.read_image(tmp_path / name)
+    for name in ("gone.jpg", "folder.jpg"):
+        with pytest.raises(Unusable, match="missing image file"):
+            images.read_image(tmp_path / name)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [8_000, 20_000])
+def test_a_huge_picture_is_refused_before_it_is_decoded(side: int, tmp_path: Path) -> None:
+    Image.new("1", (side, side)).save(tmp_path / "bomb.png")
+    assert (tmp_path / "bomb.png").stat().st_size < 100_000
+    with pytest.raises(Unusable, match="image of .*pixels"):
+        images.read_image(tmp_path / "bomb.png")
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), kind=st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"]))
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_file_gives_a_picture_or_a_reason(
+    data: st.DataObject, kind: str, tmp_path: Path
+) -> None:
+    whole = bytearray(_photograph(kind))
+    for place in data.draw(st.lists(st.integers(0, min(400, len(whole) - 1)), max_size=4)):
+        whole[place] = data.draw(st.integers(0, 255))
+    (tmp_path / "a").write_bytes(whole[: data.draw(st.integers(1, len(whole)))])
+    try:
+        assert images.read_image(tmp_path / "a").shape == (128, 128, 3)
+    except Unusable as reason:
+        assert str(reason)

@@ -1,0 +1,109 @@
+"""The embedded corpus: pairs with planted emotions, and teachers' corpora that share nothing with
+them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from sierlib import settings
+from sierlib.data.corpora import Corpus
+from sierlib.data.corpora.embedded import grammar, plans
+
+ALL = {word: name for name, words in grammar.WORDS.items() for word in words}
+
+
+@pytest.fixture(scope="module")
+def many() -> Corpus:
+    return plans.pairs(2_000, 0)
+
+
+def test_classes_are_as_unequal_as_the_papers(many: Corpus) -> None:
+    counts = Counter(item.truth["emotion"] for item in many.items)
+    total = sum(settings.PAPER_COUNTS.values())
+    for name, published in settings.PAPER_COUNTS.items():
+        assert counts[name] / 2_000 == pytest.approx(published / total, abs=0.035)
+
+
+def test_modalities_agree_in_most_pairs_and_conflict_in_some(many: Corpus) -> None:
+    counts = Counter(item.truth["relation"] for item in many.items)
+    assert counts["agree"] > counts["conflict"] > 200 and counts["neutral"] > 200
+    for item in many.items:
+        truth = item.truth
+        carried = [truth[name]["emotion"] for name in ("speech", "image")]
+        strengths = {name: truth[name]["strength"] for name in ("speech", "image")}
+        if truth["relation"] == "agree":
+            assert carried == [truth["emotion"]] * 2
+        elif truth["relation"] == "conflict":
+            assert carried[0] != carried[1] and None not in carried
+            assert truth[truth["dominant"]]["emotion"] == truth["emotion"]
+            assert strengths[truth["dominant"]] > min(strengths.values())
+        else:
+            assert carried.count(None) == 1 and truth["emotion"] in carried
+
+
+def test_the_truth_of_a_pair_is_in_its_text_and_picture(many: Corpus) -> None:
+    for item in many.items[:500]:
+        speech, image = item.truth["speech"], item.truth["image"]
+        tokens = [token.strip(",.").lower() for token in item.text.split()]
+        assert {ALL[tokens[index]] for index in speech["emotion_words"]} == (
+            {speech["emotion"]} - {None}
+        )
+        assert bool(image["boxes"]) == (image["emotion"] is not None)
+        assert {e["emotion"] for e in item.scene["elements"] if e["role"] == "emotion"} == (
+            {image["emotion"]} - {None}
+        )
+    json.dumps([item.truth for item in many.items])
+
+
+@pytest.mark.parametrize("make", [plans.pairs, plans.speech_corpus, plans.image_corpus])
+def test_a_seed_fixes_everything(make) -> None:
+    assert make(30, 3).items == make(30, 3).items
+    assert make(30, 3).items != make(30, 4).items
+    assert len({make(30, 3).fingerprint, make(30, 4).fingerprint, make(31, 3).fingerprint}) == 3
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_teachers_never_see_a_pair(seed: int, many: Corpus) -> None:
+    spoken, drawn = plans.speech_corpus(1_500, seed), plans.image_corpus(100, seed)
+    assert not {item.text for item in spoken.items} & {item.text for item in many.items}
+    scenes = {json.dumps(item.scene, sort_keys=True) for item in many.items}
+    assert not {json.dumps(item.scene, sort_keys=True) for item in drawn.items} & scenes
+    assert not {item.seed for item in spoken.items} & {item.seed for item in many.items}
+
+
+def test_teachers_corpora_are_labelled_in_equal_shares_after_relabelling() -> None:
+    for corpus in (plans.speech_corpus(80, 0), plans.image_corpus(80, 0)):
+        assert Counter(item.label for item in corpus.items) == dict.fromkeys(settings.CLASSES, 20)
+        assert all(settings.relabel(item.truth["raw_label"]) == item.label for item in corpus.items)
+        assert {"excitement", "disgust"} <= {item.truth["raw_label"] for item in corpus.items}
+        assert not corpus.missing_classes()
+
+
+def test_pairs_are_not_labelled_but_their_sentiment_is_known(many: Corpus) -> None:
+    assert {item.label for item in many.items} == {None}
+    wanted = {None: "neutral", "happy": "positive"}
+    assert all(
+        item.sentiment == wanted.get(item.truth["speech"]["emotion"], "negative")
+        for item in many.items
+    )
+
+
+@pytest.mark.parametrize("count", [8, 12, 40])
+def test_even_a_small_corpus_has_every_class(count: int) -> None:
+    emotions = {
+        item.truth["emotion"]
+        for seed in range(3)
+        for item in plans.pairs(max(count, 32), seed).items
+    }
+    assert emotions == set(settings.CLASSES)
+    assert len(plans.pairs(count, 0).items) == count
+
+
+def test_confusers_are_a_minority(many: Corpus) -> None:
+    emotional = [item for item in many.items if item.truth["speech"]["emotion"]]
+    share = np.mean([bool(item.truth["speech"]["confuser_words"]) for item in emotional])
+    assert share == pytest.approx(plans.CONFUSER_SHARE, abs=0.04)

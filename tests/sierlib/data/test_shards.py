@@ -1,0 +1,165 @@
+"""Encoding: complete, resumable, and never older than what it was made from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from sierlib import settings
+from sierlib.data import speech
+from sierlib.data.corpora import Corpus, Item, open_corpus
+from sierlib.data.corpora.embedded import plans
+from sierlib.data.feed import read_inputs
+from sierlib.data.shards import encode_corpus, encode_role, item_picture, item_sound, load_arrays
+from sierlib.experiment.manifest import read_manifest, set_aside_duplicates
+from sierlib.run import Run
+
+
+def test_arrays_in_the_manifest_are_those_of_the_items(built_run: Run) -> None:
+    rows = read_manifest(built_run).iloc[::9]
+    items = {item.id: item for item in open_corpus("synthetic", "data", built_run.profile, 0).items}
+    inputs = read_inputs(rows, built_run.folder / "dataset")
+    for place, row in enumerate(rows.to_dict("records")):
+        item = items[row["id"]]
+        np.testing.assert_array_equal(np.rint(inputs["image"][place] * 255), item_picture(item))
+        mel = speech.log_mel(item_sound(item))
+        assert np.abs(inputs["speech"][place] - mel).max() <= 0.5 / 255 + 1e-6
+
+
+def _state(folder: Path) -> dict[str, tuple[int, str]]:
+    return {
+        path.name: (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in folder.iterdir()
+    }
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sierlib.data.shards.SHARD", 4)
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_an_interrupted_encode_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    corpus = plans.pairs(10, 1)
+    first = encode_corpus(corpus, tmp_path, workers=1)
+    before = _state(tmp_path)
+    for name in ("rows-00001.jsonl", "speech-00001.npy", "image-00001.npy"):
+        (tmp_path / name).unlink()
+    again = encode_corpus(corpus, tmp_path, workers=1)
+    after = _state(tmp_path)
+    assert {name: digest for name, (_, digest) in after.items()} == {
+        name: digest for name, (_, digest) in before.items()
+    }
+    assert {name for name in before if after[name] != before[name]} == {
+        "rows-00001.jsonl", "speech-00001.npy", "image-00001.npy",
+    }  # fmt: skip
+    pd.testing.assert_frame_equal(first, again)
+    assert list(first["id"]) == [item.id for item in corpus.items]
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_half_a_shard_counts_as_none(tmp_path: Path) -> None:
+    corpus = plans.pairs(8, 1)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    whole = encode_corpus(corpus, tmp_path / "a", workers=1)
+    (tmp_path / "b" / "rows-00000.part").write_text('{"id": "pair-0000')
+    (tmp_path / "b" / "speech-00000.npy").write_bytes(b"\x93NUMPY")
+    pd.testing.assert_frame_equal(encode_corpus(corpus, tmp_path / "b", workers=1), whole)
+    np.testing.assert_array_equal(
+        load_arrays(list(whole["speech"]), tmp_path / "b"),
+        load_arrays(list(whole["speech"]), tmp_path / "a"),
+    )
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_shard_lost_after_the_build_comes_back_with_its_words(
+    tmp_path: Path, tiny_profile: settings.Profile
+) -> None:
+    run = Run(replace(tiny_profile, pairs=8), "synthetic", "synthetic", "synthetic", 0, tmp_path)
+    _, first, folder = encode_role(run, "data", workers=1)
+    assert first["words"].notna().all()
+    (folder / "rows-00000.jsonl").unlink()
+    _, again, _ = encode_role(run, "data", workers=1)
+    pd.testing.assert_frame_equal(first, again)
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_work_begun_for_other_settings_does_not_pass_for_the_old(
+    tmp_path: Path, tiny_profile: settings.Profile
+) -> None:
+    run = Run(replace(tiny_profile, pairs=8), "synthetic", "synthetic", "synthetic", 0, tmp_path)
+    _, first, _ = encode_role(run, "data", workers=1)
+    run.fresh_folder("dataset", "another key")  # interrupted before anything was done
+    _, again, folder = encode_role(run, "data", workers=1)
+    assert again["words"].notna().all() and list(again["id"]) == list(first["id"])
+    assert load_arrays(list(again["speech"]), folder).shape == (8, 128, 128, 1)
+
+
+def test_what_is_up_to_date_is_not_encoded_again(
+    built_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sierlib.data.shards._encode_shard", lambda *_: pytest.fail("encoded again")
+    )
+    for role in ("data", "ser", "ier"):
+        corpus, rows, _ = encode_role(built_run, role)
+        assert list(rows["id"]) == [item.id for item in corpus.items]
+
+
+def test_another_window_makes_other_arrays(
+    tmp_path: Path, tiny_profile: settings.Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(replace(tiny_profile, pairs=4), "synthetic", "synthetic", "synthetic", 0, tmp_path)
+    encode_role(run, "data", workers=1)
+    key = run.key_of("arrays")
+    monkeypatch.setattr(settings, "HOP", settings.HOP // 2)
+    encode_role(run, "data", workers=1)
+    assert run.key_of("arrays") != key
+
+
+def test_a_folder_that_is_written_again_is_read_again(tmp_path: Path) -> None:
+    first = encode_corpus(plans.image_corpus(4, 0), tmp_path, workers=1)
+    load_arrays(list(first["image"]), tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    other = plans.image_corpus(4, 1)
+    second = encode_corpus(other, tmp_path, workers=1)
+    np.testing.assert_array_equal(
+        load_arrays(list(second["image"]), tmp_path), [item_picture(item) for item in other.items]
+    )
+
+
+def test_recordings_with_the_same_transcript_are_not_duplicates(tmp_path: Path) -> None:
+    items = []
+    for number, hertz in enumerate((300, 600, 600)):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, 0.5 * np.sin(2 * np.pi * hertz * np.arange(8_000) / 16_000), 16_000)
+        items.append(Item(str(number), text="Okay.", audio=path, label="sad"))
+    (tmp_path / "arrays").mkdir()
+    frame = encode_corpus(Corpus("x", items), tmp_path / "arrays", workers=1)
+    kept, repeated = set_aside_duplicates(frame)
+    assert list(kept["id"]) == ["0", "1"] and list(repeated["id"]) == ["2"]
+
+
+def test_a_recording_needs_no_words_in_its_transcript(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(np.arange(8_000) / 5), 16_000)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(8_000), 16_000)
+    items = [
+        Item("laugh", text="...", audio=tmp_path / "a.wav"),
+        Item("silent", audio=tmp_path / "silent.wav"),
+    ]
+    (tmp_path / "arrays").mkdir()
+    frame = encode_corpus(Corpus("x", items), tmp_path / "arrays", workers=1).set_index("id")
+    assert frame.loc["silent", "reason"] == "silent recording"
+    assert pd.isna(frame.loc["laugh"].get("reason"))
+
+
+def test_nothing_is_read_from_no_reference(tmp_path: Path) -> None:
+    assert len(load_arrays([], tmp_path)) == 0

@@ -1,0 +1,341 @@
+"""Training: it learns, it stops, it keeps the best epoch, and it is not done twice."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import cohen_kappa_score
+
+from sierbook.tables import studies
+from sierlib import settings
+from sierlib.data.feed import one_hot, read_inputs
+from sierlib.experiment.manifest import read_manifest
+from sierlib.experiment.train import load_model, predict_test, train_model
+from sierlib.machine import choose_precision
+from sierlib.networks import metrics
+from sierlib.networks.fit import fit_network, predict_rows
+from sierlib.networks.parallelnet import WeightedAddition
+from sierlib.run import Run, read_json
+
+TOY = replace(settings.profile("smoke"), batch=8, epochs=14, warmup=2, learning_rate=0.03)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
+    """Rows whose class is the band of the spectrogram that sounds."""
+    folder = tmp_path_factory.mktemp("toy")
+    rng = np.random.default_rng(0)
+    codes = np.arange(64) % 4
+    mels = rng.integers(0, 40, (64, 128, 128, 1), dtype=np.uint8)
+    for mel, code in zip(mels, codes, strict=True):
+        mel[32 * code : 32 * code + 32] += 180
+    np.save(folder / "speech-00000.npy", mels)
+    rows = pd.DataFrame(
+        {
+            "speech": [f"speech-00000.npy#{n}" for n in range(64)],
+            "label": np.array(settings.CLASSES)[codes],
+        }
+    )
+    return rows, folder
+
+
+def _small() -> keras.Model:
+    given = keras.Input((128, 128, 1), name="speech")
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D((32, 128))(given))
+    return keras.Model(
+        {"speech": given}, keras.layers.Dense(4, activation="softmax", dtype="float32")(x)
+    )
+
+
+def _fit(toy: tuple[pd.DataFrame, Path], profile: settings.Profile = TOY, **options):
+    rows, folder = toy
+    return fit_network(_small, rows[:48], rows[48:], folder, profile, **options)
+
+
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sierlib.networks.fit.choose_precision", lambda _: "float32")
+
+
+def test_a_separable_problem_is_learned(toy: tuple[pd.DataFrame, Path]) -> None:
+    model, history = _fit(toy, replace(TOY, epochs=30, learning_rate=0.3))
+    found = predict_rows(model, toy[0], toy[1])
+    assert found.dtype == np.float64 and found.shape == (64, 4)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert np.mean(found.argmax(axis=1) == np.arange(64) % 4) > 0.95
+    assert (
+        history["parameters"] == model.count_params()
+        and history["seconds"] >= 0
+        and history["device"]
+    )
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+
+
+def test_the_learning_rate_rises_and_then_falls_along_a_cosine(
+    toy: tuple[pd.DataFrame, Path],
+) -> None:
+    rates = np.array(
+        [
+            row["learning_rate"]
+            for row in _fit(toy, replace(TOY, warmup=3, patience_stop=99))[1]["epochs"]
+        ]
+    )
+    peak = int(rates.argmax())
+    assert (
+        len(rates) == TOY.epochs and peak == 3 and rates[peak] == pytest.approx(TOY.learning_rate)
+    )
+    assert (
+        (np.diff(rates[: peak + 1]) > 0).all()
+        and (np.diff(rates[peak:]) < 0).all()
+        and (rates > 0).all()
+    )
+    middle = (peak + TOY.epochs) / 2
+    assert np.interp(middle, range(len(rates)), rates) == pytest.approx(
+        TOY.learning_rate / 2, rel=0.1
+    )
+
+
+def test_without_warm_up_the_rate_is_constant_until_a_plateau(
+    toy: tuple[pd.DataFrame, Path],
+) -> None:
+    learning = _fit(toy, replace(TOY, warmup=0, epochs=4, learning_rate=1e-3))[1]["epochs"]
+    assert [row["learning_rate"] for row in learning] == pytest.approx([1e-3] * 4)
+    rows, folder = toy
+    wrong = rows[48:].assign(label=np.roll(rows["label"][48:], 1))  # validation only gets worse
+    stuck = fit_network(
+        _small, rows[:48], wrong, folder, replace(TOY, warmup=0, learning_rate=0.3, epochs=9)
+    )[1]["epochs"]
+    rates = [row["learning_rate"] for row in stuck]
+    assert (
+        len(stuck) < 9 and rates[:3] == pytest.approx([0.3] * 3) and rates[3] == pytest.approx(0.03)
+    )
+
+
+@pytest.mark.usefixtures("float32")
+def test_early_stopping_keeps_the_best_epoch(toy: tuple[pd.DataFrame, Path]) -> None:
+    rows, folder = toy
+    noisy = rows[48:].assign(
+        label=list(rows["label"][48:60]) + list(np.roll(rows["label"][60:], 1))
+    )
+    model, history = fit_network(
+        _small, rows[:48], noisy, folder, replace(TOY, warmup=0, learning_rate=0.5, epochs=40)
+    )
+    losses = [row["val_loss"] for row in history["epochs"]]
+    assert history["best_epoch"] == 1 + int(np.argmin(losses))
+    assert len(losses) == history["best_epoch"] + TOY.patience_stop < 40
+    found = predict_rows(model, noisy, folder).astype("float32")
+    assert float(losses.FocalCrossEntropy()(one_hot(noisy["label"]), found)) == pytest.approx(
+        min(losses), rel=1e-4
+    )
+
+
+@pytest.mark.usefixtures("float32")
+def test_a_seed_fixes_the_training(toy: tuple[pd.DataFrame, Path]) -> None:
+    short = replace(TOY, epochs=2)
+    losses = [_fit(toy, short, seed=seed)[1]["epochs"][-1]["loss"] for seed in (1, 1, 2)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0] != pytest.approx(
+        losses[2], rel=1e-5
+    )
+
+
+def test_the_policy_of_numbers_is_put_back(toy: tuple[pd.DataFrame, Path]) -> None:
+    before = keras.mixed_precision.dtype_policy().name
+    _fit(toy, replace(TOY, epochs=1))
+    assert keras.mixed_precision.dtype_policy().name == before
+
+
+def test_the_papers_profile_computes_in_float32() -> None:
+    assert choose_precision(settings.profile("paper")) == "float32"
+    assert choose_precision(settings.profile("quick")) in ("float32", "mixed_bfloat16")
+
+
+# ----------------------------------------------------------------------------------- of a whole run
+MAIN = ("fused", "ser", "ier")
+
+
+@pytest.fixture
+def copy(built_run: Run, tmp_path: Path) -> Run:
+    """The built run without its models, to change."""
+    shutil.copytree(built_run.folder, tmp_path / "run", ignore=shutil.ignore_patterns("models"))
+    return replace(built_run, folder=tmp_path / "run")
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set, set]]:
+    """Replace the training of a network by nothing, and note the rows of each."""
+    monkeypatch.setenv("SIER_WORKERS", "1")  # in this process
+    calls: list[tuple[set, set]] = []
+
+    def fit(
+        build: Callable[[], keras.Model],
+        train: pd.DataFrame,
+        validation: pd.DataFrame,
+        *_: object,
+        **__: object,
+    ):
+        calls.append((set(train["id"]), set(validation["id"])))
+        return _small(), {"epochs": [], "best_epoch": 1, "seconds": 0.0}
+
+    monkeypatch.setattr("sierlib.experiment.train.fit_network", fit)
+    return calls
+
+
+def test_a_trained_model_is_read_and_not_trained_again(
+    tiny_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sierlib.experiment.workers.run_in_workers", lambda *_, **__: pytest.fail("trained again")
+    )
+    for name in MAIN:
+        model, history = train_model(tiny_run, name)
+        assert (
+            history["validation"]["n"] == history["rows"]["validation"]
+            and len(history["epochs"]) == 1
+        )
+        assert {tensor.name for tensor in model.inputs} == {
+            "fused": {"speech", "image"}, "ser": {"speech"}, "ier": {"image"},
+        }[name]  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", ["seed", "profile", "manifest", "fold", "nothing"])
+def test_a_model_is_trained_again_exactly_when_something_it_depends_on_changes(
+    changed: str, copy: Run, counted: list
+) -> None:
+    train_model(copy, "ser")
+    fold = 0
+    if changed == "seed":
+        copy = replace(copy, seed=1)
+    elif changed == "profile":
+        copy = replace(copy, profile=replace(copy.profile, epochs=2))
+    elif changed == "manifest":
+        copy.done("manifest", "another")
+    elif changed == "fold":
+        fold = 1
+    train_model(copy, "ser", fold)
+    assert len(counted) == (1 if changed == "nothing" else 2)
+
+
+def test_folds_validate_on_what_they_do_not_train_on_and_never_see_the_test_part(
+    copy: Run, counted: list
+) -> None:
+    manifest = read_manifest(copy)
+    table = studies.cross_validate(
+        replace(copy, profile=replace(copy.profile, folds=settings.FOLDS)), "ser"
+    )
+    assert (
+        list(table.index) == list(range(settings.FOLDS)) and table["accuracy"].between(0, 1).all()
+    )
+    held = [validation for _, validation in counted]
+    learning = set(manifest.loc[manifest["split"] == "train", "id"])
+    assert set.union(*held) == learning and sum(map(len, held)) == len(learning)
+    assert all(
+        train | validation == learning and not train & validation for train, validation in counted
+    )
+    assert sorted(path.name for path in (copy.folder / "models").glob("*.keras"))[:2] == [
+        "ser-fold1.keras",
+        "ser-fold2.keras",
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the process in /proc")
+def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import sys, time\nfrom sierlib.experiment.workers import in_workers\n"
+        "import work\nif __name__ == '__main__':\n    in_workers(work.sleep, [(sys.argv[1],), "
+        "(sys.argv[1],)], 'x')\n"
+    )
+    (tmp_path / "work.py").write_text(
+        "import os, pathlib, time\ndef sleep(place):\n"
+        "    pathlib.Path(place, str(os.getpid())).touch()\n    time.sleep(120)\n"
+    )
+    started = tmp_path / "started"
+    started.mkdir()
+    environment = {
+        **os.environ,
+        "SIER_WORKERS": "2",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+    }
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(started)], env=environment, stderr=subprocess.DEVNULL
+    )
+    for _ in range(600):
+        if len(list(started.iterdir())) == 2:
+            break
+        time.sleep(0.1)
+    workers = [path.name for path in started.iterdir()]
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait()
+    for _ in range(100):
+        alive = [name for name in workers if Path("/proc", name).is_dir() and _state(name) != "Z"]
+        if not alive:
+            break
+        time.sleep(0.1)
+    assert alive == []
+
+
+def _state(process: str) -> str:
+    return Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_what_cannot_be_trained_is_explained(copy: Run) -> None:
+    with pytest.raises(ValueError, match="unknown model 'vgg': choose one of fused, ser, ier"):
+        train_model(copy, "vgg")
+    with pytest.raises(ValueError, match="folds are 0 to 4"):
+        train_model(copy, "ser", 5)
+    (copy.folder / "dataset" / "manifest.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=r"run notebooks/01-dataset\.ipynb first"):
+        train_model(copy, "ser")
+
+
+def test_a_model_that_is_missing_names_the_notebook_to_run(copy: Run) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=r"fused\.keras is missing: run notebooks/02-training\.ipynb first"
+    ):
+        load_model(copy, "fused")
+
+
+def test_predictions_are_for_the_test_rows_in_order(tiny_run: Run) -> None:
+    rows, found = predict_test(tiny_run)
+    manifest = read_manifest(tiny_run)
+    assert list(rows["id"]) == list(manifest.loc[manifest["split"] == "test", "id"]) and set(
+        found
+    ) == set(MAIN)
+    model = load_model(tiny_run, "fused")
+    alone = model.predict(read_inputs(rows.iloc[[2]], tiny_run.folder / "dataset"), verbose=0)
+    np.testing.assert_allclose(found["fused"][2], alone[0], atol=1e-4)
+
+
+def test_models_are_saved_with_what_was_seen(tiny_run: Run) -> None:
+    for name, title in zip(MAIN, ("ParallelNet", "SER only", "IER only"), strict=True):
+        told = read_json(tiny_run.folder / "models" / f"{name}.json")
+        assert told["title"] == title and told["precision"] in ("float32", "mixed_bfloat16")
+    assert isinstance(load_model(tiny_run, "fused").get_layer("late_fusion"), WeightedAddition)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_kappa_over_batches_is_scikit_learns_over_all(classes: int) -> None:
+    rng = np.random.default_rng(classes)
+    labels, scores = rng.integers(0, classes, 90), rng.random((90, classes))
+    scores[np.arange(90), labels] += 0.3
+    kappa, eye = metrics.Kappa(classes), np.eye(classes, dtype=np.float32)
+    for start in range(0, 90, 32):
+        kappa.update_state(eye[labels[start : start + 32]], scores[start : start + 32])
+    assert float(kappa.result()) == pytest.approx(
+        cohen_kappa_score(labels, scores.argmax(axis=1)), abs=1e-5
+    )
+    kappa.reset_state()
+    kappa.update_state(eye[[0, 0]], eye[[0, 0]])
+    assert abs(float(kappa.result())) < 1e-5  # one class only: nothing beyond chance

@@ -1,0 +1,206 @@
+"""What N2 may hold: shapes, widths, published weights, and one step of training each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pytest
+
+from sierlib.networks import backbones
+from sierlib.networks.parallelnet import BRANCH_UNITS, n2, parallel_net
+
+RNG = np.random.default_rng(0)
+BATCH = {
+    "speech": RNG.random((3, 128, 128, 1), dtype=np.float32),
+    "image": RNG.random((3, 128, 128, 3), dtype=np.float32),
+}
+#: Trainable convolution weights of the published networks at full width, from their papers or
+#: keras.applications.
+PUBLISHED = {
+    "EfficientNet": keras.applications.EfficientNetB0,
+    "ResNet50": keras.applications.ResNet50,
+    "ResNet101": keras.applications.ResNet101,
+    "MobileNet": keras.applications.MobileNet,
+    "DenseNet": keras.applications.DenseNet121,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "published"),
+    [("VGG16", keras.applications.VGG16), ("VGG19", keras.applications.VGG19)],
+)
+def test_at_full_width_vgg_is_the_published_one(
+    kind: str, published: Callable[..., keras.Model]
+) -> None:
+    ours = n2(3, kind, 1.0, "none", "N2").get_layer(kind)
+    theirs = published(weights=None, include_top=False, input_shape=(128, 128, 3))
+    assert ours.count_params() == theirs.count_params() and ours.output.shape == theirs.output.shape
+    shapes = [[weight.shape for weight in model.weights] for model in (ours, theirs)]
+    assert shapes[0] == shapes[1]
+
+
+def test_published_weights_see_what_they_were_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = keras.applications.VGG16(weights=None, include_top=False, input_shape=(128, 128, 3))
+    monkeypatch.setattr(keras.applications, "VGG16", lambda **_: theirs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        branch = n2(3, "VGG16", 1.0, "imagenet-required", "N2")
+    image = BATCH["image"][:1]
+    trunk = branch.get_layer("VGG16")
+    features = keras.Model(branch.inputs, trunk(branch.get_layer("imagenet_mean").output)).predict(
+        image, verbose=0
+    )
+    wanted = theirs.predict(keras.applications.vgg16.preprocess_input(image * 255.0), verbose=0)
+    np.testing.assert_allclose(features, wanted, rtol=1e-2, atol=1e-3 * np.abs(wanted).max())
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(**_: object) -> None:
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "VGG16", unreachable)
+    monkeypatch.setattr(keras.applications, "VGG19", unreachable)
+
+
+@pytest.mark.usefixtures("offline")
+def test_demanded_weights_that_cannot_be_had_stop_with_what_to_do() -> None:
+    with pytest.raises(backbones.WeightsUnavailable, match="URL fetch failure") as error:
+        parallel_net("paper")
+    assert "internet" in str(error.value) and "PROFILE=" in str(error.value)
+
+
+@pytest.mark.usefixtures("offline")
+def test_demanded_weights_do_not_fit_a_narrower_network() -> None:
+    with pytest.raises(ValueError, match="width"):
+        n2(3, "VGG16", 0.25, "imagenet-required", "N2")
+
+
+@pytest.mark.usefixtures("offline")
+def test_wished_weights_that_cannot_be_had_are_told_once() -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        made = n2(1, "VGG16", 1.0, "imagenet", "N2_s")
+    told = [str(warning.message) for warning in said if "ImageNet" in str(warning.message)]
+    assert len(told) == 1 and "random" in told[0] and made.output.shape == (None, BRANCH_UNITS)
+
+
+@pytest.mark.parametrize("kind", list(backbones.BACKBONES))
+def test_every_backbone_takes_a_training_step_at_reduced_width(kind: str) -> None:
+    keras.utils.set_random_seed(0)
+    trunk, before = backbones.trunk(kind, 1 / 16, "none")
+    assert before == []
+    y = keras.layers.Dense(4, activation="softmax")(
+        keras.layers.GlobalAveragePooling2D()(trunk.output)
+    )
+    model = keras.Model(trunk.inputs, y)
+    model.compile("adam", "categorical_crossentropy")
+    old = [weight.numpy().copy() for weight in trunk.trainable_weights]
+    assert np.isfinite(model.train_on_batch(BATCH["image"], np.eye(4, dtype="float32")[:3]))
+    moved = [
+        not np.array_equal(a, b.numpy()) for a, b in zip(old, trunk.trainable_weights, strict=True)
+    ]
+    assert np.mean(moved) > 0.7  # a unit may be dead in one step, not most of a network
+
+
+@pytest.mark.parametrize("kind", list(backbones.BACKBONES))
+def test_every_backbone_builds_at_full_width(kind: str) -> None:
+    trunk, _ = backbones.trunk(kind, 1.0, "none")
+    assert trunk.output.shape[0] is None and trunk.output.shape[1] in (4, 8, 16)
+    if kind in PUBLISHED:
+        theirs = PUBLISHED[kind](weights=None, include_top=False, input_shape=(128, 128, 3))
+        assert trunk.output.shape[1:] == theirs.output.shape[1:]
+
+        def weights(model: keras.Model) -> int:
+            """Weights without biases and normalisation, in which libraries differ."""
+            return sum(int(np.prod(w.shape)) for w in model.trainable_weights if len(w.shape) > 1)
+
+        assert weights(trunk) == pytest.approx(weights(theirs), rel=0.02)
+
+
+def test_resnet34_has_the_published_number_of_weights() -> None:
+    # He et al. (2016): 21.8 million with the 1000-way layer, whose 513,000 are not here.
+    assert backbones.trunk("ResNet34", 1.0, "none")[0].count_params() == pytest.approx(
+        21.3e6, rel=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("Inception3a", (16, 16, 256)), ("Inception4a", (8, 8, 512))]
+)
+def test_googlenet_is_cut_after_the_module(kind: str, shape: tuple[int, ...]) -> None:
+    trunk, _ = backbones.trunk(kind, 1.0, "none")
+    assert trunk.output.shape[1:] == shape
+    # Szegedy et al. (2015), Table 1: convolution weights of the modules 3a (159 K) and, up to 4a,
+    # 3b (380 K) and 4a.
+    module = sum(int(np.prod(w.shape)) for w in trunk.trainable_weights if len(w.shape) == 4)
+    stem = 7 * 7 * 3 * 64 + 64 * 64 + 3 * 3 * 64 * 192
+    wanted = {"Inception3a": 159_000, "Inception4a": 159_000 + 380_000 + 364_000}[kind]
+    assert module - stem == pytest.approx(wanted, rel=0.05)
+
+
+def test_no_normalisation_averages_over_hundreds_of_steps() -> None:
+    for kind in ("MobileNet", "DenseNet"):
+        trunk, _ = backbones.trunk(kind, 1 / 16, "none")
+        momenta = {
+            layer.momentum
+            for layer in trunk.layers
+            if isinstance(layer, keras.layers.BatchNormalization)
+        }
+        assert momenta == {0.9}
+
+
+@pytest.mark.parametrize("mode", ["caffe", "tf", "torch", "itself"])
+def test_preprocessing_is_keras_applications_own(mode: str) -> None:
+    found = backbones.Preprocess(mode)(BATCH["image"])
+    wanted = BATCH["image"] * 255.0
+    if mode != "itself":
+        wanted = keras.applications.imagenet_utils.preprocess_input(wanted, mode=mode)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(found), wanted, rtol=1e-5, atol=1e-3)
+    assert backbones.Preprocess.from_config(backbones.Preprocess(mode).get_config()).mode == mode
+
+
+def test_published_weights_come_with_their_preprocessing(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = keras.applications.MobileNet(
+        weights=None, include_top=False, input_shape=(128, 128, 3)
+    )
+    monkeypatch.setattr(keras.applications, "MobileNet", lambda **_: theirs)
+    branch = n2(3, "MobileNet", 1.0, "imagenet-required", "N2")
+    features = keras.Model(branch.inputs, theirs(branch.get_layer("preprocess").output)).predict(
+        BATCH["image"], verbose=0
+    )
+    wanted = theirs.predict(
+        keras.applications.mobilenet.preprocess_input(BATCH["image"] * 255.0), verbose=0
+    )
+    np.testing.assert_allclose(features, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_network_nobody_published_weights_of_starts_at_random_even_where_weights_are_demanded() -> (
+    None
+):
+    trunk, before = backbones.trunk("Inception3a", 1.0, "imagenet-required")
+    assert before == [] and trunk.name == "Inception3a"
+
+
+def test_a_backbone_that_fails_on_the_input_size_says_so_before_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def needs_more(kind: str, width: float) -> keras.Model:
+        raise ValueError("Input size must be at least 299x299")
+
+    monkeypatch.setitem(backbones.BACKBONES, "DenseNet", needs_more)
+    with pytest.raises(
+        ValueError, match=r"DenseNet at width 1 cannot take inputs of \(128, 128, 3\): Input size"
+    ):
+        backbones.trunk("DenseNet", 1.0, "none")
+
+
+def test_an_unknown_backbone_stops() -> None:
+    with pytest.raises(
+        ValueError, match="unknown backbone 'AlexNet': choose one of VGG16, VGG19, EfficientNet"
+    ):
+        backbones.trunk("AlexNet", 1.0, "none")

@@ -1,0 +1,288 @@
+"""Runs: keys, folders, and files that are never half there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sierlib import settings
+from sierlib.run import PACKAGE, Run, digest, list_modules, read_json, source_key, write_json
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+)
+
+
+def _open(folder: Path, **changed: object) -> Run:
+    return Run.open(**{"profile": "smoke", "run_dir": folder, **changed})  # type: ignore[arg-type]
+
+
+@given(first=JSON, second=JSON)
+def test_a_digest_is_the_same_exactly_for_what_json_says_the_same(
+    first: object, second: object
+) -> None:
+    same = json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
+    assert (digest(first) == digest(second)) == same
+    assert len(digest(first)) == 12
+
+
+def test_the_order_of_a_dict_does_not_matter() -> None:
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert digest("a", "b") != digest("b", "a")
+
+
+#: The stages of a run, and the module whose imports tell what each depends on.
+STAGES = {
+    "arrays": "sierlib.data.shards",
+    "teachers": "sierlib.experiment.teachers",
+    "labels": "sierlib.experiment.labels",
+    "networks": "sierlib.experiment.train",
+}
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package, which keys are made of as long as the test runs."""
+    copy = tmp_path / "sierlib"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    found = SimpleNamespace(submodule_search_locations=[str(copy)])
+    monkeypatch.setattr("sierlib.run.find_spec", lambda _: found)
+    return copy
+
+
+def _changed_stages(path: Path, text: str) -> set[str]:
+    """The stages that are computed anew when a file of the package has this text."""
+    before = {stage: source_key(module) for stage, module in STAGES.items()}
+    path.write_text(text, encoding="utf-8")
+    return {stage for stage, module in STAGES.items() if source_key(module) != before[stage]}
+
+
+@pytest.mark.parametrize(
+    ("edited", "computed_anew"),
+    [
+        ("data/speech.py", {"arrays", "teachers", "labels", "networks"}),
+        ("data/corpora/fi.py", {"arrays", "teachers", "labels", "networks"}),
+        ("data/feed.py", {"teachers", "labels", "networks"}),
+        # Scores are stored with each network and teacher.
+        ("experiment/scores.py", {"teachers", "labels", "networks"}),
+        ("networks/metrics.py", {"teachers", "labels", "networks"}),
+        ("networks/losses.py", {"teachers", "labels", "networks"}),
+        ("networks/backbones.py", {"teachers", "labels", "networks"}),
+        ("experiment/teachers.py", {"teachers", "labels"}),
+        ("experiment/label_rule.py", {"labels", "networks"}),
+        # Other labels make other networks by the manifest's key, not by the code.
+        ("experiment/labels.py", {"labels"}),
+        ("experiment/models.py", {"networks"}),
+        ("experiment/train.py", {"networks"}),
+        ("shapley/explain.py", set()),
+        ("shapley/value_function.py", set()),
+        ("explorer/page.py", set()),
+        ("explorer/explorer.js", set()),
+    ],
+)
+def test_an_edit_computes_anew_the_stages_that_import_it(
+    copied: Path, edited: str, computed_anew: set[str]
+) -> None:
+    text = (copied / edited).read_text(encoding="utf-8")
+    assert _changed_stages(copied / edited, f"{text}\nEDITED = True\n") == computed_anew
+
+
+def test_comments_docstrings_and_layout_compute_nothing_anew(copied: Path) -> None:
+    path = copied / "experiment" / "scores.py"
+    text = path.read_text(encoding="utf-8")
+    reworded = text.replace('"""Scores', '"""Some scores', 1).replace("\n\n\n", "\n\n\n\n# Why.\n")
+    assert reworded != text and not _changed_stages(path, reworded)
+
+
+def test_a_profile_is_no_part_of_the_code_but_a_constant_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = source_key("sierlib.experiment.train")
+    monkeypatch.setitem(settings.PROFILES, "another", settings.profile("smoke"))
+    assert source_key("sierlib.experiment.train") == before
+    monkeypatch.setattr(settings, "FOCAL_WEIGHT", 2.0)
+    assert source_key("sierlib.experiment.train") != before
+
+
+def test_a_page_depends_on_the_explorers_javascript(copied: Path) -> None:
+    before = source_key("sierlib.explorer.widget")
+    (copied / "explorer" / "explorer.js").write_text("edited")
+    assert source_key("sierlib.explorer.widget") != before
+
+
+def test_json_is_written_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "deep" / "a.json"
+    write_json(path, {"n": 1})
+    assert [entry.name for entry in path.parent.iterdir()] == ["a.json"]
+
+    class Unwritable:
+        def __str__(self) -> str:
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_json(path, {"n": 2, "bad": Unwritable()})
+    assert read_json(path) == {"n": 1}
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_json(path, {"n": 3})
+    assert read_json(path) == {"n": 1}
+
+
+def test_numbers_of_numpy_and_paths_are_written_as_json(tmp_path: Path) -> None:
+    value = {
+        "i": np.int64(3),
+        "f": np.float32(0.5),
+        "a": np.arange(3),
+        "b": np.bool_(True),
+        "p": Path("x"),
+        "e": "é",
+    }
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == {
+        "i": 3,
+        "f": 0.5,
+        "a": [0, 1, 2],
+        "b": True,
+        "p": "x",
+        "e": "é",
+    }
+    assert read_json(tmp_path / "none.json") is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [({"profile": "huge"}, "unknown profile 'huge': choose one of smoke, quick, full, paper"),
+     ({"data": "fi:x"}, "unknown data spec 'fi:x': choose one of synthetic, bt4sa:PATH, pairs:FILE.csv"),
+     ({"data": "bt4sa"}, "unknown data spec 'bt4sa'"),
+     ({"data": "synthetic:"}, "unknown data spec 'synthetic:'"),
+     ({"ser": "nothing"}, "unknown ser spec 'nothing': choose one of synthetic, iemocap:PATH, tweets:FILE.tsv"),
+     ({"ier": "bt4sa:x"}, "unknown ier spec 'bt4sa:x': choose one of synthetic, fi:PATH")],
+)  # fmt: skip
+def test_an_unknown_setting_stops_before_any_work(
+    changed: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError) as error:
+        _open(tmp_path / "run", **changed)
+    assert said in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_corpus_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        _open(tmp_path / "run", data=f"bt4sa:{tmp_path / 'gone'}")
+    assert str(tmp_path / "gone") in str(error.value) and "bt4sa:PATH" in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_each_choice_of_settings_has_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIER_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "B T4SA").mkdir()
+    specs = [{}, {"seed": 1}, {"profile": "quick"}, {"data": f"bt4sa:{tmp_path / 'B T4SA'}"}]
+    folders = [Run.open(**{"profile": "smoke", **spec}).folder for spec in specs]
+    assert len(set(folders)) == len(specs) and all(folder.is_dir() for folder in folders)
+    assert {folder.parent for folder in folders} == {tmp_path / "runs"}
+    assert Run.open("smoke").folder == folders[0]
+    assert folders[0].name.startswith("smoke-synthetic-") and folders[3].name.startswith(
+        "smoke-bt4sa-b-t4sa-"
+    )
+
+
+def test_a_relative_corpus_is_known_by_its_full_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fi").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert (
+        _open(tmp_path / "run", ier="fi:fi?positive=all").ier
+        == f"fi:{tmp_path / 'fi'}?positive=all"
+    )
+
+
+def test_an_artefact_is_current_only_for_the_key_it_was_made_with(tmp_path: Path) -> None:
+    run = _open(tmp_path)
+    assert not run.current("models/fused", "k1") and run.key_of("models/fused") == ""
+    run.done("models/fused", "k1")
+    assert run.current("models/fused", "k1") and not run.current("models/fused", "k2")
+    assert run.key_of("models/fused") == "k1"
+
+
+def test_half_done_work_is_kept_for_the_same_key_and_removed_for_another(tmp_path: Path) -> None:
+    run = _open(tmp_path)
+    (run.fresh_folder("dataset", "k1") / "shard.npy").write_text("half")
+    assert (run.fresh_folder("dataset", "k1") / "shard.npy").read_text() == "half"
+    assert not (run.fresh_folder("dataset", "k2") / "shard.npy").exists()
+
+
+def test_results_carry_what_made_them(tmp_path: Path) -> None:
+    run = _open(tmp_path, seed=7)
+    run.record("04-results", accuracy=np.float64(0.5))
+    found = run.results("04-results")
+    assert found["accuracy"] == 0.5 and found["notebook"] == "04-results"
+    made = found["provenance"]
+    assert (made["profile"], made["data"], made["ser"], made["ier"], made["seed"]) == (
+        "smoke", "synthetic", "synthetic", "synthetic", 7,
+    )  # fmt: skip
+    assert made["versions"]["keras"].startswith("3.") and made["machine"]["cores"] == os.cpu_count()
+    assert (
+        50 < made["peak_memory_mb"] < 100_000
+        and made["seconds"] >= 0
+        and made["source"] == source_key(*list_modules())
+    )
+
+
+def test_provenance_says_what_networks_are_computed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow  # noqa: F401
+
+    monkeypatch.setenv("SIER_WORKERS", "3")
+    made = _open(tmp_path).provenance()
+    assert (
+        made["precision"] in ("float32", "mixed_bfloat16")
+        and made["gpu"] in (True, False)
+        and made["workers"] == 3
+    )
+
+
+def test_provenance_does_not_import_tensorflow(tmp_path: Path) -> None:
+    script = (
+        "import sys; from sierlib.run import Run; made = Run.open('smoke', "
+        "run_dir=sys.argv[1]).provenance(); "
+        "print(made['precision'], made['gpu'], made['workers'], 'tensorflow' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["None", "None", "None", "False"]
+
+
+def test_missing_results_name_the_notebook_to_run(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"run notebooks/02-training\.ipynb first"):
+        _open(tmp_path).results("02-training")
+
+
+def test_keys_of_different_profiles_differ() -> None:
+    smoke = settings.profile("smoke")
+    assert digest(smoke.as_dict()) != digest(replace(smoke, epochs=3).as_dict())

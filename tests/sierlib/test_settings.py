@@ -1,0 +1,59 @@
+"""Profiles, classes and names of emotions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from sierlib import settings
+
+
+@pytest.mark.parametrize(
+    ("emotion", "label"),
+    [("anger", "anger"), ("happy", "happy"), ("hate", "hate"), ("sad", "sad"), ("excitement", "happy"),
+     ("disgust", "hate"), ("sadness", "sad"), ("joy", "happy"), ("Excitement", "happy"), (" SAD ", "sad"),
+     ("fear", None), ("neutral", None), ("", None)],
+)  # fmt: skip
+def test_an_emotion_belongs_to_a_class_or_to_none(emotion: str, label: str | None) -> None:
+    assert settings.relabel(emotion) == label
+
+
+def test_a_label_that_was_found_is_found_again() -> None:
+    for name in [*settings.CLASSES, *settings.RELABEL]:
+        label = settings.relabel(name)
+        assert label is not None and settings.relabel(label) == label
+
+
+def test_an_unknown_profile_is_told_which_exist() -> None:
+    with pytest.raises(
+        ValueError, match="unknown profile 'fast': choose one of smoke, quick, full, paper"
+    ) as error:
+        settings.profile("fast")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "full", "paper"])
+def test_a_profile_is_known_by_its_name_and_survives_json(name: str) -> None:
+    chosen = settings.profile(name)
+    assert chosen.name == name and settings.profile(chosen) is chosen
+    assert set(json.loads(json.dumps(chosen.as_dict()))) == {field.name for field in fields(chosen)}
+    assert 1 <= chosen.folds <= settings.FOLDS and chosen.weights in ("none", "imagenet-required")
+    assert 0 < chosen.width <= 1 and chosen.explained >= 1 and chosen.depth <= 6
+
+
+def test_profiles_grow() -> None:
+    sizes = [settings.profile(name).pairs for name in ("smoke", "quick", "full", "paper")]
+    widths = [settings.profile(name).width for name in ("smoke", "quick", "full", "paper")]
+    assert sizes == sorted(sizes) and widths == sorted(widths)
+
+
+def test_a_profile_cannot_be_changed_in_place() -> None:
+    with pytest.raises(FrozenInstanceError):
+        settings.profile("quick").epochs = 1  # type: ignore[misc]
+
+
+def test_the_window_is_128_steps_of_50_ms() -> None:
+    assert pytest.approx(0.05) == settings.HOP / settings.SAMPLE_RATE
+    assert pytest.approx(6.4) == settings.WINDOW_SECONDS and settings.SIZE == 128
