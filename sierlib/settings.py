@@ -110,7 +110,7 @@ class Profile:
         constant, as in the paper.
     augment
         Whether training items are shifted in time and mirrored.
-    eager
+    run_eagerly
         Whether networks run without being turned into a graph first, which pays for a handful of
         steps.
     patience_stop, patience_plateau
@@ -127,14 +127,14 @@ class Profile:
         weights.
     depth
         Halvings inside a modality when a prediction is explained.
-    explained
+    explained_samples
         How many samples notebook 05 explains.
-    aligned
+    aligned_utterances
         How many utterances check the forced alignment.
-    judged
+    faithfulness_samples, faithfulness_perturbed, faithfulness_randomised
         Samples on which methods of explanation are compared, those of them that are perturbed, and
         those on which the network's weights are randomised (notebook 07).
-    probed
+    perturbed_rows
         Test rows to which noise is added, and that are spoken again at another speed (notebook 07).
     """
 
@@ -151,7 +151,7 @@ class Profile:
     teacher_learning_rate: float = 2e-3
     warmup: int = 1
     augment: bool = True
-    eager: bool = False
+    run_eagerly: bool = False
     patience_stop: int = 5
     patience_plateau: int = 2
     folds: int = 1
@@ -159,10 +159,12 @@ class Profile:
     studies: tuple[str, ...] = ("Table 1",)
     weights: str = "none"
     depth: int = 6
-    explained: int = 6
-    aligned: int = 100
-    judged: tuple[int, int, int] = (24, 8, 4)
-    probed: int = 120
+    explained_samples: int = 6
+    aligned_utterances: int = 100
+    faithfulness_samples: int = 24
+    faithfulness_perturbed: int = 8
+    faithfulness_randomised: int = 4
+    perturbed_rows: int = 120
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as a plain dict, for keys and result files."""
@@ -187,11 +189,13 @@ PROFILES: dict[str, Profile] = {
         warmup=6,  # by then batch normalisation's averages mean something, even with so few steps
         augment=False,
         depth=3,
-        explained=2,
-        aligned=6,
-        judged=(4, 2, 1),
-        probed=20,
-        eager=True,
+        explained_samples=2,
+        aligned_utterances=6,
+        faithfulness_samples=4,
+        faithfulness_perturbed=2,
+        faithfulness_randomised=1,
+        perturbed_rows=20,
+        run_eagerly=True,
         studies=("Table 1", "N2", "choice", "Table 2"),
     ),
     "quick": QUICK,
@@ -203,9 +207,11 @@ PROFILES: dict[str, Profile] = {
         folds=FOLDS,
         repeats=3,
         studies=("Table 1", "N2", "choice", "Table 2"),
-        explained=24,
-        judged=(96, 24, 8),
-        probed=600,
+        explained_samples=24,
+        faithfulness_samples=96,
+        faithfulness_perturbed=24,
+        faithfulness_randomised=8,
+        perturbed_rows=600,
     ),
     # Section 4.2, to the letter: what needs a GPU and the ImageNet weights.
     "paper": replace(
@@ -224,8 +230,10 @@ PROFILES: dict[str, Profile] = {
         folds=FOLDS,
         repeats=3,
         studies=("Table 1", "N2", "choice", "Table 2"),
-        judged=(96, 24, 8),
-        probed=600,
+        faithfulness_samples=96,
+        faithfulness_perturbed=24,
+        faithfulness_randomised=8,
+        perturbed_rows=600,
         weights="imagenet-required",
     ),
 }

@@ -11,26 +11,28 @@ from scipy.ndimage import minimum_filter1d
 
 from sierlib import settings
 from sierlib.data import speech
-from sierlib.explorer.cases import ExplainedRow
 
 FRAME_SECONDS = settings.HOP / settings.SAMPLE_RATE
 _FADE = settings.SAMPLE_RATE // 200  # samples; a cut without a fade clicks
 
 
-def invert_values(
-    case: ExplainedRow, target: str | None = None, method: str = "owen"
-) -> np.ndarray:
-    """Turn the Shapley values themselves into sound, as the authors first tried and found
-    meaningless (Section 3.3).
+def invert_values(speech_map: np.ndarray) -> np.ndarray:
+    """Turn Shapley values themselves into sound.
 
-    Values against the class count as silence, the greatest one is as loud as a log-mel can be.
+    The authors tried that first and found it meaningless (Section 3.3). Values against the class
+    count as silence, the greatest one is as loud as a log-mel can be.
+
+    Parameters
+    ----------
+    speech_map
+        (128, 128) values per pixel.
 
     Returns
     -------
     numpy.ndarray
         float32 (102400,), 16 kHz, in [-1, 1].
     """
-    values = np.clip(case.of(target, method).speech_map, 0, None)
+    values = np.clip(speech_map, 0, None)
     sound = speech.to_sound((values / max(values.max(), 1e-12))[..., np.newaxis])
     return sound / max(1.0, float(np.abs(sound).max()))
 

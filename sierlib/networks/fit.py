@@ -147,7 +147,7 @@ def fit_network(
         keras.optimizers.Adam(learning_rate),
         loss or losses.FocalCrossEntropy(),
         metrics=["accuracy", metrics.Kappa(model.output.shape[-1])],
-        run_eagerly=profile.eager,
+        run_eagerly=profile.run_eagerly,
     )
     # Adam's moments are made now: a first step that makes them is traced twice (Baseline 3: 97 s
     # instead of 54).

@@ -40,7 +40,7 @@ def test_a_profile_is_known_by_its_name_and_survives_json(name: str) -> None:
     assert chosen.name == name and settings.profile(chosen) is chosen
     assert set(json.loads(json.dumps(chosen.as_dict()))) == {field.name for field in fields(chosen)}
     assert 1 <= chosen.folds <= settings.FOLDS and chosen.weights in ("none", "imagenet-required")
-    assert 0 < chosen.width <= 1 and chosen.explained >= 1 and chosen.depth <= 6
+    assert 0 < chosen.width <= 1 and chosen.explained_samples >= 1 and chosen.depth <= 6
 
 
 def test_profiles_grow() -> None:

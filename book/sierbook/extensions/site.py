@@ -32,9 +32,11 @@ ROWS = {
     "studies": "Groups of networks trained",
     "weights": "ImageNet weights",
     "depth": "Halvings of an explanation",
-    "explained": "Explained samples",
-    "judged": "Samples on which explanations are judged; perturbed; with random weights",
-    "probed": "Rows probed with noise",
+    "explained_samples": "Explained samples",
+    "faithfulness_samples": "Samples on which methods of explanation are compared",
+    "faithfulness_perturbed": "Of these, perturbed",
+    "faithfulness_randomised": "Of these, with random weights",
+    "perturbed_rows": "Rows to which noise is added, and spoken again",
 }
 
 
