@@ -58,8 +58,8 @@ def estimate_few(values: Sequence[float]) -> Estimate:
     [0.352, 0.848]
     """
     mean = float(np.mean(values))
-    low, high = stats.t.interval(LEVEL, len(values) - 1, loc=mean, scale=stats.sem(values))
-    return {"value": mean, "low": float(low), "high": float(high), "n": len(values)}
+    reach = float(stats.sem(values) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
+    return {"value": mean, "low": mean - reach, "high": mean + reach, "n": len(values)}
 
 
 def subtract_shares(one: Estimate, other: Estimate) -> Estimate:

@@ -29,7 +29,7 @@ from sierbook.claims.findings import (
 from sierbook.claims.table import CLAIMS, GROUPS, Claim
 from sierlib import settings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 Results = dict[str, Any]
 TABLE_1 = ("ser", "ier", "baseline1", "baseline2", "baseline3", "fused")
 RATES = ("resnet34-slow", "n2-resnet34", "resnet34-fast")
@@ -153,7 +153,7 @@ def _results(sign: int = 1) -> Results:
         },
         "07-trust": {
             "provenance": told,
-            "scores": [{"measure": "share", "part": part, "method": "owen", "mean": 0.5, "chance": 0.2}
+            "scores": [{"measure": "share", "part": part, "method": "owen", "mean": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9}, "chance": 0.2}
                        for part in ("image", "speech")],
         },
     }  # fmt: skip

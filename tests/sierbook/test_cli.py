@@ -125,7 +125,9 @@ def test_train_prints_how_the_network_validates(
     monkeypatch.setattr(Run, "open", lambda *_: tiny_run)
     assert cli.main(["train", "ser", "--profile", "smoke"]) == 0
     scores = json.loads(capsys.readouterr().out)["ser"]
-    assert scores["n"] == sum(map(sum, scores["confusion"])) and 0 <= scores["accuracy"]["value"] <= 1
+    assert (
+        scores["n"] == sum(map(sum, scores["confusion"])) and 0 <= scores["accuracy"]["value"] <= 1
+    )
     assert cli.main(["train", "both", "--profile", "smoke"]) == 1
     assert "unknown model 'both': choose one of fused, ser, ier" in capsys.readouterr().err
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sierbook import verify
+from sierbook import recorded, verify
 from sierlib.run import PACKAGE, Run, read_json, write_json
 
 MACHINE = {"processor": "a", "cores": 2, "features": ["avx2"], "system": "Linux x86_64"}
@@ -166,13 +166,13 @@ def test_an_interval_without_width_says_nothing_of_another_machine() -> None:
 
 HALF = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9}
 ROWS = {
-    "noise": {"accuracy": ACCURACY},
-    "blanked": {"accuracy": ACCURACY, "difference": {"value": -0.2, "low": -0.3, "high": -0.1}},
-    "recovery": {"winner": HALF, "loser": 0.1},
-    "faithfulness": [{"measure": "deletion", "mean": HALF}, {"measure": "seconds", "mean": HALF}],
+    "noise": {"accuracy": {**ACCURACY}},
+    "blanked": {"accuracy": {**ACCURACY}, "difference": {"value": -0.2, "low": -0.3, "high": -0.1}},
+    "recovery": {"winner": {**HALF}, "loser": 0.1},
+    "faithfulness": [{"measure": "deletion", "mean": {**HALF}}, {"measure": "seconds", "mean": {**HALF}}],
     "undefined": {"mean": dict.fromkeys(("value", "low", "high"), float("nan"))},
-    "calibration": {"bins": [HALF]},
-    "modalities": [{"share": HALF}],
+    "calibration": {"bins": [{**HALF}]},
+    "modalities": [{"share": {**HALF}}],
 }  # fmt: skip
 LIMITED = [
     ["noise", "accuracy"],
@@ -304,19 +304,19 @@ def test_recorded_networks_and_comparisons_are_compared_too(
     assert {name: report.differences for name, report in found.items() if report.differences} == {
         "models/fused": ["test.accuracy: recorded 0.51, now 0.5"],
         "models/ser": ["the run has not trained this network"],
-        "comparisons": ["comparisons.0.difference: recorded 0.2, now 0.1"],
+        "comparisons": ["comparisons.0.value: recorded 0.2, now 0.1"],
     }
 
 
 def test_what_was_recorded_with_other_settings_is_not_compared(tmp_path: Path) -> None:
     asked = {"data": "synthetic", "seed": 0}
     write_json(tmp_path / "04-results.json", {"provenance": {"profile": "smoke", **asked}})
-    verify.refuse_others(tmp_path, asked)
+    recorded.refuse_others(tmp_path, asked)
     with pytest.raises(
         ValueError,
         match="was recorded with data synthetic, seed 0, and data pairs:x, seed 1 was asked",
     ):
-        verify.refuse_others(tmp_path, {"data": "pairs:x", "seed": 1})
+        recorded.refuse_others(tmp_path, {"data": "pairs:x", "seed": 1})
 
 
 @pytest.mark.parametrize("profile", ["smoke", "quick"])

@@ -257,7 +257,7 @@ def located(results: reading.Results) -> Finding:
     had."""
     reason = "four samples that cannot be had; ours are in notebook 05, to be looked at"
     told = [
-        f"{part} {percent(row['mean']['value'])} (chance {percent(row['chance'])})"
+        f"{part} {percent(reading.need(row, 'mean', 'value'))} (chance {percent(reading.need(row, 'chance'))})"
         for part in ("image", "speech")
         for row in reading.find(results, "07-trust", "scores") or ()
         if (row["measure"], row["part"], row["method"]) == ("share", part, "owen")

@@ -88,7 +88,9 @@ def test_teachers_are_scored_on_what_the_manifest_holds(
     for role in ("ser", "ier"):
         opinion = rows[[f"{role}_{name}" for name in settings.CLASSES]].to_numpy().argmax(axis=1)
         share = np.mean(opinion == class_codes(rows["label"]))
-        assert evaluation["scores"]["labels"][f"{role} teacher"]["accuracy"]["value"] == pytest.approx(share)
+        assert evaluation["scores"]["labels"][f"{role} teacher"]["accuracy"][
+            "value"
+        ] == pytest.approx(share)
 
 
 def test_differences_are_fused_minus_the_other(evaluation: dict[str, Any]) -> None:
