@@ -18,7 +18,7 @@ help:
 	@echo "make book    execute the notebooks and build _build/html   (PROFILE= DATA= SER= IER= SEED= GPU=1)"
 	@echo "make pdf     the same as one PDF, printed by Chromium: _build/book.pdf"
 	@echo "make test    run the tests                                 (ARGS=\"-k speech\")"
-	@echo "make check   format, lint, types, notebooks without outputs"
+	@echo "make check   format, lint, types, who imports whom, notebooks without outputs"
 	@echo "make bench   time the explanations against the alternatives"
 	@echo "make links   check the links that lead out of the book"
 	@echo "make lock    resolve the exact versions again"
@@ -37,6 +37,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 bench: $(STAMP)
