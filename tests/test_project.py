@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -290,3 +291,36 @@ def test_onednn_is_used_unless_somebody_says_otherwise(asked: str | None, found:
         env=given | ({"TF_ENABLE_ONEDNN_OPTS": asked} if asked else {}), capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert told.strip() == found
+
+
+# ------------------------------------------------------------------------------------ house style
+CODE = [
+    *sorted((ROOT / "sierlib").rglob("*.py")),
+    *sorted((ROOT / "book" / "sierbook").rglob("*.py")),
+]
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def _expressions(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The expressions of a statement, but not those of statements inside it."""
+    waiting = list(ast.iter_child_nodes(statement))
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, ast.stmt):
+            yield node
+            waiting += ast.iter_child_nodes(node)
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_statement_has_one_comprehension_and_text_no_conditions(path: Path) -> None:
+    found = []
+    for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(statement, ast.stmt):
+            continue
+        nodes = list(_expressions(statement))
+        if sum(isinstance(node, COMPREHENSIONS) for node in nodes) > 1:
+            found.append(f"line {statement.lineno}: more than one comprehension in a statement")
+        for text in (node for node in nodes if isinstance(node, ast.JoinedStr)):
+            if any(isinstance(node, ast.IfExp) for node in ast.walk(text)):
+                found.append(f"line {text.lineno}: a condition inside an f-string")
+    assert found == []
