@@ -57,8 +57,10 @@ def test_an_interrupted_encode_goes_on_where_it_stopped(tmp_path: Path) -> None:
         name: digest for name, (_, digest) in before.items()
     }
     assert {name for name in before if after[name] != before[name]} == {
-        "rows-00001.jsonl", "speech-00001.npy", "image-00001.npy",
-    }  # fmt: skip
+        "rows-00001.jsonl",
+        "speech-00001.npy",
+        "image-00001.npy",
+    }
     pd.testing.assert_frame_equal(first, again)
     assert list(first["id"]) == [item.id for item in corpus.items]
 

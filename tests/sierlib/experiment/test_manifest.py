@@ -57,21 +57,30 @@ def test_dirt_is_quarantined_with_its_reason_and_nothing_else_is_lost(
     twin = "my uncle sold the car"
     path = pairs_csv(
         root,
-        ("cut", "cut.png", "fine words", "sad"), ("page", "page.jpg", "fine words", "sad"),
-        ("empty", "empty.jpg", "fine words", "sad"), ("gone", "gone.png", "fine words", "sad"),
-        ("outside", "../outside.png", "fine words", "sad"), ("wordless", "other.png", "@you http://t.co/x", "sad"),
+        ("cut", "cut.png", "fine words", "sad"),
+        ("page", "page.jpg", "fine words", "sad"),
+        ("empty", "empty.jpg", "fine words", "sad"),
+        ("gone", "gone.png", "fine words", "sad"),
+        ("outside", "../outside.png", "fine words", "sad"),
+        ("wordless", "other.png", "@you http://t.co/x", "sad"),
         ("copy", "copy.png", "her cousin sold the car http://t.co/again", "happy"),
-        ("same-text", "other.png", twin, "happy"), ("same-picture", "0.png", "somebody else was there", "happy"),
-    )  # fmt: skip
+        ("same-text", "other.png", twin, "happy"),
+        ("same-picture", "0.png", "somebody else was there", "happy"),
+    )
     run = _run(tmp_path / "run", path, tiny_profile)
     counts = build_dataset(run)
     folder = run.folder / "dataset"
     quarantine = pd.read_csv(folder / "quarantine.csv", keep_default_na=False).set_index("id")
     assert list(quarantine.columns) == ["path", "reason"]
     wanted = {
-        "cut": "truncated", "page": "not an image", "empty": "empty image", "gone": "missing image",
-        "outside": "outside", "wordless": "text without words", "copy": "duplicate: of good-3",
-    }  # fmt: skip
+        "cut": "truncated",
+        "page": "not an image",
+        "empty": "empty image",
+        "gone": "missing image",
+        "outside": "outside",
+        "wordless": "text without words",
+        "copy": "duplicate: of good-3",
+    }
     assert set(quarantine.index) == set(wanted)
     for name, reason in wanted.items():
         assert reason in quarantine.loc[name, "reason"], name

@@ -17,10 +17,15 @@ from sierlib.networks import backbones
 from sierlib.run import Run
 
 CHANGED = {
-    "addition": {"options"}, "fixed-weights": {"options"}, "focal-only": {"loss"}, "cross-entropy-only": {"loss"},
-    "strict-threshold": {"threshold"}, "agreement": {"rule"},
-    "resnet34-slow": {"options", "pace"}, "resnet34-fast": {"options", "pace"},  # of ResNet34 as N2
-}  # fmt: skip
+    "addition": {"options"},
+    "fixed-weights": {"options"},
+    "focal-only": {"loss"},
+    "cross-entropy-only": {"loss"},
+    "strict-threshold": {"threshold"},
+    "agreement": {"rule"},
+    "resnet34-slow": {"options", "pace"},
+    "resnet34-fast": {"options", "pace"},  # of ResNet34 as N2
+}
 
 
 def test_table_1_has_the_papers_rows_in_its_order() -> None:
