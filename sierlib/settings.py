@@ -77,6 +77,9 @@ PAPER_TABLE_2: dict[str, float] = {"ParallelNet": 0.8968}
 #: Width and height of both inputs (Section 3.2.1).
 SIZE = 128
 
+#: Channels of both inputs: a spectrogram has one, a photograph three (Section 3.2.1).
+CHANNELS: dict[str, int] = {"speech": 1, "image": 3}
+
 SAMPLE_RATE = 16_000  # Hz, mono
 HOP = 800  # samples; 128 frames of 50 ms are a window of 6.4 s
 WINDOW_SECONDS = SIZE * HOP / SAMPLE_RATE
