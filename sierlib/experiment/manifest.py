@@ -148,7 +148,8 @@ def split_by_session(sessions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     order = sorted(set(sessions), reverse=True)
     parts = np.where(sessions == order[0], "test", "train").astype(object)
-    return parts, np.array([order.index(session) - 1 for session in sessions])
+    folds = np.array([order.index(session) - 1 for session in sessions])
+    return parts, folds
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -225,13 +226,14 @@ def count_rows(
     """
     # Reasons read "<kind>: <where or which>".
     kinds = Counter(reason.partition(":")[0] for reason in quarantine["reason"])
+    per_class = {name: int((usable["label"] == name).sum()) for name in settings.CLASSES}
     counts: dict[str, Any] = {
         "rows": rows,
         "usable": len(usable),
         "quarantined": len(quarantine),
         "quarantined_by_reason": dict(kinds.most_common()),
         "discarded": discarded,
-        "per_class": {name: int((usable["label"] == name).sum()) for name in settings.CLASSES},
+        "per_class": per_class,
     }
     assert rows == counts["usable"] + counts["quarantined"] + counts["discarded"], counts
     return counts
@@ -239,6 +241,6 @@ def count_rows(
 
 def find_items(run: Run, ids: Sequence[str]) -> dict[str, Item]:
     """Return the run's corpus items of those ids."""
-    wanted = set(ids)
+    names = set(ids)
     corpus = open_corpus(run.data, "data", run.profile, run.seed)
-    return {item.id: item for item in corpus.items if item.id in wanted}
+    return {item.id: item for item in corpus.items if item.id in names}

@@ -93,6 +93,7 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
         history[part] = score_predictions(answers, guesses, spec.classes)
         history[f"{part}_predicted"] = "".join(map(str, guesses))
         history[f"{part}_rows"] = digest_rows(rows[part])
+    # With what made it, so that a reader needs no other file.
     history |= {
         "title": spec.title,
         "spec": spec.as_dict(),
@@ -101,6 +102,7 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
         "rows": {part: len(some) for part, some in rows.items()},
         "provenance": run.provenance(),
     }
+    # The history last: where it is, the network is too.
     model_file, history_file = _network_files(run, job)
     partial = model_file.with_name(f"part-{model_file.name}")  # Keras wants the suffix
     model.save(partial)
@@ -133,8 +135,8 @@ def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
         (a digit for each row), ``rows``, ``spec``, ``title``, ``fold``, ``repeat`` and
         ``provenance``.
     """
-    wanted = [(job, 0, 0) if isinstance(job, str) else job for job in jobs]
-    for name, fold, _ in wanted:
+    every = [(job, 0, 0) if isinstance(job, str) else job for job in jobs]
+    for name, fold, _ in every:
         if name not in NETWORKS:
             raise ValueError(f"unknown model {name!r}: choose one of {', '.join(NETWORKS)}")
         if not 0 <= fold < settings.FOLDS:
@@ -143,10 +145,10 @@ def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
             )
     read_manifest(run)  # says what to run first, before any process is started
     ensure_folder(run.folder / "models")
-    stale = [(run, *job) for job in wanted if not is_current(run, job)]
+    stale = [(run, *job) for job in every if not is_current(run, job)]
     if stale:
         workers.run_in_workers(_train_network, stale, "training")
-    return {job: read_json(_network_files(run, job)[1]) for job in wanted}
+    return {job: read_json(_network_files(run, job)[1]) for job in every}
 
 
 def train_model(

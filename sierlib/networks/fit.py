@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ def fit_network(
         ``epochs`` (a list of dicts), ``best_epoch`` (from 1), ``seconds``, ``seconds_per_epoch``,
         ``parameters``, ``precision``, ``device``.
     """
+    # The network, with weights that the seed decides.
     epochs = epochs or profile.epochs
     learning_rate = learning_rate or profile.learning_rate
     targets = targets or (lambda rows: one_hot(rows["label"]))
@@ -114,38 +116,20 @@ def fit_network(
 
     # Training rows are shuffled and augmented, validation rows are neither.
     modalities = [tensor.name for tensor in model.inputs]
-    fed = make_feed(
-        train,
-        folder,
-        profile.batch,
-        modalities=modalities,
-        targets=targets(train),
-        augment=profile.augment,
-        seed=seed,
-    )
-    held = make_feed(
-        validation, folder, profile.batch, modalities=modalities, targets=targets(validation)
-    )
+    feed = partial(make_feed, folder=folder, batch=profile.batch, modalities=modalities)
+    training = feed(train, targets=targets(train), augment=profile.augment, seed=seed)
+    validating = feed(validation, targets=targets(validation))
 
-    model.compile(
-        keras.optimizers.Adam(learning_rate),
-        loss or losses.FocalCrossEntropy(),
-        metrics=["accuracy", metrics.Kappa(model.output.shape[-1])],
-        run_eagerly=profile.run_eagerly,
-    )
-    # Adam's moments are made now: a first step that makes them is traced twice (Baseline 3: 97 s
-    # instead of 54).
-    model.optimizer.build(model.trainable_variables)
-
+    # The training itself.
+    _compile(model, profile, learning_rate, loss or losses.FocalCrossEntropy())
+    callbacks = _steer(profile, learning_rate, epochs)
+    callbacks.append(_Progress(title or model.name, epochs))
     start = time.perf_counter()
     fitted = model.fit(
-        fed,
-        validation_data=held,
+        training,
+        validation_data=validating,
         epochs=epochs,
-        callbacks=[
-            *_steer(profile, learning_rate, epochs),
-            _Progress(title or model.name, epochs),
-        ],
+        callbacks=callbacks,
         shuffle=False,
         verbose=0,
     )
@@ -165,6 +149,25 @@ def fit_network(
         "precision": precision,
         "device": describe_device(),
     }
+
+
+def _compile(
+    model: keras.Model,
+    profile: settings.Profile,
+    learning_rate: float,
+    loss: keras.losses.Loss | str,
+) -> None:
+    """Say what is minimised and how, and what is measured on the way (Section 4.2)."""
+    kappa = metrics.Kappa(model.output.shape[-1])
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        loss,
+        metrics=["accuracy", kappa],
+        run_eagerly=profile.run_eagerly,
+    )
+    # Adam's moments are made now: a first step that makes them is traced twice (Baseline 3: 97 s
+    # instead of 54).
+    model.optimizer.build(model.trainable_variables)
 
 
 def _steer(

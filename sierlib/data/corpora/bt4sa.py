@@ -53,6 +53,7 @@ def load(root: str | Path) -> Corpus:
     for needed in (*indexes, root / TEXTS, root / "data"):
         if not needed.exists():
             raise FileNotFoundError(f"{needed} is missing: a B-T4SA folder holds {LAYOUT}")
+    # The index files say which pictures there are, and which split each belongs to.
     corpus = Corpus(f"bt4sa:{root}", [])
     places: dict[str, str] = {}  # where each item was first listed
     tweets: dict[str, str] = {}  # of each item: the millions of texts are read once, for these only
@@ -71,6 +72,7 @@ def load(root: str | Path) -> Corpus:
         else:
             corpus.items.append(item)
             tweets[item.id] = tweet
+    # What is said with them stands in another file, by tweet.
     _add_texts(corpus, tweets, root / TEXTS)
     pictures = [item.image for item in corpus.items if item.image is not None]
     corpus.fingerprint = fingerprint([*indexes, root / TEXTS, *pictures])

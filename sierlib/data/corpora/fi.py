@@ -60,14 +60,11 @@ def load(root: str | Path, positive: str = "excitement") -> Corpus:
     left_out: dict[str, int] = {}
     files: list[Path] = []
     for emotion in FOLDERS:
-        # Hidden files are left behind by file managers and were never part of the corpus.
-        listed = sorted(
-            path for path in (root / emotion).glob("*") if not path.name.startswith(".")
-        )
-        if emotion not in classes:
-            left_out[emotion] = len(listed)
+        pictures = _list_folder(root / emotion)
+        if emotion not in classes:  # counted, so that the reader knows what is not used
+            left_out[emotion] = len(pictures)
             continue
-        for path in listed:
+        for path in pictures:
             if reason := _find_fault(path, emotion):
                 corpus.quarantined.append((path.stem, str(path), reason))
             else:
@@ -80,6 +77,11 @@ def load(root: str | Path, positive: str = "excitement") -> Corpus:
     if missing := corpus.missing_classes():
         corpus.notes.append(f"no pictures of {', '.join(missing)}")
     return corpus
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    # Hidden files are left behind by file managers and were never part of the corpus.
+    return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
 
 
 def _find_fault(path: Path, emotion: str) -> str:

@@ -65,6 +65,7 @@ def load(root: str | Path) -> Corpus:
         base = root / f"Session{session}"
         transcript = base / "dialog/transcriptions" / path.name
         texts = _read_transcript(transcript)
+        # An edited label or transcript makes another corpus, so both count for its fingerprint.
         files += [path, transcript] if texts else [path]
         for number, line in enumerate(_read_lines(path), 1):
             if not line.startswith("["):  # the header, blank lines and the single raters' lines
@@ -75,6 +76,8 @@ def load(root: str | Path) -> Corpus:
                 reason = f"line is not '[start - end]<TAB>turn<TAB>code': {place}"
                 corpus.quarantined.append((place, str(path), reason))
                 continue
+            # Other emotions are no faults: they are counted and left out. What is left has to be
+            # listed once and to have its recording.
             turn, code = match["turn"], match["code"]
             recordings = base / "sentences/wav"
             audio = recordings / match["dialog"] / f"{turn}.wav"

@@ -57,6 +57,7 @@ def load(file: str | Path) -> Corpus:
                 f"{path}, line {without_label}: no label, but line {with_label} has one; "
                 "expected a label in every row or in none"
             )
+        # A row is used when nothing is wrong with it and its id is new.
         reason = _find_fault(path.parent, cells)
         place = f"line {line}"
         if name in lines:

@@ -40,7 +40,8 @@ def load(file: str | Path) -> Corpus:
     corpus = Corpus(f"tweets:{path}", [])
     with path.open(encoding="utf-8-sig", errors="replace") as lines:
         header = [name.strip() for name in next(lines, "").split("\t")]
-        if missing := [name for name in COLUMNS if name not in header]:
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
             raise ValueError(
                 f"{path}, line 1: no column {' or '.join(missing)} in {header}; expected the "
                 "header text<TAB>label"
@@ -55,8 +56,9 @@ def load(file: str | Path) -> Corpus:
             else:
                 corpus.items.append(Item(f"tweet-{number}", text=text, label=emotion))
     corpus.fingerprint = fingerprint([path])
-    if missing := corpus.missing_classes():
-        corpus.notes.append(f"no tweets of {', '.join(missing)}")
+    missing_classes = corpus.missing_classes()
+    if missing_classes:
+        corpus.notes.append(f"no tweets of {', '.join(missing_classes)}")
     return corpus
 
 

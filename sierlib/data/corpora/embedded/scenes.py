@@ -174,11 +174,13 @@ def _random_element(
     ground: list[Colour],
 ) -> list[Element]:
     """Draw an element that touches none of the others; an empty list where it finds no room."""
+    # What it is: faces and figures have a share of their own, things share the rest.
     kinds = list(KINDS[emotion])
     people = BYSTANDERS_SHARE if emotion is None else PEOPLE_SHARE
     chances = np.full(len(kinds), (1 - people) / (len(kinds) - len(PEOPLE)))
     chances[np.isin(kinds, PEOPLE)] = people / len(PEOPLE)
 
+    # Its colours can be told from the background and from each other.
     fill = _random_colour(rng, role, ground)
     ink = rng.integers(0, 50, 3).tolist()
     paper = rng.integers(210, 256, 3).tolist()
@@ -186,6 +188,7 @@ def _random_element(
         ink = [value // 2 for value in fill]
         paper = [(value + 255) // 2 for value in fill]
 
+    # Its pose; the place comes last, since it depends on how much room all that takes.
     element: Element = {
         "kind": str(rng.choice(kinds, p=chances)),
         "role": role,
@@ -260,13 +263,16 @@ def _draw_background(background: dict[str, Any], size: int) -> NDArray[np.uint8]
 
     # The share of the second colour at each pixel makes the texture.
     y, x = np.mgrid[0:size, 0:size] / size
-    angle, period = np.radians(background["angle"]), background["period"] / settings.SIZE
-    along = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)
-    across = (y - 0.5) * np.cos(angle) - (x - 0.5) * np.sin(angle)
+    period = background["period"] / settings.SIZE
+    angle = np.radians(background["angle"])
+    cos, sin = np.cos(angle), np.sin(angle)
+    along = (x - 0.5) * cos + (y - 0.5) * sin
+    across = (y - 0.5) * cos - (x - 0.5) * sin
+    horizon = 0.35 + background["angle"] / 600
     shares = {
         "plain": 0 * x,
         "gradient": along + 0.5,
-        "horizon": (y > 0.35 + background["angle"] / 600) * 0.8 + 0.2 * y,
+        "horizon": (y > horizon) * 0.8 + 0.2 * y,
         "stripes": np.floor(2 * along / period) % 2,
         "tiles": (np.floor(along / period) + np.floor(across / period)) % 2,
         "noise": np.asarray(blots),
@@ -274,7 +280,8 @@ def _draw_background(background: dict[str, Any], size: int) -> NDArray[np.uint8]
     share = shares[background["kind"]][..., np.newaxis]  # (size, size, 1)
 
     first, second = np.array(background["colours"], float)
-    picture = first + share * (second - first) + np.asarray(grain)[..., np.newaxis]
+    picture = first + share * (second - first)
+    picture += np.asarray(grain)[..., np.newaxis]
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
