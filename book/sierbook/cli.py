@@ -181,15 +181,13 @@ def _explain(options: argparse.Namespace) -> None:
 def _refuse_unrecorded(options: argparse.Namespace) -> None:
     """Stop before any work, and before there is a folder, when nothing was recorded with these
     settings."""
-    from sierbook import recorded, verify
+    from sierbook import recorded
     from sierlib import settings
     from sierlib.run import resolve_spec
 
-    pass  # moved
-
     asked = {role: resolve_spec(getattr(options, role), role) for role in ("data", "ser", "ier")}
     place = recorded.RECORDED / settings.profile(options.profile).name
-    refuse = verify.refuse_others if options.command == "verify" else recorded.recorded_labels
+    refuse = recorded.refuse_others if options.command == "verify" else recorded.recorded_labels
     refuse(place, asked | {"seed": options.seed})
 
 
@@ -235,15 +233,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from sierlib.experiment.labels import build_dataset
         from sierlib.experiment.models import resolve_names
         from sierlib.experiment.train import train_all
-        from sierlib.run import Run
 
         name = notebooks.resolve_notebook(options.notebook) if options.command == "run" else None
         if options.command == "verify" or getattr(options, "labels", "own") == "recorded":
             _refuse_unrecorded(options)
         if options.command == "verify" and not options.run_dir:
-            options.run_dir = tempfile.mkdtemp(
-                prefix="sier-verify-"
-            )  # nothing that is there already may be read
+            # A folder of its own, so that nothing that is there already is read.
+            options.run_dir = tempfile.mkdtemp(prefix="sier-verify-")
         run = Run.open(
             options.profile, options.data, options.ser, options.ier, options.seed, options.run_dir
         )
@@ -252,12 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "book":
             print(site.print_pdf(run) if options.pdf else site.make_book(run))
         elif options.command == "record":
-            pass  # moved
-
             print(*recorded.record(run), sep="\n")
         elif options.command == "train":
-            pass  # moved
-
             jobs = [(name, options.fold, options.repeat) for name in resolve_names(options.model)]
             histories = train_all(run, jobs)
             print(
@@ -268,8 +260,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "verify":
             return _verify(run)
         else:
-            pass  # moved
-
             counts = build_dataset(run)
             print(
                 json.dumps(

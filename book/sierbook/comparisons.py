@@ -66,8 +66,8 @@ def collect(run: Run) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``name``, ``title``, ``difference`` (mean over repetitions), its paired bootstrap
-        ``interval``, ``p``, ``n``, ``repeats`` (of either, or the fewer), ``trainings`` (of both,
+        ``name``, ``title``, the estimate of the difference (mean over repetitions, paired
+        bootstrap): ``value``, ``low``, ``high``, ``n``; ``p``, ``repeats`` (of either, or the fewer), ``trainings`` (of both,
         where they differ), ``against``, ``origin``, ``profile``, ``data``, ``date``, ``primary``.
         The primary ones come first, with ``p_holm`` as of `corrected`. What was recorded with
         another corpus is left out.
@@ -257,9 +257,9 @@ def table(found: Sequence[dict[str, Any]], primary: bool = True) -> pd.DataFrame
         [
             {
                 "comparison": entry["title"],
-                "difference": entry["difference"],
-                "low": entry["interval"][0],
-                "high": entry["interval"][1],
+                "difference": entry["value"],
+                "low": entry["low"],
+                "high": entry["high"],
                 "p": entry["p"],
                 **({"p (Holm)": entry["p_holm"]} if primary else {}),
                 "n": entry["n"],

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sierbook import comparisons, notebooks, verify
+from sierbook import comparisons, notebooks
 from sierbook.tables import studies
 from sierlib import settings
 from sierlib.experiment.manifest import COLUMNS, read_manifest, sign_manifest, write_csv
@@ -30,10 +30,57 @@ from sierlib.run import PACKAGE, Run, digest, ensure_folder, read_json, write_js
 #: Labels and parts of a recorded run's rows, below the folder of its profile; discarded rows have
 #: no part.
 LABELS = "labels.csv"
+#: Recorded results of notebooks, below the folder of a profile.
+NOTEBOOKS = "[0-9]*.json"
 #: What two sittings have to have in common.
 COMMON = ("data", "ser", "ier", "seed")
 #: What a summary says of adopted labels.
 ADOPTED = "a recorded run"
+
+
+def list_recorded(recorded: Path, pattern: str = NOTEBOOKS) -> list[Path]:
+    """Return the recorded files of a profile; by default those of the notebooks.
+
+    Raises
+    ------
+    FileNotFoundError
+        When nothing was recorded.
+    """
+    files = sorted(recorded.glob(pattern))
+    if not files:
+        raise FileNotFoundError(
+            f"{recorded} holds no recorded results: `sier record` writes them after a run"
+        )
+    return files
+
+
+def refuse_others(recorded: Path, asked: Mapping[str, Any], pattern: str = NOTEBOOKS) -> None:
+    """Stop before any work when a run with other settings is to be compared with, or added to, what
+    was recorded.
+
+    Parameters
+    ----------
+    recorded
+        ``book/recorded/<profile>``.
+    asked
+        The run's settings, by their names in the provenance: ``data``, ``ser``, ``ier``, ``seed``.
+    pattern
+        Of the recorded files that have to agree; by default those of the notebooks.
+
+    Raises
+    ------
+    FileNotFoundError
+        When nothing was recorded.
+    ValueError
+        Naming what was recorded and what was asked.
+    """
+    for path in list_recorded(recorded, pattern):
+        made = read_json(path)["provenance"]
+        if other := [name for name in asked if made.get(name, asked[name]) != asked[name]]:
+            was, wanted = (
+                ", ".join(f"{name} {told[name]}" for name in other) for told in (made, asked)
+            )
+            raise ValueError(f"{path} was recorded with {was}, and {wanted} was asked for")
 
 
 def recorded_labels(place: Path, asked: Mapping[str, Any]) -> pd.DataFrame:
@@ -59,7 +106,7 @@ def recorded_labels(place: Path, asked: Mapping[str, Any]) -> pd.DataFrame:
     ValueError
         When they were recorded with another corpus, other teachers or another seed.
     """
-    verify.refuse_others(place, asked, "**/*.json")
+    refuse_others(place, asked, "**/*.json")
     if not (place / LABELS).is_file():
         raise FileNotFoundError(
             f"{place / LABELS} is missing: `sier record --profile {place.name}` writes it"

@@ -76,7 +76,7 @@ def remark_on_learning(
         lambda e: (
             "*Accuracy and F1 of SER only converge in line, though the accuracy is less* (4.3.1): "
             "here accuracy "
-            f"{e['validation']['accuracy']:.1%}, macro F1 {e['validation']['macro_f1']:.2f}, gap "
+            f"{e['validation']['accuracy']['value']:.1%}, macro F1 {e['validation']['macro_f1']:.2f}, gap "
             f"{gap(e):+.1%}"
         ),
     )
@@ -157,8 +157,9 @@ def judge_rivals(
                 "no clear difference to": [],
             }
             for rival in rivals:
-                _, low, high = compare_methods(scores, measure, part, method, rival)
-                groups[list(groups)[0 if low > 0 else 1 if high < 0 else 2]].append(rival)
+                ahead = compare_methods(scores, measure, part, method, rival)
+                side = 0 if ahead["low"] > 0 else 1 if ahead["high"] < 0 else 2
+                groups[list(groups)[side]].append(rival)
             told = "; ".join(
                 f"{title} {', '.join(names)}" for title, names in groups.items() if names
             )
@@ -238,14 +239,14 @@ def judge_comparisons(
 
 def _verdict(entry: dict[str, Any], entries: Mapping[str, studies.Entry]) -> str:
     claim = "no difference can be claimed"
-    low, high = entry["interval"]
+    low, high = entry["low"], entry["high"]
     if entry["p_holm"] < 0.05 and (low > 0 or high < 0):
         claim = "the first is better" if low > 0 else "the first is worse"
         if idle := name_unlearned(entries, *comparisons.PRIMARY[entry["name"]][1:3]):
             claim += f", but {' and '.join(idle)} did not get clearly beyond the largest class, so it says little"
     each = ", ".join(f"{value:+.1%}" for value in entry.get("by_training", ()))
     return (
-        f"{entry['title']}: {entry['difference']:+.1%} [{low:+.1%}, {high:+.1%}]"
+        f"{entry['title']}: {entry['value']:+.1%} [{low:+.1%}, {high:+.1%}]"
         + (f" (training by training {each})" if each else "")
         + f", p = {entry['p_holm']:.2g}: {claim}."
     )
@@ -291,12 +292,13 @@ def judge_leak(found: dict[str, Any]) -> str:
         return (
             text + "Nothing can leak through the text here: what differs is the luck of the split."
         )
+    gain = own["difference"]
     return text + (
         f"On the repeated sentences alone it is {own['random']:.1%} against {own['by_text']:.1%} "
-        f"({own['difference']:+.1%} [{own['low']:+.1%}, {own['high']:+.1%}]): "
+        f"({gain['value']:+.1%} [{gain['low']:+.1%}, {gain['high']:+.1%}]): "
         + (
             "**a random split flatters.**"
-            if own["low"] > 0
+            if gain["low"] > 0
             else "no flattery by a random split can be shown."
         )
     )
@@ -367,10 +369,14 @@ def judge_teachers(found: dict[str, dict[str, Any]]) -> list[str]:
     """Say of each teacher how right and how sure it is."""
     said = []
     for role, value in found.items():
-        kind = "over-confident" if value["confidence"] > value["accuracy"] else "under-confident"
+        kind = (
+            "over-confident"
+            if value["confidence"] > value["accuracy"]["value"]
+            else "under-confident"
+        )
         text = (
-            f"The **{settings.ROLES[role]} teacher** is right on {value['accuracy']:.1%} of "
-            f"{value['n']} items and sure "
+            f"The **{settings.ROLES[role]} teacher** is right on {value['accuracy']['value']:.1%} of "
+            f"{value['accuracy']['n']} items and sure "
             f"by {value['confidence']:.1%} on average. Its calibration error is "
             f"{value['ece']:.3f}; chance alone gives "
             f"a calibrated one up to {value['ece_by_chance']:.3f}, so "
@@ -413,11 +419,12 @@ def judge_relabelling(found: dict[str, Any]) -> str:
             text
             + "Which of the two labels is the better one cannot be known here: nothing was planted."
         )
-    low, high = found["difference"]["interval"]
+    gain = found["difference"]
+    low, high = gain["low"], gain["high"]
     return text + (
         f"The planted emotion is the label in {found['right']:.1%} of them before and "
         f"{found['right_after']:.1%} after "
-        f"({found['difference']['difference']:+.1%} [{low:+.1%}, {high:+.1%}]): "
+        f"({gain['value']:+.1%} [{low:+.1%}, {high:+.1%}]): "
         + (
             "better labels."
             if low > 0
@@ -529,11 +536,11 @@ def remark_on_teachers(reports: dict[str, dict[str, Any]]) -> list[str]:
                 "three sessions are "
                 "there; IEMOCAP has five, two speakers in each."
             )
-        if held["accuracy_interval"][0] <= held["majority"]:
+        if held["accuracy"]["low"] <= held["majority"]:
             remarks.append(
                 f"**The {name} teacher is not clearly better than always naming the largest "
                 "class** "
-                f"({held['accuracy']:.2f} against {held['majority']:.2f}); it had "
+                f"({held['accuracy']['value']:.2f} against {held['majority']:.2f}); it had "
                 f"{report['rows']['train']} items to "
                 "learn from. Labels that it gives carry little information, and the rest of the "
                 "book has to be "
@@ -547,11 +554,11 @@ def judge_learning(histories: dict[str, dict[str, Any]]) -> list[str]:
     verdicts = []
     for title, history in histories.items():
         scores = history["validation"]
-        clear = scores["accuracy_interval"][0] > scores["majority"]
+        clear = scores["accuracy"]["low"] > scores["majority"]
         verdicts.append(
             f"**{title}** {'is clearly above' if clear else 'is not clearly above'} always naming "
             "the largest class "
-            f"({scores['accuracy']:.3f} against {scores['majority']:.3f}, kappa "
+            f"({scores['accuracy']['value']:.3f} against {scores['majority']:.3f}, kappa "
             f"{scores['kappa']:.2f})"
             + ("." if clear else f", with {history['rows']['train']} rows to learn from.")
         )
@@ -571,11 +578,11 @@ def judge_fusion(evaluation: dict[str, Any]) -> list[str]:
         if row["low"] > 0:
             verdict = "ParallelNet is ahead"
             other = evaluation["scores"][kind][name]
-            if other["accuracy_interval"][0] <= other["majority"]:
+            if other["accuracy"]["low"] <= other["majority"]:
                 verdict += (
                     " of a network that did not get clearly beyond always naming the largest "
                     "class "
-                    f"({other['accuracy']:.1%} against {other['majority']:.1%}): this says little "
+                    f"({other['accuracy']['value']:.1%} against {other['majority']:.1%}): this says little "
                     "of fusion"
                 )
         elif row["high"] < 0:
@@ -591,7 +598,7 @@ def _describe_teacher_ceilings(scores: dict[str, Any]) -> str:
     """Say how much of the labels each teacher alone reproduces, and when that is all there is to
     them."""
     shares = {
-        role: scores[f"{role} teacher"]["accuracy"]
+        role: scores[f"{role} teacher"]["accuracy"]["value"]
         for role in settings.ROLES
         if f"{role} teacher" in scores
     }
@@ -624,16 +631,16 @@ def describe_ceilings(evaluation: dict[str, Any]) -> str:
         )
     truth = evaluation["scores"]["truth"]
     teachers = " and ".join(
-        f"{truth[name]['accuracy']:.1%} ({results.TITLES[name]})"
+        f"{truth[name]['accuracy']['value']:.1%} ({results.TITLES[name]})"
         for name in ("ser teacher", "ier teacher")
         if name in truth
     )
     return said + (
-        f"The label agrees with the planted emotion in {truth['label']['accuracy']:.1%} of the "
+        f"The label agrees with the planted emotion in {truth['label']['accuracy']['value']:.1%} of the "
         "test rows; the teachers "
-        f"alone reach {teachers}. ParallelNet reaches {truth['fused']['accuracy']:.1%} on the "
+        f"alone reach {teachers}. ParallelNet reaches {truth['fused']['accuracy']['value']:.1%} on the "
         "planted emotion and "
-        f"{evaluation['scores']['labels']['fused']['accuracy']:.1%} on the labels."
+        f"{evaluation['scores']['labels']['fused']['accuracy']['value']:.1%} on the labels."
     )
 
 

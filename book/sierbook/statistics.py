@@ -1,25 +1,116 @@
-"""Accuracy, macro F1, Cohen's kappa (Section 4.2), with intervals."""
+"""Statistics on SciPy: estimates with 95 % intervals, comparisons of classifiers, learning curves.
+
+An estimate is a dict ``{"value", "low", "high", "n"}`` wherever one is stored: the value, the two
+ends of its 95 % interval, and how many rows (or trainings) it rests on.
+"""
 
 from __future__ import annotations
 
 import math
-import random
-import statistics
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-from sierbook.faithfulness.rivals import Array
-from sierlib.experiment.scores import wilson_interval
+from sierlib.experiment.scores import Estimate, estimate_share
 
 RESAMPLES = 4_000
 BATCH = 100  # resamples at a time: memory stays small with many rows
+LEVEL = 0.95
+
+#: A network is near its own best at this share of its greatest validation accuracy.
+NEAR = 0.95
 
 
+# ------------------------------------------------------------------------------------ estimates
+def estimate_mean(values: NDArray[Any] | Sequence[float], seed: int = 0) -> Estimate:
+    """Return the mean of values (n,) with its bootstrap interval; where nothing varies, a point."""
+    array = np.asarray(values, float)
+    mean = float(array.mean())
+    if len(array) < 2 or np.ptp(array) == 0:
+        return {"value": mean, "low": mean, "high": mean, "n": len(array)}
+    found = stats.bootstrap(
+        (array,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        batch=BATCH,
+        confidence_level=LEVEL,
+        method="percentile",
+        rng=seed,
+    ).confidence_interval
+    return {"value": mean, "low": float(found.low), "high": float(found.high), "n": len(array)}
+
+
+def estimate_few(values: Sequence[float]) -> Estimate:
+    """Return the mean of a few values with Student's interval.
+
+    Parameters
+    ----------
+    values
+        (n,), two at least, such as the accuracies of several trainings.
+
+    Examples
+    --------
+    >>> [round(estimate_few([0.5, 0.6, 0.7])[end], 3) for end in ("low", "high")]
+    [0.352, 0.848]
+    """
+    mean = float(np.mean(values))
+    reach = float(stats.sem(values) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
+    return {"value": mean, "low": mean - reach, "high": mean + reach, "n": len(values)}
+
+
+def subtract_shares(one: Estimate, other: Estimate) -> Estimate:
+    """Return the difference of two independent shares (Newcombe, 1998, method 10).
+
+    Two networks on the same rows are not independent: where they tend to err together, this
+    interval is wider than a paired one.
+
+    Parameters
+    ----------
+    one, other
+        Shares with Wilson's intervals, as of `estimate_share`.
+    """
+    difference = one["value"] - other["value"]
+    below = math.hypot(one["value"] - one["low"], other["high"] - other["value"])
+    above = math.hypot(one["high"] - one["value"], other["value"] - other["low"])
+    return {
+        "value": difference,
+        "low": difference - below,
+        "high": difference + above,
+        "n": min(one["n"], other["n"]),
+    }
+
+
+def fold_estimates(row: Mapping[str, Any], **ends: tuple[str, str]) -> dict[str, Any]:
+    """Return a row of a flat table with its estimates as dicts, for a result file.
+
+    Parameters
+    ----------
+    row
+        With a column for each number and for each end of its interval, and `n`.
+    ends
+        By column of a number, the columns of the two ends.
+
+    Examples
+    --------
+    >>> fold_estimates({"n": 9, "accuracy": 0.5, "low": 0.2, "high": 0.8}, accuracy=("low", "high"))
+    {'accuracy': {'value': 0.5, 'low': 0.2, 'high': 0.8, 'n': 9}}
+    """
+    spent = {"n", *(end for pair in ends.values() for end in pair)}
+    folded: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in ends:
+            low, high = ends[name]
+            value = {"value": value, "low": row[low], "high": row[high], "n": row["n"]}
+        if name not in spent:
+            folded[name] = value
+    return folded
+
+
+# ---------------------------------------------------------------------------------- calibration
 def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) -> dict[str, Any]:
     """Hold how sure a classifier is against how often it is right (Guo et al., 2017).
 
@@ -35,50 +126,34 @@ def calibration(probabilities: np.ndarray, truth: np.ndarray, bins: int = 15) ->
     Returns
     -------
     dict
-        ``ece``, the expected calibration error; ``bins``: for each that holds rows ``confidence``
-        (mean of the greatest probability), ``n``, and ``accuracy`` with Wilson's interval, ``low``
-        and ``high``.
+        ``ece``, the expected calibration error; ``bins``: for each that holds rows an estimate of
+        the accuracy in it, and ``confidence``, the mean of the greatest probability.
 
     Examples
     --------
     >>> round(calibration(np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([0, 1]))["ece"], 6)
     0.4
     """
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
-    place = bins_of(sure, bins)
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    place = bins_of(confidence, bins)
     found = []
     for index in np.unique(place):
-        here = right[place == index]
-        low, high = wilson_interval(here)
-        confidence = float(sure[place == index].mean())
-        found.append(
-            {
-                "confidence": confidence,
-                "n": len(here),
-                "accuracy": float(here.mean()),
-                "low": low,
-                "high": high,
-            }
-        )
-    ece = sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in found) / len(truth)
-    return {"ece": float(ece), "bins": found}
+        here = place == index
+        mean = float(confidence[here].mean())
+        found.append({"confidence": mean, **estimate_share(right[here])})
+    gaps = [row["n"] * abs(row["value"] - row["confidence"]) for row in found]
+    return {"ece": float(sum(gaps) / len(truth)), "bins": found}
 
 
 def bins_of(confidence: np.ndarray, bins: int) -> np.ndarray:
-    """Return the bin of each confidence; an upper edge belongs to its bin, a lower one to the bin
-    before."""
+    """Return the bin of each confidence (n,); an edge belongs to the bin below it."""
     return np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> list[float]:
-    """Return Student's interval for the mean of a few values, [low, high]."""
-    mean, error = float(np.mean(values)), float(stats.sem(values))
-    reach = error * float(stats.t.ppf((1 + level) / 2, len(values) - 1))
-    return [mean - reach, mean + reach]
-
-
+# ---------------------------------------------------------------------------------- comparisons
 def holm(p: Sequence[float], planned: int = 0) -> list[float]:
-    """Return probabilities corrected by Holm's step-down method, in the order given.
+    """Return probabilities corrected by Holm's step-down method (1979), in the order given.
 
     Parameters
     ----------
@@ -100,9 +175,7 @@ def holm(p: Sequence[float], planned: int = 0) -> list[float]:
     return corrected
 
 
-def paired_difference(
-    right_a: np.ndarray, right_b: np.ndarray, seed: int = 0, level: float = 0.95
-) -> dict[str, Any]:
+def paired_difference(right_a: np.ndarray, right_b: np.ndarray, seed: int = 0) -> Estimate:
     """Compare two classifiers on the same rows.
 
     Parameters
@@ -113,25 +186,12 @@ def paired_difference(
     Returns
     -------
     dict
-        ``difference`` of accuracies a - b; its paired bootstrap ``interval``; ``p``, two-sided: of
-        the exact McNemar test, or for other scores than right and wrong of a paired permutation
-        test; ``n``. All about rows: another training of either classifier may differ by more.
+        The difference of accuracies a - b with its paired bootstrap interval, and ``p``, two-sided:
+        of the exact McNemar test, or for other scores than right and wrong of a paired permutation
+        test. All about rows: another training of either classifier may differ by more.
         `difference_of_trainings` is for several.
     """
     gains = right_a.astype(float) - right_b.astype(float)
-    if np.ptp(gains) == 0:
-        interval = [float(gains[0]), float(gains[0])]
-    else:
-        found = stats.bootstrap(
-            (gains,),
-            np.mean,
-            n_resamples=RESAMPLES,
-            batch=BATCH,
-            confidence_level=level,
-            method="percentile",
-            rng=seed,
-        ).confidence_interval
-        interval = [float(found.low), float(found.high)]
     if set(np.unique(gains)) <= {-1.0, 0.0, 1.0}:
         only_a, only_b = int(np.sum(gains > 0)), int(np.sum(gains < 0))
         p = float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
@@ -146,7 +206,7 @@ def paired_difference(
                 rng=seed,
             ).pvalue
         )
-    return {"difference": float(gains.mean()), "interval": interval, "p": p, "n": len(gains)}
+    return {**estimate_mean(gains, seed), "p": p}
 
 
 def difference_of_trainings(
@@ -155,8 +215,7 @@ def difference_of_trainings(
     chosen: np.ndarray,
     others: np.ndarray | None = None,
     seed: int = 0,
-    level: float = 0.95,
-) -> dict[str, Any]:
+) -> Estimate:
     """Compare two classifiers that were trained several times each, on the same rows.
 
     Rows and trainings are drawn with replacement, the trainings of each classifier by themselves,
@@ -175,62 +234,81 @@ def difference_of_trainings(
     Returns
     -------
     dict
-        ``difference``, ``interval`` and ``p`` (two-sided, of the same draws) as `paired_difference`
-        has them, ``n`` of the chosen rows, and for several trainings ``by_training``, the
-        difference of each first, second, ... of them.
+        The mean difference with its interval and ``p`` (two-sided, of the same draws), ``n`` of the
+        chosen rows, and for several trainings ``by_training``, the difference of each first,
+        second, ... of them.
     """
     parts = [(1, chosen)] if others is None else [(1, chosen), (-1, others)]
-    rng, draws = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    draws = []
     for _ in range(0, RESAMPLES, BATCH):
-        drawn_a, drawn_b = (_drawn(rng, len(scores)) for scores in (a, b))
-        draws.append(
-            sum(
-                sign
-                * (
-                    (drawn_a @ a[:, rows] - drawn_b @ b[:, rows]) * _drawn(rng, int(rows.sum()))
-                ).sum(axis=1)
-                for sign, rows in parts
-            )
-        )
+        shares_a, shares_b = _draw_shares(rng, len(a)), _draw_shares(rng, len(b))
+        drawn = np.zeros(BATCH)
+        for sign, rows in parts:
+            gains = shares_a @ a[:, rows] - shares_b @ b[:, rows]  # (BATCH, rows)
+            drawn += sign * (gains * _draw_shares(rng, int(rows.sum()))).sum(axis=1)
+        draws.append(drawn)
     found = np.concatenate(draws)
+    means = np.zeros(len(a)), np.zeros(len(b))
+    for scores, mean in zip((a, b), means, strict=True):
+        for sign, rows in parts:
+            mean += sign * scores[:, rows].mean(axis=1)
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     tail = min(np.sum(found <= 0), np.sum(found >= 0))
-    mean_a, mean_b = (
-        sum(sign * scores[:, rows].mean(axis=1) for sign, rows in parts) for scores in (a, b)
-    )
-    told: dict[str, Any] = {
-        "difference": float(mean_a.mean() - mean_b.mean()),
-        "interval": [
-            float(value) for value in np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-        ],
-        "p": float(min(1.0, 2 * (tail + 1) / (len(found) + 1))),
+    estimate: Estimate = {
+        "value": float(means[0].mean() - means[1].mean()),
+        "low": float(low),
+        "high": float(high),
         "n": int(chosen.sum()),
+        "p": float(min(1.0, 2 * (tail + 1) / (len(found) + 1))),
     }
-    return told | ({"by_training": (mean_a - mean_b).tolist()} if len(a) == len(b) > 1 else {})
+    if len(a) == len(b) > 1:
+        estimate["by_training"] = (means[0] - means[1]).tolist()
+    return estimate
 
 
-def _drawn(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Return (BATCH, count): the share of each of some things among as many, drawn with
-    replacement."""
+def _draw_shares(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Return (BATCH, count): shares of `count` things in as many draws with replacement."""
     return rng.multinomial(count, np.full(count, 1 / count), BATCH) / count
 
 
-#: Student's 97.5 % quantiles for 1 to 9 degrees of freedom: this package is imported where SciPy is
-#: not wanted.
-STUDENT = (
-    12.706205,
-    4.302653,
-    3.182446,
-    2.776445,
-    2.570582,
-    2.446912,
-    2.364624,
-    2.306004,
-    2.262157,
-)
+# ------------------------------------------------------------------------------------ learning
+def has_learned(scores: Mapping[str, Any], accuracies: Sequence[float] = ()) -> bool:
+    """Tell whether every training of a network was clearly better than naming the largest class.
+
+    Parameters
+    ----------
+    scores
+        ``accuracy`` and ``majority`` of the first training, as of `score_predictions`; where one is
+        lacking nothing speaks against the network.
+    accuracies
+        Those of all trainings, where there are several.
+
+    Examples
+    --------
+    >>> accuracy = {"value": 0.490, "low": 0.459, "high": 0.522, "n": 959}
+    >>> first = {"accuracy": accuracy, "majority": 0.454}
+    >>> has_learned(first), has_learned(first, [0.490, 0.466])
+    (True, False)
+    """
+    accuracy, majority = scores.get("accuracy"), scores.get("majority")
+    if not isinstance(accuracy, Mapping) or accuracy.get("low") is None or majority is None:
+        return True
+    lows = [accuracy["low"]]
+    for value in accuracies[1:]:
+        lows.append(estimate_count(round(value * accuracy["n"]), accuracy["n"])["low"])
+    return min(lows) > majority
 
 
-#: A network is near its own best at this share of its greatest validation accuracy.
-NEAR = 0.95
+def estimate_count(count: int, n: int) -> Estimate:
+    """Return the share of `count` among `n` with Wilson's interval (1927).
+
+    Examples
+    --------
+    >>> {name: round(value, 3) for name, value in estimate_count(432, 553).items()}
+    {'value': 0.781, 'low': 0.745, 'high': 0.814, 'n': 553}
+    """
+    return estimate_share(np.arange(n) < count)
 
 
 def first_near_best(curve: Sequence[float]) -> int:
@@ -259,127 +337,51 @@ def mean_detour(curve: Sequence[float]) -> float:
     return (moved - abs(curve[-1] - curve[0])) / max(1, len(curve) - 1)
 
 
-def wilson_share(count: int, n: int) -> tuple[float, float, float]:
-    """Return a share and its 95 % interval (Wilson, 1927).
-
-    Examples
-    --------
-    >>> [round(value, 3) for value in wilson_share(432, 553)]
-    [0.781, 0.745, 0.814]
-    """
-    z, share = 1.959964, count / n
-    middle, half = (
-        share + z * z / (2 * n),
-        z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)),
-    )
-    return share, (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+# ------------------------------------------------------------------------- confusion matrices
+def confusion_kappa(confusion: np.ndarray) -> np.ndarray:
+    """Return Cohen's kappa (...,) of confusion matrices (..., k, k); 0 where only one class occurs."""
+    shares = confusion / confusion.sum(axis=(-2, -1), keepdims=True)
+    agreed = np.trace(shares, axis1=-2, axis2=-1)
+    chance = (shares.sum(axis=-1) * shares.sum(axis=-2)).sum(axis=-1)
+    return np.divide(agreed - chance, 1 - chance, out=np.zeros_like(chance), where=chance < 1)
 
 
-def has_learned(scores: Mapping[str, Any], accuracies: Sequence[float] = ()) -> bool:
-    """Tell whether a network was clearly better than always naming the largest class, in every
-    training of it.
+def confusion_surplus(confusion: np.ndarray) -> np.ndarray:
+    """Return by how much accuracy exceeds macro F1 (...,), over the classes that occur.
 
     Parameters
     ----------
-    scores
-        ``n``, ``accuracy_interval`` and ``majority`` of the first training, as of
-        `score_predictions`; where one is lacking nothing speaks against the network.
-    accuracies
-        Those of all trainings, where there are several.
-
-    Examples
-    --------
-    >>> first = {"n": 959, "accuracy_interval": [0.459, 0.522], "majority": 0.454}
-    >>> has_learned(first), has_learned(first, [0.490, 0.466])
-    (True, False)
+    confusion
+        (..., k, k) counts; rows are labels, columns predictions.
     """
-    interval, majority, n = (scores.get(key) for key in ("accuracy_interval", "majority", "n"))
-    if not interval or majority is None:
-        return True
-    others = [wilson_share(round(accuracy * n), n)[1] for accuracy in accuracies[1:]] if n else []
-    return all(low > majority for low in (interval[0], *others))
-
-
-def student_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of 2 to 10 values (Student, 1908).
-
-    Examples
-    --------
-    >>> [round(value, 3) for value in student_interval([0.5, 0.6, 0.7])]
-    [0.352, 0.848]
-    """
-    mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
-    reach = error * STUDENT[min(len(values), len(STUDENT) + 1) - 2]
-    return mean - reach, mean + reach
-
-
-def newcombe_difference(one: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
-    """Return the difference of two shares, each given with its Wilson interval, and the
-    difference's (Newcombe, 1998).
-
-    The shares are taken to be independent. Two networks on the same rows are not: where they tend
-    to err together, this interval is wider than a paired one.
-    """
-    (p, low_p, high_p), (q, low_q, high_q) = one, other
-    return (
-        p - q,
-        p - q - math.hypot(p - low_p, high_q - q),
-        p - q + math.hypot(high_p - p, q - low_q),
-    )
-
-
-def _margins(confusion: Sequence[Sequence[int]]) -> tuple[list[int], list[int], list[int]]:
-    """Return the diagonal, and the sums of rows and of columns."""
-    columns = [sum(column) for column in zip(*confusion, strict=True)]
-    return [row[i] for i, row in enumerate(confusion)], [sum(row) for row in confusion], columns
-
-
-def confusion_kappa(confusion: Sequence[Sequence[int]]) -> float:
-    """Return Cohen's kappa of a confusion matrix; 0 where only one class occurs."""
-    right, rows, columns = _margins(confusion)
-    n = sum(rows)
-    chance = sum(row * column for row, column in zip(rows, columns, strict=True)) / n**2
-    return (sum(right) / n - chance) / (1 - chance) if chance < 1 else 0.0
-
-
-def confusion_surplus(confusion: Sequence[Sequence[int]]) -> float:
-    """Return by how much accuracy exceeds macro F1, over the classes that occur."""
-    right, rows, columns = _margins(confusion)
-    scores = [
-        2 * hits / (row + column)
-        for hits, row, column in zip(right, rows, columns, strict=True)
-        if row + column
-    ]
-    return sum(right) / sum(rows) - sum(scores) / len(scores)
-
-
-def _redraw_confusion(table: Sequence[Sequence[int]], draw: random.Random) -> list[list[int]]:
-    """Return a confusion matrix of as many rows, drawn with replacement."""
-    size, cells = len(table), [cell for row in table for cell in row]
-    counts = Counter(draw.choices(range(len(cells)), cells, k=sum(cells)))
-    return [[counts[i * size + j] for j in range(size)] for i in range(size)]
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    seen = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+    f1 = np.divide(2 * right, seen, out=np.full(seen.shape, np.nan), where=seen > 0)
+    return right.sum(axis=-1) / confusion.sum(axis=(-2, -1)) - np.nanmean(f1, axis=-1)
 
 
 def bootstrap_confusions(
-    tables: Sequence[Sequence[Sequence[int]]],
-    statistic: Callable[..., float],
-    resamples: int = 500,
+    tables: Sequence[Any],
+    statistic: Callable[..., np.ndarray],
+    resamples: int = RESAMPLES,
     seed: int = 0,
-) -> tuple[float, float, float]:
-    """Return a statistic of confusion matrices, and its 95 % percentile interval; each matrix is
-    drawn by itself."""
-    draw, cut = random.Random(seed), resamples // 40
-    found = sorted(
-        statistic(*[_redraw_confusion(table, draw) for table in tables]) for _ in range(resamples)
-    )
-    return statistic(*tables), found[cut], found[-1 - cut]
+) -> Estimate:
+    """Return a statistic of confusion matrices with its percentile interval.
 
-
-def bootstrap_interval(values: Array, seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of a mean; where nothing varies, the mean twice."""
-    if len(values) < 2 or np.ptp(values) == 0:
-        return float(np.mean(values)), float(np.mean(values))
-    found = stats.bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, batch=BATCH, method="percentile", rng=seed
-    )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    Parameters
+    ----------
+    tables
+        Confusion matrices (k, k), each drawn again by itself.
+    statistic
+        Takes as many arrays (..., k, k), returns (...,).
+    """
+    rng = np.random.default_rng(seed)
+    arrays = [np.asarray(table, float) for table in tables]
+    drawn = []
+    for table in arrays:
+        n = int(table.sum())
+        cells = rng.multinomial(n, table.ravel() / n, resamples)
+        drawn.append(cells.reshape(resamples, *table.shape))
+    low, high = np.quantile(statistic(*drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    rows = min(int(table.sum()) for table in arrays)
+    return {"value": float(statistic(*arrays)), "low": float(low), "high": float(high), "n": rows}

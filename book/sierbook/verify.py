@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sierbook import comparisons, statistics
+from sierbook.recorded import list_recorded
 from sierlib.run import Run, read_json
 
 #: What differs from run to run and says nothing of the results: times, memory, places and what was
@@ -25,25 +27,18 @@ VOLATILE = frozenset((
     "provenance", "stand_in", "seconds", "seconds_first", "seconds_per_epoch", "date", "origin", "megabytes", "device",
     "recorded",
 ))  # fmt: skip
-#: Where an interval stands for a number beside it: key of the interval, by key of the number.
-INTERVALS = {"accuracy": "accuracy_interval", "difference": "interval"}
-#: The ends of an interval that are columns of their own; they follow the number that they belong
-#: to.
-ENDS = (("low", "high"), ("from", "to"))
 #: Tables whose rows depend on what was predicted, so that elsewhere no row need have its like.
 PREDICTED = frozenset(("bins", "modalities"))
 #: Paths of what is the same on every machine: sizes of corpora and networks, specifications, what
 #: is compared, and that values add up.
 SETTLED = re.compile(
-    r"summary\.(rows|quarantined)|teachers\.\w+\.n|(.+\.)?parameters|spec\..+|gaps\.owen\.\d+|samples|depth|"
+    r"summary\.(rows|quarantined)|teachers\.\w+\.(accuracy\.)?n|(.+\.)?parameters|spec\..+|gaps\.owen\.\d+|samples|depth|"
     r"comparisons\.\d+\.(name|title|against|primary|repeats)"
 )
 #: What decides how numbers are rounded. The later ones are not known of older recorded files, and
 #: then pass for equal.
 FINGERPRINT = ("machine", "versions", "python")
 COMPUTING = ("precision", "gpu", "workers", "onednn")
-#: Recorded results of notebooks, below the folder of a profile.
-NOTEBOOKS = "[0-9]*.json"
 #: Relative difference that counts as equal on the recording machine: what printing to JSON and back
 #: may cost.
 TOLERANCE = 1e-9
@@ -99,55 +94,19 @@ def compare(recorded: Mapping[str, Any], found: Mapping[str, Any], learned: bool
             report.compared += 1
             if not _equal(old, new):
                 report.differences.append(f"{path}: recorded {_short(old)}, now {_short(new)}")
-    if not same:
-        for path, old, low, high, new in _intervals(recorded, found, ""):
-            told = f"{path}: recorded interval [{low:.4g}, {high:.4g}], "
-            if not low <= old <= high:
-                report.compared += 1
-                report.differences.append(f"{told}recorded value {_short(old)}")
-            elif learned:
-                report.compared += 1
-                if not isinstance(new, int | float) or not low <= new <= high:
-                    report.differences.append(f"{told}now {_short(new)}")
+    if same:
+        return report
+    for path, old, new in _estimates(recorded, found, ""):
+        interval = f"{path}: recorded interval [{old['low']:.4g}, {old['high']:.4g}], "
+        if not _within(old["value"], old):
+            report.compared += 1
+            report.differences.append(f"{interval}recorded value {_short(old['value'])}")
+        elif learned:
+            report.compared += 1
+            value = new.get("value") if isinstance(new, Mapping) else None
+            if not _within(value, old):
+                report.differences.append(f"{interval}now {_short(value)}")
     return report
-
-
-def _recorded_files(recorded: Path, pattern: str) -> list[Path]:
-    files = sorted(recorded.glob(pattern))
-    if not files:
-        raise FileNotFoundError(
-            f"{recorded} holds no recorded results: `sier record` writes them after a run"
-        )
-    return files
-
-
-def refuse_others(recorded: Path, asked: Mapping[str, Any], pattern: str = NOTEBOOKS) -> None:
-    """Stop before any work when a run with other settings is to be compared with, or added to, what
-    was recorded.
-
-    Parameters
-    ----------
-    recorded
-        ``book/recorded/<profile>``.
-    asked
-        The run's settings, by their names in the provenance: ``data``, ``ser``, ``ier``, ``seed``.
-    pattern
-        Of the recorded files that have to agree; by default those of the notebooks.
-
-    Raises
-    ------
-    FileNotFoundError
-        When nothing was recorded.
-    ValueError
-        Naming what was recorded and what was asked.
-    """
-    for path in _recorded_files(recorded, pattern):
-        made = read_json(path)["provenance"]
-        if other := [name for name in asked if made.get(name, asked[name]) != asked[name]]:
-            was, wanted = (
-                ", ".join(f"{name} {told[name]}" for name in other) for told in (made, asked)
-            )
-            raise ValueError(f"{path} was recorded with {was}, and {wanted} was asked for")
 
 
 def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
@@ -172,7 +131,7 @@ def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
         When nothing was recorded, or the run lacks a notebook that was.
     """
     reports, learned = {}, _learned(read_json(recorded / "models" / "fused.json"))
-    for path in _recorded_files(recorded, NOTEBOOKS):
+    for path in list_recorded(recorded):
         place = run.folder / "results" / path.name
         found = read_json(place)
         if found is None:
@@ -182,8 +141,6 @@ def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
         old, found = read_json(path), read_json(run.folder / "models" / path.name)
         missing = Report(["the run has not trained this network"], 1)
         reports[f"models/{path.stem}"] = compare(old, found, _learned(old)) if found else missing
-    from sierbook import comparisons
-
     if made := read_json(recorded / comparisons.FILE):
         found = {"provenance": run.provenance(), "comparisons": comparisons.own(run)}
         reports["comparisons"] = compare(made, found, learned)
@@ -191,15 +148,8 @@ def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
 
 
 def _learned(history: Mapping[str, Any] | None) -> bool:
-    """Tell whether a network was clearly better than always naming the largest class; True where
-    nothing is known."""
-    return not _idle((history or {}).get("test", {}))
-
-
-def _idle(scores: Mapping[str, Any]) -> bool:
-    return {"majority", "accuracy_interval"} <= scores.keys() and scores["accuracy_interval"][
-        0
-    ] <= scores["majority"]
+    """Tell whether a recorded network learned; True where nothing is known of it."""
+    return statistics.has_learned((history or {}).get("test", {}))
 
 
 def _equal(old: Any, new: Any) -> bool:
@@ -262,43 +212,28 @@ def _pairs(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
         yield from _pairs(left, right, f"{path}.{key}" if path else str(key))
 
 
-def _with_interval(row: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
-    """Find the numbers of a row that have an interval: key, low, high."""
-    if _idle(row):
-        return
-    found = [
-        (name, *row[key])
-        for name, key in INTERVALS.items()
-        if name in row and isinstance(row.get(key), list)
-    ]
-    for low, high in ENDS:
-        if _number(row.get(low)) and _number(row.get(high)):
-            before = list(row)[: list(row).index(low)]
-            inside = [
-                name for name in before if _number(row[name]) and row[low] <= row[name] <= row[high]
-            ]
-            found += [(name, row[low], row[high]) for name in inside[-1:]]
-    # Where nothing varied the interval is a point, which says nothing of another machine.
-    yield from (entry for entry in found if entry[1] < entry[2])
-
-
-def _intervals(old: Any, new: Any, path: str) -> Iterator[tuple[str, float, float, float, Any]]:
-    """Find the recorded numbers that have an interval, the interval, and what is now in their
-    place."""
+def _estimates(old: Any, new: Any, path: str) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Find the recorded estimates, and what is now in their place."""
     inner = _beside(old, new)
     if inner is None and isinstance(old, Mapping):  # nothing is in its place
         inner = _beside(old, {})
     elif inner is None and isinstance(old, list):  # nor are there as many
         inner = [(index, entry, None) for index, entry in enumerate(old) if not _shown(entry)]
-    if inner and isinstance(old, Mapping):
-        for name, low, high in _with_interval(old):
-            yield (
-                f"{path}.{name}",
-                old[name],
-                low,
-                high,
-                new.get(name) if isinstance(new, Mapping) else None,
-            )
+    # Where nothing varied the interval is a point, which says nothing of another machine.
+    if _is_estimate(old) and old["low"] < old["high"]:
+        yield path, dict(old), new
+    idle = isinstance(old, Mapping) and not statistics.has_learned(old)
     for key, left, right in inner or ():
-        if key not in PREDICTED:
-            yield from _intervals(left, right, f"{path}.{key}" if path else str(key))
+        # Of a network that did not learn nothing is expected elsewhere.
+        if key not in PREDICTED and not (idle and key == "accuracy"):
+            yield from _estimates(left, right, f"{path}.{key}" if path else str(key))
+
+
+def _is_estimate(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        map(_number, map(value.get, ("value", "low", "high")))
+    )
+
+
+def _within(value: Any, estimate: Mapping[str, Any]) -> bool:
+    return _number(value) and estimate["low"] <= value <= estimate["high"]

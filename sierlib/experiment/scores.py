@@ -11,6 +11,9 @@ from sklearn import metrics as sk
 
 from sierlib import settings
 
+#: A number with its 95 % interval: ``value``, ``low``, ``high``, and the ``n`` that it rests on.
+Estimate = dict[str, Any]
+
 
 def class_codes(labels: Iterable[str], classes: Sequence[str] = settings.CLASSES) -> np.ndarray:
     """Return class indices (n,) of labels given by name, in the order of `classes`."""
@@ -32,14 +35,14 @@ def score_predictions(
     Returns
     -------
     dict
-        ``n``; ``accuracy`` (the share that is right: "weighted accuracy"), with
-        ``accuracy_interval``; ``balanced_accuracy`` (mean over classes: "unweighted accuracy");
-        ``macro_f1``; ``kappa``; ``majority`` (the accuracy of always naming the most frequent
-        label); ``per_class`` recall by name; ``confusion`` (rows: label).
+        ``n``; ``accuracy`` (the share that is right: "weighted accuracy"), an estimate;
+        ``balanced_accuracy`` (mean over classes: "unweighted accuracy"); ``macro_f1``; ``kappa``;
+        ``majority`` (the accuracy of always naming the most frequent label); ``per_class`` recall
+        by name; ``confusion`` (rows: label).
 
     Examples
     --------
-    >>> score_predictions(np.array([0, 1, 1, 3]), np.array([0, 1, 1, 1]))["accuracy"]
+    >>> score_predictions(np.array([0, 1, 1, 3]), np.array([0, 1, 1, 1]))["accuracy"]["value"]
     0.75
     """
     present = sorted(set(truth) | set(predicted))
@@ -51,8 +54,7 @@ def score_predictions(
     }
     return {
         "n": len(truth),
-        "accuracy": float(np.mean(truth == predicted)),
-        "accuracy_interval": wilson_interval(truth == predicted),
+        "accuracy": estimate_share(truth == predicted),
         "balanced_accuracy": float(
             np.mean([value for value in recalls.values() if value is not None])
         ),
@@ -66,7 +68,12 @@ def score_predictions(
     }
 
 
-def wilson_interval(right: np.ndarray, level: float = 0.95) -> list[float]:
-    """Return Wilson's interval for a share of successes, [low, high]."""
-    result = stats.binomtest(int(np.sum(right)), len(right)).proportion_ci(level, method="wilson")
-    return [float(result.low), float(result.high)]
+def estimate_share(right: np.ndarray) -> Estimate:
+    """Return the share of a bool array (n,) that is true, with Wilson's 95 % interval (1927)."""
+    result = stats.binomtest(int(np.sum(right)), len(right)).proportion_ci(0.95, method="wilson")
+    return {
+        "value": float(np.mean(right)),
+        "low": float(result.low),
+        "high": float(result.high),
+        "n": len(right),
+    }

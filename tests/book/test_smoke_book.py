@@ -127,7 +127,7 @@ def test_fused_is_compared_with_each_modality_on_labels_and_truth(run: Run) -> N
     for against in ("labels", "truth"):
         for name in ("speech", "image"):
             value = found["differences"][against][name]
-            assert value["interval"][0] <= value["difference"] <= value["interval"][1]
+            assert value["low"] <= value["value"] <= value["high"]
             assert value["n"] == found["scores"][against]["fused"]["n"]
 
 

@@ -125,9 +125,14 @@ def test_train_prints_how_the_network_validates(
     monkeypatch.setattr(Run, "open", lambda *_: tiny_run)
     assert cli.main(["train", "ser", "--profile", "smoke"]) == 0
     scores = json.loads(capsys.readouterr().out)["ser"]
-    assert scores["n"] == sum(map(sum, scores["confusion"])) and 0 <= scores["accuracy"] <= 1
+    assert (
+        scores["n"] == sum(map(sum, scores["confusion"])) and 0 <= scores["accuracy"]["value"] <= 1
+    )
     assert cli.main(["train", "both", "--profile", "smoke"]) == 1
     assert "unknown model 'both': choose one of fused, ser, ier" in capsys.readouterr().err
+
+
+ACCURACY = {"value": 0.75, "low": 0.6, "high": 0.9, "n": 20}
 
 
 @pytest.fixture
@@ -136,7 +141,7 @@ def verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     from sierlib.run import Run
 
     def execute_all(run: Run) -> None:
-        run.record("04-results", scores={"accuracy": 0.75, "accuracy_interval": [0.6, 0.9]})
+        run.record("04-results", scores={"accuracy": ACCURACY})
 
     monkeypatch.setattr("sierbook.notebooks.execute_all", execute_all)
     monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
@@ -155,7 +160,7 @@ def test_verify_passes_twice_and_fails_when_a_recorded_number_is_altered(
     verified.write_text(verified.read_text().replace("0.75", "0.7500001"))
     assert cli.main(["verify", "--profile", "smoke"]) == 1
     said = capsys.readouterr().out
-    assert "scores.accuracy: recorded 0.75" in said and "1 values differ" in said
+    assert "scores.accuracy.value: recorded 0.75" in said and "1 values differ" in said
 
 
 def test_verify_says_what_cannot_be_compared_on_another_machine(
@@ -177,7 +182,7 @@ def test_verify_says_what_cannot_be_compared_on_another_machine(
     assert cli.main(["verify", "--profile", "smoke"]) == 1
     assert "models/fused: 0 of 1" in capsys.readouterr().out
     shutil.rmtree(verified.with_name("models"))
-    recorded["scores"]["accuracy_interval"] = [0.75, 0.75]
+    recorded["scores"]["accuracy"] |= {"low": 0.75, "high": 0.75}
     write_json(verified, recorded)
     assert cli.main(["verify", "--profile", "smoke"]) == 1  # nothing at all
     said = capsys.readouterr().out

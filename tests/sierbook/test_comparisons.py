@@ -35,7 +35,7 @@ def test_a_comparison_is_that_of_the_two_networks_predictions(tiny_run: Run) -> 
     right = {name: predicted[name].argmax(axis=1) == labels for name in ("fused", "ser")}
     entry = found["fused-ser"]
     assert entry["n"] == len(rows)
-    assert entry["difference"] == pytest.approx(
+    assert entry["value"] == pytest.approx(
         right["fused"].mean() - right["ser"].mean(), abs=2 / len(rows)
     )
 
@@ -75,15 +75,16 @@ def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing(
     base = {
         "title": "a − b",
         "primary": True,
-        "difference": 0.1,
-        "interval": [0.05, 0.15],
+        "value": 0.1,
+        "low": 0.05,
+        "high": 0.15,
         "name": "fused-ser",
     }
     assert (
         "the first is better"
         in sentences.judge_comparisons(tiny_run, [base | {"p_holm": 0.01}], {})[0]
     )
-    worse = base | {"p_holm": 0.01, "difference": -0.1, "interval": [-0.15, -0.05]}
+    worse = base | {"p_holm": 0.01, "value": -0.1, "low": -0.15, "high": -0.05}
     assert "the first is worse" in sentences.judge_comparisons(tiny_run, [worse], {})[0]
     said = sentences.judge_comparisons(tiny_run, [base | {"p_holm": 0.2}], {})
     assert "no difference can be claimed" in said[0] and len(said) == len(comparisons.PRIMARY)
@@ -105,7 +106,7 @@ def test_recorded_trainings_comment_on_what_was_trained_once(
     monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
     found = comparisons.collect(tiny_run)
     assert sentences.judge_several_trainings(tiny_run, found, {}) == []
-    several = found[0] | {"repeats": 3, "difference": 0.01, "interval": [-0.02, 0.04], "p": 0.4}
+    several = found[0] | {"repeats": 3, "value": 0.01, "low": -0.02, "high": 0.04, "p": 0.4}
     entries = [
         several,
         found[1] | {"repeats": 1},
@@ -124,15 +125,15 @@ def test_being_better_than_what_did_not_learn_says_little(tiny_run: Run) -> None
     entry = {
         "title": "a − b",
         "primary": True,
-        "difference": 0.1,
-        "interval": [0.05, 0.15],
+        "value": 0.1,
+        "low": 0.05,
+        "high": 0.15,
         "name": "fused-ser",
     }
-    for first, trainings in (
-        ([0.4, 0.5], [0.45]),
-        ([0.5, 0.6], [0.55, 0.45]),
-    ):  # the second training learned nothing
-        scores = {"n": 100, "accuracy_interval": first, "majority": 0.45}
+    # In the second case it is the second training that learned nothing.
+    for low, trainings in ((0.4, [0.45]), (0.5, [0.55, 0.45])):
+        accuracy = {"value": low + 0.05, "low": low, "high": low + 0.1, "n": 100}
+        scores = {"accuracy": accuracy, "majority": 0.45}
         ser = {"title": "SER only", "test": scores, "repeats": {"test": trainings}}
         said = sentences.judge_comparisons(tiny_run, [entry | {"p_holm": 0.01}], {"ser": ser})[0]
         assert "but SER only did not get clearly beyond the largest class" in said
@@ -202,9 +203,7 @@ def test_multiplication_is_held_against_addition_on_pairs_in_conflict(
 ) -> None:
     found = forged(fused=[(30, 0)], addition=[(20, 60)])
     entry = found["multiply-addition"]
-    assert (entry["n"], entry["repeats"]) == (40, 1) and entry["difference"] == pytest.approx(
-        10 / 40
-    )
+    assert (entry["n"], entry["repeats"]) == (40, 1) and entry["value"] == pytest.approx(10 / 40)
     assert entry["p"] == pytest.approx(2 * 0.5**10)  # McNemar: ten rows, all on one side
     assert found["fused-addition"]["n"] == 100 and found["fused-addition"][
         "difference"
@@ -213,10 +212,10 @@ def test_multiplication_is_held_against_addition_on_pairs_in_conflict(
 
 def test_rules_are_compared_on_the_planted_truth(forged: Callable[..., dict[str, Any]]) -> None:
     found = forged(fused=[(40, 60)], agreement=[(40, 30)])
-    assert found["max-agreement"]["difference"] == pytest.approx(
+    assert found["max-agreement"]["value"] == pytest.approx(
         -0.3
     )  # right about the labels, wrong about the truth
-    assert found["max-agreement"]["interval"][1] < 0
+    assert found["max-agreement"]["high"] < 0
 
 
 def test_several_trainings_are_compared_over_all_of_each(
@@ -227,9 +226,9 @@ def test_several_trainings_are_compared_over_all_of_each(
     assert (
         entry["repeats"] == 1
         and entry["trainings"] == [3, 1]
-        and entry["difference"] == pytest.approx(1 / 3)
+        and entry["value"] == pytest.approx(1 / 3)
     )
-    assert entry["interval"][0] == 0 and entry["p"] > 0.05 and "by_training" not in entry
+    assert entry["low"] == 0 and entry["p"] > 0.05 and "by_training" not in entry
     assert found["fused-ier"]["by_training"] == pytest.approx([1, 0, 0])
     assert found["fused-ier"]["repeats"] == 3 and "trainings" not in found["fused-ier"]
     assert list(comparisons.table(comparisons.ordered(comparisons.corrected(found)))["seeds"]) == [
@@ -242,7 +241,7 @@ def test_dilution_is_how_sure_in_conflict_beyond_agreement(
     forged: Callable[..., dict[str, Any]],
 ) -> None:
     found = forged(fused=[(1, 1)] * 3, addition=[(1, 1)] * 3)[comparisons.DILUTION]
-    assert found["difference"] == pytest.approx(-0.3) and (found["n"], found["repeats"]) == (40, 3)
+    assert found["value"] == pytest.approx(-0.3) and (found["n"], found["repeats"]) == (40, 3)
     assert not found["primary"]
 
 

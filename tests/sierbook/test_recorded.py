@@ -224,7 +224,7 @@ def test_networks_of_all_sittings_are_compared_and_how_sure_earlier_ones_were_st
     said = np.array(list(read_json(copied.folder / "models" / "fused.json")["test_predicted"]), int)
     always = np.mean(labels == settings.CLASSES.index("sad"))
     entry = found["fused-n2-vgg16"]  # two trainings of both: one of this run, and three made up
-    assert entry["repeats"] == 2 and entry["difference"] == pytest.approx(
+    assert entry["repeats"] == 2 and entry["value"] == pytest.approx(
         (np.mean(said == labels) - always) / 2
     )
     assert found["fused-ser"]["trainings"] == [

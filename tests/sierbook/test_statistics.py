@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 
 from sierbook import statistics
 from sierlib import settings
-from sierlib.experiment.scores import class_codes, score_predictions, wilson_interval
+from sierlib.experiment.scores import class_codes, estimate_share, score_predictions
 
 LABELS = st.integers(0, 3)
 
@@ -21,7 +21,8 @@ def test_scores_are_those_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
     truth, guess = np.array(rows).T
     found = score_predictions(truth, guess)
     assert found["n"] == len(rows)
-    assert found["accuracy"] == pytest.approx(sk.accuracy_score(truth, guess))
+    accuracy = found["accuracy"]
+    assert accuracy["value"] == pytest.approx(sk.accuracy_score(truth, guess))
     assert found["macro_f1"] == pytest.approx(
         sk.f1_score(truth, guess, average="macro", zero_division=0)
     )
@@ -34,13 +35,13 @@ def test_scores_are_those_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
         assert found["kappa"] == pytest.approx(sk.cohen_kappa_score(truth, guess))
     always = np.full(len(truth), np.bincount(truth).argmax())
     assert found["majority"] == pytest.approx(sk.accuracy_score(truth, always))
-    low, high = found["accuracy_interval"]
-    assert 0 <= low <= found["accuracy"] + 1e-12 and found["accuracy"] - 1e-12 <= high <= 1
+    assert 0 <= accuracy["low"] <= accuracy["value"] + 1e-12
+    assert accuracy["value"] - 1e-12 <= accuracy["high"] <= 1 and accuracy["n"] == len(rows)
 
 
 def test_a_single_class_gives_numbers_and_no_warning() -> None:
     found = score_predictions(np.zeros(5, int), np.zeros(5, int))
-    assert found["accuracy"] == found["macro_f1"] == 1.0 and found["kappa"] == 0.0
+    assert found["accuracy"]["value"] == found["macro_f1"] == 1.0 and found["kappa"] == 0.0
 
 
 def test_codes_follow_the_order_of_the_classes() -> None:
@@ -50,9 +51,8 @@ def test_codes_follow_the_order_of_the_classes() -> None:
 
 def test_wilsons_interval_of_eight_in_ten() -> None:
     # Wilson (1927) by the formula; the same numbers as in common statistical packages.
-    assert wilson_interval(np.array([True] * 8 + [False] * 2)) == pytest.approx(
-        [0.4902, 0.9433], abs=5e-4
-    )
+    found = estimate_share(np.array([True] * 8 + [False] * 2))
+    assert found == pytest.approx({"value": 0.8, "low": 0.4902, "high": 0.9433, "n": 10}, abs=5e-4)
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_mcnemars_exact_p_is_the_binomials(only_a: int, only_b: int, p: float) -
     b = np.array([True] * both + [False] * only_a + [True] * only_b + [False] * 5)
     found = statistics.paired_difference(a, b)
     assert found["p"] == pytest.approx(p) and found["n"] == len(a)
-    assert found["difference"] == pytest.approx((only_a - only_b) / len(a))
+    assert found["value"] == pytest.approx((only_a - only_b) / len(a))
 
 
 def test_the_difference_changes_sign_with_the_order() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random(300) < 0.8, rng.random(300) < 0.6
     ab, ba = statistics.paired_difference(a, b), statistics.paired_difference(b, a)
-    assert ab["difference"] == -ba["difference"] > 0 and ab["p"] == ba["p"] < 0.01
-    assert ab["interval"] == pytest.approx([-ba["interval"][1], -ba["interval"][0]], abs=0.01)
-    assert ab["interval"][0] > 0
+    assert ab["value"] == -ba["value"] > 0 and ab["p"] == ba["p"] < 0.01
+    assert (ab["low"], ab["high"]) == pytest.approx((-ba["high"], -ba["low"]), abs=0.01)
+    assert ab["low"] > 0
 
 
 def test_the_paired_interval_is_near_the_normal_one() -> None:
@@ -82,29 +82,26 @@ def test_the_paired_interval_is_near_the_normal_one() -> None:
     a, b = rng.random(1_000) < 0.75, rng.random(1_000) < 0.7
     gains = a.astype(float) - b
     wanted = stats.norm.interval(0.95, gains.mean(), stats.sem(gains))
-    found = statistics.paired_difference(a, b)["interval"]
-    assert found == pytest.approx(wanted, abs=0.005)
-    assert statistics.paired_difference(a, b)["interval"] == found
+    found = statistics.paired_difference(a, b)
+    assert (found["low"], found["high"]) == pytest.approx(wanted, abs=0.005)
+    assert statistics.paired_difference(a, b) == found
 
 
 def test_classifiers_that_never_differ_have_no_spread() -> None:
     same = np.array([True, False, True])
     assert statistics.paired_difference(same, same) == {
-        "difference": 0.0,
-        "interval": [0.0, 0.0],
-        "p": 1.0,
+        "value": 0.0,
+        "low": 0.0,
+        "high": 0.0,
         "n": 3,
+        "p": 1.0,
     }
     always = statistics.paired_difference(np.ones(6, bool), np.zeros(6, bool))
-    assert (
-        always["difference"] == 1.0
-        and always["interval"] == [1.0, 1.0]
-        and always["p"] == pytest.approx(2 / 64)
-    )
+    assert always["value"] == always["low"] == always["high"] == 1.0
+    assert always["p"] == pytest.approx(2 / 64)
 
 
-# --------------------------------------------------------------------------- several comparisons,
-# seeds, calibration
+# ----------------------------------------------------- several comparisons, seeds, calibration
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holms_correction_is_the_step_down_by_definition(p: list[float]) -> None:
     found = statistics.holm(p)
@@ -130,9 +127,9 @@ def test_trainings_that_do_not_differ_leave_the_interval_over_rows() -> None:
     every = np.ones(300, bool)
     alone = statistics.paired_difference(a, b)
     found = statistics.difference_of_trainings(np.stack([a] * 3), np.stack([b] * 3), every)
-    assert found["difference"] == pytest.approx(alone["difference"])
-    assert found["interval"] == pytest.approx(alone["interval"], abs=0.01)
-    assert found["by_training"] == pytest.approx([alone["difference"]] * 3) and found["n"] == 300
+    for key in ("value", "low", "high"):
+        assert found[key] == pytest.approx(alone[key], abs=0.01)
+    assert found["by_training"] == pytest.approx([alone["value"]] * 3) and found["n"] == 300
     assert "by_training" not in statistics.difference_of_trainings(a[None], b[None], every)
 
 
@@ -140,10 +137,9 @@ def test_one_good_training_of_three_proves_nothing() -> None:
     a, b = np.zeros((3, 500)), np.zeros((3, 500))
     a[0] = 1
     found = statistics.difference_of_trainings(a, b, np.ones(500, bool))
-    assert found["difference"] == pytest.approx(1 / 3) and found["by_training"] == pytest.approx(
-        [1, 0, 0]
-    )
-    assert found["interval"][0] == 0 and found["p"] > 0.05
+    assert found["value"] == pytest.approx(1 / 3)
+    assert found["by_training"] == pytest.approx([1, 0, 0])
+    assert found["low"] == 0 and found["p"] > 0.05
 
 
 def test_the_interval_over_trainings_holds_the_variance_of_both() -> None:
@@ -152,10 +148,10 @@ def test_the_interval_over_trainings_holds_the_variance_of_both() -> None:
     rng = np.random.default_rng(2)
     a = rng.normal(0.5, 0.05, (8, 1)) + rng.normal(0, 0.3, 400)
     b = rng.normal(0.4, 0.05, (8, 1)) + np.zeros(400)
-    low, high = statistics.difference_of_trainings(a, b, np.ones(400, bool))["interval"]
+    found = statistics.difference_of_trainings(a, b, np.ones(400, bool))
     gains = a.mean(axis=0) - b.mean(axis=0)
     variance = gains.var() / 400 + sum(scores.mean(axis=1).var() / 8 for scores in (a, b))
-    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.1)
+    assert (found["high"] - found["low"]) / 2 == pytest.approx(1.96 * np.sqrt(variance), rel=0.1)
 
 
 def test_a_difference_of_differences_is_that_of_its_groups() -> None:
@@ -163,19 +159,17 @@ def test_a_difference_of_differences_is_that_of_its_groups() -> None:
     a, b, chosen = rng.random((2, 60)), rng.random((2, 60)), np.arange(60) < 20
     found = statistics.difference_of_trainings(a, b, chosen, ~chosen)
     gains = (a - b).mean(axis=0)
-    assert (
-        found["difference"] == pytest.approx(gains[chosen].mean() - gains[~chosen].mean())
-        and found["n"] == 20
-    )
-    assert found["interval"][0] < found["difference"] < found["interval"][1]
+    assert found["value"] == pytest.approx(gains[chosen].mean() - gains[~chosen].mean())
+    assert found["low"] < found["value"] < found["high"] and found["n"] == 20
     same = statistics.difference_of_trainings(a, a, chosen, chosen)
-    assert same["difference"] == pytest.approx(0) and same["p"] > 0.5
+    assert same["value"] == pytest.approx(0) and same["p"] > 0.5
 
 
 def test_the_interval_of_a_mean_is_students() -> None:
     values = [0.7, 0.72, 0.71]
     wanted = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
-    assert statistics.mean_interval(values) == pytest.approx(wanted)
+    found = statistics.estimate_few(values)
+    assert (found["low"], found["high"], found["n"]) == pytest.approx((*wanted, 3))
 
 
 def test_calibration_of_a_known_case() -> None:
@@ -192,3 +186,56 @@ def test_one_who_is_as_sure_as_he_is_right_is_calibrated(seed: int) -> None:
     p = rng.dirichlet(np.ones(4), 4_000)
     truth = np.array([rng.choice(4, p=row) for row in p[:2_000]])
     assert statistics.calibration(p[:2_000], truth)["ece"] < 0.06
+
+
+# --------------------------------------------------------------------------- shares and confusions
+@pytest.mark.parametrize(("count", "n"), [(0, 10), (7, 10), (432, 553), (900, 900)])
+def test_a_share_from_counts_is_that_of_its_rows(count: int, n: int) -> None:
+    assert statistics.estimate_count(count, n) == estimate_share(np.arange(n) < count)
+
+
+def test_newcombes_interval_is_that_of_his_paper() -> None:
+    # Newcombe (1998), Table II, example (a), method 10: 56/70 - 48/80.
+    found = statistics.subtract_shares(
+        statistics.estimate_count(56, 70), statistics.estimate_count(48, 80)
+    )
+    wanted = {"value": 0.2, "low": 0.0524, "high": 0.3339, "n": 70}
+    assert found == pytest.approx(wanted, abs=1e-4)
+
+
+def test_kappa_and_f1_are_scikit_learns() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 4, 300)
+    guess = np.where(rng.random(300) < 0.6, truth, rng.integers(0, 4, 300))
+    table = sk.confusion_matrix(truth, guess)
+    assert statistics.confusion_kappa(table) == pytest.approx(sk.cohen_kappa_score(truth, guess))
+    gap = sk.accuracy_score(truth, guess) - sk.f1_score(truth, guess, average="macro")
+    assert statistics.confusion_surplus(table) == pytest.approx(gap)
+    alone = np.array([[5, 0], [0, 0]])
+    assert statistics.confusion_kappa(alone) == statistics.confusion_surplus(alone) == 0
+
+
+def test_several_confusions_at_once_are_each_their_own() -> None:
+    tables = np.random.default_rng(0).integers(1, 9, (5, 4, 4))
+    for statistic in (statistics.confusion_kappa, statistics.confusion_surplus):
+        assert statistic(tables) == pytest.approx([float(statistic(table)) for table in tables])
+
+
+def test_the_bootstrap_of_confusions_repeats_and_narrows_with_more_rows() -> None:
+    small = np.array([[8, 2], [3, 7]])
+    few = statistics.bootstrap_confusions([small], statistics.confusion_kappa)
+    assert statistics.bootstrap_confusions([small], statistics.confusion_kappa) == few
+    assert few["low"] < few["value"] < few["high"] and few["n"] == 20
+    many = statistics.bootstrap_confusions([100 * small], statistics.confusion_kappa)
+    assert many["high"] - many["low"] < (few["high"] - few["low"]) / 5
+    right = statistics.bootstrap_confusions(
+        [100 * small], lambda table: np.trace(table, axis1=-2, axis2=-1) / 2000
+    )
+    wilson = statistics.estimate_count(1500, 2000)
+    assert (right["low"], right["high"]) == pytest.approx(
+        (wilson["low"], wilson["high"]), abs=0.005
+    )
+
+
+def test_an_estimate_of_a_single_value_is_a_point() -> None:
+    assert statistics.estimate_mean([0.5]) == {"value": 0.5, "low": 0.5, "high": 0.5, "n": 1}

@@ -11,19 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sierbook import verify
+from sierbook import recorded, verify
 from sierlib.run import PACKAGE, Run, read_json, write_json
 
 MACHINE = {"processor": "a", "cores": 2, "features": ["avx2"], "system": "Linux x86_64"}
+ACCURACY = {"value": 0.7, "low": 0.6, "high": 0.79, "n": 100}
 RESULT = {
     "notebook": "04-results",
     "provenance": {"machine": MACHINE, "versions": {"keras": "3"}, "python": "3.11", "seconds": 1.0, "date": "a"},
-    "scores": {"fused": {"n": 100, "accuracy": 0.7, "accuracy_interval": [0.6, 0.79], "confusion": [[1, 2], [3, 4]]}},
-    "comparisons": [{"name": "fused-ser", "difference": 0.1, "interval": [0.05, 0.15], "origin": "this run"},
-                    {"name": "max-agreement", "difference": 0.2, "interval": [0.1, 0.3], "origin": "recorded"}],
+    "scores": {"fused": {"n": 100, "accuracy": ACCURACY, "confusion": [[1, 2], [3, 4]]}},
+    "comparisons": [{"name": "fused-ser", "value": 0.1, "low": 0.05, "high": 0.15, "origin": "this run"},
+                    {"name": "max-agreement", "value": 0.2, "low": 0.1, "high": 0.3, "origin": "recorded"}],
     "manifest": {"labels": "0123", "parts": "0t12"},
     "seconds": 12.0,
 }  # fmt: skip
+
+#: Where an accuracy stands in it.
+VALUE = ["scores", "fused", "accuracy", "value"]
 
 
 def _changed(path: list[Any], value: Any, elsewhere: bool = False) -> dict[str, Any]:
@@ -45,9 +49,9 @@ def test_the_same_results_are_the_same() -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        ["scores", "fused", "accuracy"],
+        ["scores", "fused", "accuracy", "value"],
         ["scores", "fused", "confusion", 1, 0],
-        ["comparisons", 0, "difference"],
+        ["comparisons", 0, "value"],
     ],
 )
 def test_on_the_recording_machine_any_altered_number_is_found(path: list[Any]) -> None:
@@ -65,7 +69,7 @@ def test_an_altered_label_or_split_is_found() -> None:
 def test_times_dates_and_what_was_recorded_elsewhere_do_not_count() -> None:
     assert not verify.compare(RESULT, _changed(["seconds"], 99.0)).differences
     assert not verify.compare(RESULT, _changed(["provenance", "date"], "b")).differences
-    assert not verify.compare(RESULT, _changed(["comparisons", 1, "difference"], 0.9)).differences
+    assert not verify.compare(RESULT, _changed(["comparisons", 1, "value"], 0.9)).differences
 
 
 def test_seconds_in_a_table_of_measures_do_not_count() -> None:
@@ -86,9 +90,7 @@ def test_what_is_missing_or_new_is_found() -> None:
 
 @given(st.floats(0, 1, allow_nan=False))
 def test_on_another_machine_a_number_has_to_lie_in_its_interval(value: float) -> None:
-    report = verify.compare(
-        RESULT, _changed(["scores", "fused", "accuracy"], value, elsewhere=True)
-    )
+    report = verify.compare(RESULT, _changed(VALUE, value, elsewhere=True))
     assert (
         not report.exact and report.compared == 3
     )  # the accuracy, and the one difference of this run with its name
@@ -98,25 +100,21 @@ def test_on_another_machine_a_number_has_to_lie_in_its_interval(value: float) ->
 def test_on_another_machine_nothing_is_expected_of_networks_that_did_not_learn(
     tmp_path: Path,
 ) -> None:
-    new = _changed(["scores", "fused", "accuracy"], 0.2, elsewhere=True)
+    new = _changed(VALUE, 0.2, elsewhere=True)
     assert not verify.compare(RESULT, new, learned=False).differences
-    assert (
-        len(
-            verify.compare(
-                RESULT, _changed(["scores", "fused", "accuracy"], 0.2), False
-            ).differences
-        )
-        == 1
-    )
+    assert len(verify.compare(RESULT, _changed(VALUE, 0.2), False).differences) == 1
     recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
     write_json(recorded / "04-results.json", RESULT)
     write_json(run.folder / "results" / "04-results.json", new)
     for majority, failed in ((0.5, 1), (0.65, 0)):
-        scores = {"accuracy": 0.7, "accuracy_interval": [0.6, 0.79], "majority": majority}
+        scores = {"accuracy": ACCURACY, "majority": majority}
         write_json(
             recorded / "models" / "fused.json", {"test": scores, "provenance": RESULT["provenance"]}
         )
-        network = {"test": scores | {"accuracy": 0.2}, "provenance": new["provenance"]}
+        network = {
+            "test": scores | {"accuracy": ACCURACY | {"value": 0.2}},
+            "provenance": new["provenance"],
+        }
         write_json(run.folder / "models" / "fused.json", network)
         found = verify.against_recorded(run, recorded)
         assert [len(found[name].differences) for name in ("04-results", "models/fused")] == [
@@ -126,7 +124,8 @@ def test_on_another_machine_nothing_is_expected_of_networks_that_did_not_learn(
 
 
 def test_on_another_machine_each_network_is_judged_by_itself() -> None:
-    idle = {"accuracy": 0.7, "accuracy_interval": [0.6, 0.79], "majority": 0.65}
+    idle = {"accuracy": ACCURACY, "majority": 0.65}
+    changed = idle | {"accuracy": ACCURACY | {"value": 0.2}}
     tables = [
         {
             "provenance": RESULT["provenance"],
@@ -136,8 +135,8 @@ def test_on_another_machine_each_network_is_judged_by_itself() -> None:
         },
         _elsewhere(
             {
-                "ser": idle | {"accuracy": 0.2},
-                "ier": idle | {"accuracy": 0.2},
+                "ser": changed,
+                "ier": changed,
                 "all": {"majority": 0.2},
             }
         ),
@@ -146,7 +145,7 @@ def test_on_another_machine_each_network_is_judged_by_itself() -> None:
 
 
 def test_on_another_machine_a_recorded_number_outside_its_own_interval_is_found() -> None:
-    old = _changed(["scores", "fused", "accuracy"], 0.95)
+    old = _changed(VALUE, 0.95)
     for learned in (True, False):
         report = verify.compare(old, _changed(["notebook"], "", elsewhere=True), learned)
         assert report.differences == [
@@ -161,25 +160,27 @@ def test_what_several_machines_made_is_equal_on_none() -> None:
 
 
 def test_an_interval_without_width_says_nothing_of_another_machine() -> None:
-    old = _changed(["scores", "fused", "accuracy_interval"], [0.7, 0.7])
-    assert not verify.compare(
-        old, _changed(["scores", "fused", "accuracy"], 0.71, elsewhere=True)
-    ).differences
+    old = _changed(VALUE[:-1], ACCURACY | {"low": 0.7, "high": 0.7})
+    assert not verify.compare(old, _changed(VALUE, 0.71, elsewhere=True)).differences
 
 
+HALF = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9}
 ROWS = {
-    "noise": {"n": 9, "accuracy": 0.8, "low": 0.7, "high": 0.9},
-    "exchanged": {"accuracy": 0.3, "difference": 0.2, "low": 0.1, "high": 0.31},  # the interval of the nearest number
-    "blanked": {"accuracy": 0.5, "low": 0.4, "high": 0.6, "difference": -0.2, "from": -0.3, "to": -0.1},
-    "recovery": {"n": 9, "winner": 0.5, "low": 0.4, "high": 0.6, "loser": 0.1},
-    "faithfulness": [{"measure": "deletion", "mean": 0.5, "low": 0.4, "high": 0.6},
-                     {"measure": "seconds", "mean": 0.5, "low": 0.4, "high": 0.6}],
-    "undefined": {"mean": float("nan"), "low": float("nan"), "high": float("nan")},
-    "calibration": {"bins": [{"accuracy": 0.5, "low": 0.4, "high": 0.6}]},
-    "modalities": [{"share": 0.5, "low": 0.4, "high": 0.6}],
+    "noise": {"accuracy": {**ACCURACY}},
+    "blanked": {"accuracy": {**ACCURACY}, "difference": {"value": -0.2, "low": -0.3, "high": -0.1}},
+    "recovery": {"winner": {**HALF}, "loser": 0.1},
+    "faithfulness": [{"measure": "deletion", "mean": {**HALF}}, {"measure": "seconds", "mean": {**HALF}}],
+    "undefined": {"mean": dict.fromkeys(("value", "low", "high"), float("nan"))},
+    "calibration": {"bins": [{**HALF}]},
+    "modalities": [{"share": {**HALF}}],
 }  # fmt: skip
-LIMITED = [["noise", "accuracy"], ["exchanged", "difference"], ["blanked", "accuracy"], ["blanked", "difference"],
-           ["recovery", "winner"], ["faithfulness", 0, "mean"]]  # fmt: skip
+LIMITED = [
+    ["noise", "accuracy"],
+    ["blanked", "accuracy"],
+    ["blanked", "difference"],
+    ["recovery", "winner"],
+    ["faithfulness", 0, "mean"],
+]
 
 
 def _elsewhere(results: dict[str, Any]) -> dict[str, Any]:
@@ -189,15 +190,15 @@ def _elsewhere(results: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", LIMITED)
-def test_on_another_machine_low_and_high_limit_the_number_before_them(path: list[Any]) -> None:
+def test_on_another_machine_an_interval_limits_its_number(path: list[Any]) -> None:
     old = {"provenance": RESULT["provenance"], **ROWS}
     new = _elsewhere(copy.deepcopy(ROWS))
     assert verify.compare(old, new).compared == len(LIMITED)
     assert not verify.compare(old, new).differences
     place: Any = new
-    for key in path[:-1]:
+    for key in path:
         place = place[key]
-    place[path[-1]] = 2.0
+    place["value"] = 2.0
     (line,) = verify.compare(old, new).differences
     assert line.startswith(".".join(map(str, path)) + ": recorded interval [")
 
@@ -211,7 +212,7 @@ def test_on_another_machine_tables_of_what_was_predicted_may_have_other_rows() -
 
 
 def test_what_no_rounding_changes_has_to_be_equal_on_every_machine() -> None:
-    settled = {"summary": {"rows": 9, "usable": 8}, "teachers": {"ser": {"n": 4}}, "parameters": 7, "samples": 3,
+    settled = {"summary": {"rows": 9, "usable": 8}, "teachers": {"ser": {"accuracy": {"n": 4}}}, "parameters": 7, "samples": 3,
                "models": {"fused": {"parameters": 5}}, "gaps": {"owen": [0.0], "published": [0.3]}}  # fmt: skip
     old = {"provenance": RESULT["provenance"], **settled}
     assert verify.compare(old, _elsewhere(settled)).compared == 6
@@ -233,7 +234,7 @@ def test_a_precision_that_is_not_known_passes_for_the_same() -> None:
 
 
 def test_recorded_stand_ins_may_come_and_go() -> None:
-    shown = {"name": "addition", "difference": 0.3, "interval": [0.2, 0.4], "origin": "recorded"}
+    shown = {"name": "addition", "value": 0.3, "low": 0.2, "high": 0.4, "origin": "recorded"}
     less, more = copy.deepcopy(RESULT), copy.deepcopy(RESULT)
     less["comparisons"].pop()
     more["comparisons"].insert(0, shown)
@@ -243,7 +244,7 @@ def test_recorded_stand_ins_may_come_and_go() -> None:
         assert not verify.compare(old, _elsewhere(new)).differences
         assert verify.compare(old, _elsewhere(new)).compared == 3
     altered = copy.deepcopy(more)
-    altered["comparisons"][1]["difference"] = 0.11
+    altered["comparisons"][1]["value"] = 0.11
     assert len(verify.compare(less, altered).differences) == 1
 
 
@@ -303,19 +304,19 @@ def test_recorded_networks_and_comparisons_are_compared_too(
     assert {name: report.differences for name, report in found.items() if report.differences} == {
         "models/fused": ["test.accuracy: recorded 0.51, now 0.5"],
         "models/ser": ["the run has not trained this network"],
-        "comparisons": ["comparisons.0.difference: recorded 0.2, now 0.1"],
+        "comparisons": ["comparisons.0.value: recorded 0.2, now 0.1"],
     }
 
 
 def test_what_was_recorded_with_other_settings_is_not_compared(tmp_path: Path) -> None:
     asked = {"data": "synthetic", "seed": 0}
     write_json(tmp_path / "04-results.json", {"provenance": {"profile": "smoke", **asked}})
-    verify.refuse_others(tmp_path, asked)
+    recorded.refuse_others(tmp_path, asked)
     with pytest.raises(
         ValueError,
         match="was recorded with data synthetic, seed 0, and data pairs:x, seed 1 was asked",
     ):
-        verify.refuse_others(tmp_path, {"data": "pairs:x", "seed": 1})
+        recorded.refuse_others(tmp_path, {"data": "pairs:x", "seed": 1})
 
 
 @pytest.mark.parametrize("profile", ["smoke", "quick"])

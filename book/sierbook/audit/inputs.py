@@ -87,13 +87,12 @@ def measure_split_leak(manifest: pd.DataFrame, seed: int = 0, repeats: int = 3) 
                 if name == "random":
                     table.loc[test, "shared"] += np.isin(groups[test], groups[train]) / repeats
     repeated = table[table["group"].duplicated(keep=False)]
-    on_repeated = None
+    on_repeated: dict[str, Any] | None = None
     if len(repeated):
         each = repeated.groupby("group").mean()  # rows with one text stand or fall together
         gains = np.asarray(each["random"] - each["by_text"])
-        low, high = statistics.bootstrap_interval(gains, seed)
         on_repeated = {name: float(each[name].mean()) for name in ("shared", "random", "by_text")}
-        on_repeated |= {"difference": float(gains.mean()), "low": low, "high": high}
+        on_repeated["difference"] = statistics.estimate_mean(gains, seed)
     return {
         "rows": len(spoken),
         "repeated": len(repeated),
@@ -214,11 +213,10 @@ def blank_modalities(trial: Trial) -> pd.DataFrame:
         found = statistics.paired_difference(
             right, trial.guesses["fused"] == trial.labels, trial.run.seed
         )
-        low, high = found["interval"]
         rows.append(
             {"input": name}
             | score_share(right)
-            | {"difference": found["difference"], "from": low, "to": high}
+            | {"difference": found["value"], "from": found["low"], "to": found["high"]}
         )
     return pd.DataFrame(rows)
 
@@ -283,16 +281,16 @@ def exchange_partners(trial: Trial, times: int = 5) -> pd.DataFrame:
                     )
                     ruled.append(np.mean((guess == rule["label"])[rule["kept"]]))
             gains = scores - right
-            low, high = statistics.bootstrap_interval(gains, trial.run.seed)
+            difference = statistics.estimate_mean(gains, trial.run.seed)
             found.append(
                 {
                     "moved": moved,
                     "partner from": kind,
                     "n": len(right),
                     "accuracy": float(scores.mean()),
-                    "difference": float(gains.mean()),
-                    "low": low,
-                    "high": high,
+                    "difference": difference["value"],
+                    "low": difference["low"],
+                    "high": difference["high"],
                     "by the rule": float(np.mean(ruled)) if ruled else np.nan,
                 }
             )
@@ -369,9 +367,9 @@ def speak_again(
                     "n": len(places),
                     "accuracy": float(np.mean(guess == labels)),
                     "before": float(np.mean(before == labels)),
-                    "difference": value["difference"],
-                    "low": value["interval"][0],
-                    "high": value["interval"][1],
+                    "difference": value["value"],
+                    "low": value["low"],
+                    "high": value["high"],
                     "p": value["p"],
                     "changed": float(np.mean(guess != before)),
                     "cut": float(np.mean(long)),

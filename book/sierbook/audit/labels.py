@@ -24,7 +24,7 @@ from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import read_manifest, read_truth
 from sierlib.experiment.models import NETWORKS
-from sierlib.experiment.scores import class_codes, wilson_interval
+from sierlib.experiment.scores import class_codes, estimate_share
 from sierlib.experiment.teachers import read_held_out
 from sierlib.run import Run
 
@@ -47,18 +47,29 @@ def teachers_asked(manifest: pd.DataFrame) -> bool:
     return bool((manifest["winner"] != "given").all())
 
 
-def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a table's rows for a result file; what is missing becomes None, as JSON knows no
-    NaN."""
-    return [
-        {str(name): value for name, value in row.items()}
-        for row in table.astype(object).where(table.notna(), None).to_dict("records")
-    ]
+def as_records(table: pd.DataFrame, **ends: tuple[str, str]) -> list[dict[str, Any]]:
+    """Return a table's rows for a result file.
+
+    What is missing becomes None, as JSON knows no NaN.
+
+    Parameters
+    ----------
+    ends
+        Columns that hold estimates, with those of the ends, as `statistics.fold_estimates` takes
+        them.
+    """
+    cells = table.astype(object).where(table.notna(), None)
+    rows = [{str(name): row[name] for name in cells} for row in cells.to_dict("records")]
+    return [statistics.fold_estimates(row, **ends) for row in rows] if ends else rows
 
 
-def as_nested(table: pd.DataFrame, *keys: str) -> dict[str, Any]:
-    """Return a table's rows as dicts, under the values of one or several columns that tell the rows
-    apart.
+def as_nested(table: pd.DataFrame, *keys: str, **ends: tuple[str, str]) -> dict[str, Any]:
+    """Return a table's rows as dicts, under the values of columns that tell the rows apart.
+
+    Parameters
+    ----------
+    ends
+        As of `as_records`.
 
     Examples
     --------
@@ -66,16 +77,24 @@ def as_nested(table: pd.DataFrame, *keys: str) -> dict[str, Any]:
     {'a': {'n': 1}, 'b': {'n': 2}}
     """
     if not keys:
-        return as_records(table)[0]
+        return as_records(table, **ends)[0]
     groups = table.groupby(keys[0], sort=False) if len(table) else ()
-    return {str(name): as_nested(part.drop(columns=keys[0]), *keys[1:]) for name, part in groups}
+    nested = {}
+    for name, part in groups:
+        nested[str(name)] = as_nested(part.drop(columns=keys[0]), *keys[1:], **ends)
+    return nested
 
 
 def score_share(right: Array) -> dict[str, Any]:
-    """Return the share of a bool array (n,) that is true as `accuracy`, with Wilson's interval and
-    `n`."""
-    low, high = wilson_interval(right)
-    return {"n": len(right), "accuracy": float(np.mean(right)), "low": low, "high": high}
+    """Return the cells of a table's row: how often a bool array (n,) is true.
+
+    Returns
+    -------
+    dict
+        ``n``, ``accuracy``, and Wilson's ``low`` and ``high``.
+    """
+    share = estimate_share(right)
+    return {"n": share["n"], "accuracy": share["value"], "low": share["low"], "high": share["high"]}
 
 
 def chance_calibration_error(
@@ -145,8 +164,8 @@ def score_teachers(run: Run) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        By role: ``n``, ``accuracy``, ``low``, ``high``, mean ``confidence``; ``ece``, and
-        ``ece_by_chance`` as `chance_calibration_error`; ``fit_temperature``, fitted on one half; on
+        By role: ``accuracy``, an estimate; mean ``confidence``; ``ece``, and
+        ``ece_by_chance`` as `chance_calibration_error`; ``temperature``, fitted on one half; on
         the other half ``ece_half`` and ``log_loss``, with ``ece_after`` and ``log_loss_after``;
         ``pairs``: ``n``, ``accuracy``, ``ece`` and ``ece_after`` on the pairs, against the emotion
         planted in what this teacher perceives, None where nothing was planted. Empty where no
@@ -158,7 +177,8 @@ def score_teachers(run: Run) -> dict[str, dict[str, Any]]:
         opinions, answers, fitted, rest = split_held_out(run, role)
         degrees = fit_temperature(opinions[fitted], answers[fitted])
         after = temper(opinions[rest], degrees)
-        found[role] = score_share(opinions.argmax(axis=1) == answers) | {
+        found[role] = {
+            "accuracy": estimate_share(opinions.argmax(axis=1) == answers),
             "confidence": float(opinions.max(axis=1).mean()),
             "ece": statistics.calibration(opinions, answers)["ece"],
             "ece_by_chance": chance_calibration_error(opinions, run.seed),
@@ -216,7 +236,7 @@ def relabel_tempered(run: Run, found: dict[str, dict[str, Any]]) -> dict[str, An
     -------
     dict
         ``rows``; ``kept`` (either way), ``dropped`` and ``rescued`` (by the threshold); of those
-        kept either way ``winners`` and ``changed`` (labels), with ``score_share``; ``speech_wins``
+        kept either way ``winners`` and ``changed`` (labels), with ``share``; ``speech_wins``
         and ``speech_wins_after``; where a truth is known ``right``, ``right_after`` and their
         paired ``difference``. Empty where no teacher was asked.
     """

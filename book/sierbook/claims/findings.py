@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sierlib.experiment.scores import Estimate
+
 #: Verdicts, in the order in which they are counted.
 VERDICTS = REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE, NOT_COMPUTED = (
     "reproduced", "not reproduced", "not testable here", "not computed yet",
@@ -55,9 +57,10 @@ def percent(value: float) -> str:
     return f"{value:.1%}".replace("%", " %")
 
 
-def share(value: float, low: float, high: float) -> str:
+def share(estimate: Estimate) -> str:
     """Write a share with its interval."""
-    return f"{percent(value)} [{low * 100:.1f}, {high * 100:.1f}]"
+    low, high = 100 * estimate["low"], 100 * estimate["high"]
+    return f"{percent(estimate['value'])} [{low:.1f}, {high:.1f}]"
 
 
 def points(value: float) -> str:
@@ -79,15 +82,12 @@ def judged(ours: str, holds: bool, yes: str, no: str, made: Mapping[str, Any]) -
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much one network is ahead of another: value and 95 % interval, p after Holm's
-    correction where made.
+    """By how much one network is ahead of another, with p after Holm's correction where made.
 
     `idle` names those of the two that are not clearly better than always naming the largest class.
     """
 
-    value: float
-    low: float
-    high: float
+    estimate: Estimate
     made: Mapping[str, Any]
     title: str = ""
     corrected: float | None = None
@@ -98,11 +98,12 @@ class Difference:
         """Return 1 where the first is ahead, -1 where it is behind, 0 where neither can be
         claimed."""
         claimed = self.corrected is None or self.corrected < 0.05
-        return claimed * ((self.low > 0) - (self.high < 0))
+        return claimed * ((self.estimate["low"] > 0) - (self.estimate["high"] < 0))
 
     def text(self) -> str:
         """Return the value in points, with its interval."""
-        return f"{points(self.value)} points [{points(self.low)}, {points(self.high)}]{self.note}"
+        value, low, high = (points(self.estimate[key]) for key in ("value", "low", "high"))
+        return f"{value} points [{low}, {high}]{self.note}"
 
 
 def directed(found: Sequence[Difference], text: str, wanted: int = 1) -> Finding:

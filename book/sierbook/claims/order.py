@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from sierbook import statistics
 from sierbook.claims import reading
 from sierbook.claims.findings import (
@@ -48,11 +50,12 @@ def more_accurate(results: reading.Results) -> Finding:
         raise reading.Missing
     right_in_agreed = round(agreed * agreed_right)
     in_others = min(others, max(0, round(every * right) - right_in_agreed))
-    found = statistics.newcombe_difference(
-        statistics.wilson_share(in_others, others), statistics.wilson_share(right_in_agreed, agreed)
+    found = statistics.subtract_shares(
+        statistics.estimate_count(in_others, others),
+        statistics.estimate_count(right_in_agreed, agreed),
     )
-    value, low, high = (each * others / every for each in found)
-    difference = Difference(value, low, high, reading.run_behind(results, "03-ablation"))
+    scaled = {key: found[key] * others / every for key in ("value", "low", "high")}
+    difference = Difference(scaled, reading.run_behind(results, "03-ablation"))
     text = f"maximum {percent(right)} of {every:,} right, agreement {percent(agreed_right)} of {agreed:,}"
     return directed([difference], f"{text}; {difference.text()}")
 
@@ -69,9 +72,11 @@ def out_of_line(results: reading.Results) -> Finding:
             statistics.confusion_surplus(image) - statistics.confusion_surplus(speech)
         ),
     )
-    image, speech = (points(statistics.confusion_surplus(table)) for table in tables)
+    image, speech = (
+        points(float(statistics.confusion_surplus(np.asarray(table)))) for table in tables
+    )
     made = reading.run_behind(results, "02-training")
-    difference = Difference(*found, made, idle=reading.idle(results, made, "ier", "ser"))
+    difference = Difference(found, made, idle=reading.idle(results, made, "ier", "ser"))
     text = f"accuracy less macro F1: IER {image}, SER {speech}; difference {difference.text()}"
     return directed([difference], text)
 
@@ -88,10 +93,10 @@ def _compared(results: reading.Results, entry: Any, title: str = "") -> Differen
     else:
         note += f", {seeds[0]} trainings against {seeds[1]}"
     found, made = (
-        reading.measured(entry, "difference", "interval"),
+        reading.measured(entry),
         reading.run_behind(results, "04-results", entry),
     )
-    return Difference(*found, made, title, reading.find(entry, "p_holm"), note)
+    return Difference(found, made, title, reading.find(entry, "p_holm"), note)
 
 
 def _comparison(results: reading.Results, name: str) -> Any:
@@ -101,7 +106,7 @@ def _comparison(results: reading.Results, name: str) -> Any:
         (
             entry
             for entry in listed
-            if reading.find(entry, "name") == name and reading.find(entry, "interval")
+            if reading.find(entry, "name") == name and reading.find(entry, "low") is not None
         ),
         None,
     )
@@ -120,11 +125,12 @@ def _difference(results: reading.Results, one: str, other: str) -> Difference:
         return replace(paired, idle=reading.idle(results, paired.made, one, other))
     (a, b), made = reading.entries_of(results, one, other)
     part = "test" if reading.find(a, "test") and reading.find(b, "test") else "validation"
-    found = statistics.newcombe_difference(
-        reading.measured(reading.find(a, part)), reading.measured(reading.find(b, part))
+    found = statistics.subtract_shares(
+        reading.measured(reading.find(a, part, "accuracy")),
+        reading.measured(reading.find(b, part, "accuracy")),
     )
     idle = reading.idle(results, made, one, other)
-    return Difference(*found, made, NAMES[other], note=f" ({part}, not paired)", idle=idle)
+    return Difference(found, made, NAMES[other], note=f" ({part}, not paired)", idle=idle)
 
 
 def above(pairs: Sequence[tuple[str, str]], results: reading.Results) -> Finding:
@@ -138,7 +144,7 @@ def above(pairs: Sequence[tuple[str, str]], results: reading.Results) -> Finding
     found = [
         pair for pair in found if reading.run_of(pair[1].made) == reading.run_of(found[0][1].made)
     ]
-    shown = found if len(found) < 4 else [min(found, key=lambda pair: pair[1].value)]
+    shown = found if len(found) < 4 else [min(found, key=lambda pair: pair[1].estimate["value"])]
     text = "; ".join(f"{NAMES[one]} − {each.title}: {each.text()}" for one, each in shown)
     if len(shown) < len(found):
         text = f"smallest of {len(found)} differences: {text}"
@@ -161,7 +167,8 @@ def dilutes(results: reading.Results) -> Finding:
         return Finding(
             text, NOT_TESTABLE, f"fewer than {FEWEST} trainings of a network", found.made
         )
-    less = replace(found, value=-found.value, low=-found.high, high=-found.low)
+    turned = {"value": "value", "low": "high", "high": "low"}
+    less = replace(found, estimate={key: -found.estimate[end] for key, end in turned.items()})
     return directed([less], text)
 
 
@@ -178,12 +185,12 @@ def supports(results: reading.Results) -> Finding:
     found = []
     for name in ("ser", "ier"):
         one, other = (
-            statistics.wilson_share(round(n * reading.need(rows, reading.IN_04[who])), n)
+            statistics.estimate_count(round(n * reading.need(rows, reading.IN_04[who])), n)
             for who in ("fused", name)
         )
         found.append(
             Difference(
-                *statistics.newcombe_difference(one, other),
+                statistics.subtract_shares(one, other),
                 made,
                 NAMES[name],
                 idle=reading.idle(results, made, name),
@@ -285,9 +292,11 @@ def in_line(results: reading.Results) -> Finding:
             ),
         )
         found.append(
-            Difference(*gap, made, NAMES[name], idle=reading.idle(results, made, name, "baseline3"))
+            Difference(gap, made, NAMES[name], idle=reading.idle(results, made, name, "baseline3"))
         )
-    told = ", ".join(points(statistics.confusion_surplus(table)) for table in (*others, third))
+    told = ", ".join(
+        points(float(statistics.confusion_surplus(np.asarray(table)))) for table in (*others, third)
+    )
     text = f"accuracy less macro F1 in configurations 1, 2 and 3: {told}; " + "; ".join(
         f"{each.title} less Baseline 3 {each.text()}" for each in found
     )
@@ -306,10 +315,10 @@ def favoured(results: reading.Results) -> Finding:
         ("fused", "ParallelNet"),
     ):
         labels, truth = (
-            reading.measured(reading.find(results, "04-results", "scores", kind, name))
+            reading.measured(reading.find(results, "04-results", "scores", kind, name, "accuracy"))
             for kind in ("labels", "truth")
         )
-        found.append(Difference(*statistics.newcombe_difference(labels, truth), made, title))
+        found.append(Difference(statistics.subtract_shares(labels, truth), made, title))
     text = "on the labels less on the planted truth: " + "; ".join(
         f"{each.title} {each.text()}" for each in found
     )

@@ -10,6 +10,7 @@ from typing import Any
 from sierbook import statistics
 from sierbook.claims.findings import NAMES
 from sierlib import settings
+from sierlib.experiment.scores import Estimate
 
 #: What notebook 04 calls three of the networks.
 IN_04 = {"fused": "fused", "ser": "speech", "ier": "image"}
@@ -91,11 +92,9 @@ def entries_of(results: Results, *names: str) -> tuple[list[dict[str, Any]], dic
     raise Missing
 
 
-def measured(
-    tree: Any, value: str = "accuracy", interval: str = "accuracy_interval"
-) -> tuple[float, float, float]:
-    """Return a value and the two ends of its interval."""
-    return need(tree, value), need(tree, interval, 0), need(tree, interval, 1)
+def measured(estimate: Any) -> Estimate:
+    """Return an estimate that is whole, or raise `Missing`."""
+    return {key: need(estimate, key) for key in ("value", "low", "high", "n")}
 
 
 def idle(results: Results, made: Mapping[str, Any], *names: str) -> tuple[str, ...]:
@@ -107,18 +106,11 @@ def idle(results: Results, made: Mapping[str, Any], *names: str) -> tuple[str, .
                 entry, told = entry_of(results, name, pool)
                 if run_of(told) == run_of(made):
                     part = "test" if find(entry, "test") else "validation"
-                    scores = {key: find(entry, part, key) for key in ("n", "majority")}
-                    interval = [
-                        end
-                        for end in [find(entry, part, "accuracy_interval", 0)]
-                        if end is not None
-                    ]
+                    scores = find(entry, part) or {}
                     trainings = [
                         each for each in find(entry, "repeats", part) or () if each is not None
                     ]
-                    if not statistics.has_learned(
-                        scores | {"accuracy_interval": interval}, trainings
-                    ):
+                    if not statistics.has_learned(scores, trainings):
                         found.append(NAMES[name])
                     break
     return tuple(found)

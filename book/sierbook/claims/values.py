@@ -34,11 +34,11 @@ def published(
     Table 2 on test."""
     entry, made = reading.entry_of(results, name)
     parts = [each for each in ("validation", "test") if each == part or reading.find(entry, each)]
-    found = {each: reading.measured(reading.find(entry, each)) for each in parts}
-    text = "; ".join(f"{each} {share(*scores)}" for each, scores in found.items())
+    found = {each: reading.measured(reading.find(entry, each, "accuracy")) for each in parts}
+    text = "; ".join(f"{each} {share(scores)}" for each, scores in found.items())
     several = reading.find(entry, "repeats", part) or []
     if len(several) > 1:
-        mean = share(sum(several) / len(several), *statistics.student_interval(several))
+        mean = share(statistics.estimate_few(several))
         text += f"; mean of {len(several)} trainings, {part} {mean}"
     if made["profile"] != "paper" or not reading.is_published_data(results, made["data"], data):
         needed = "the authors' data" if data == "pairs" else "B-T4SA"
@@ -48,7 +48,7 @@ def published(
     said = f"the published value lies {{}} our interval on {part}"
     return judged(
         text,
-        found[part][1] <= value <= found[part][2],
+        found[part]["low"] <= value <= found[part]["high"],
         said.format("within"),
         said.format("outside"),
         made,
@@ -71,7 +71,7 @@ def counted(name: str, results: reading.Results) -> Finding:
             reading.need(results, "01-dataset", "summary", "per_class", name),
             settings.PAPER_COUNTS[name],
         )
-        text = f"{count:,}: {share(*statistics.wilson_share(count, max(1, usable)))}"
+        text = f"{count:,}: {share(statistics.estimate_count(count, max(1, usable)))}"
     if reading.is_published_data(results, made["data"]):
         return judged(
             text, count == theirs, "the same count", "another count of the same data", made
@@ -209,10 +209,10 @@ def overfits(results: reading.Results) -> Finding:
     """Judge whether IER only learns more of its training part than of validation."""
     model = reading.need(results, "02-training", "models", "ier")
     training = reading.need(model, "epochs", reading.need(model, "best_epoch") - 1, "accuracy")
-    _, _, high = validation = reading.measured(reading.find(model, "validation"))
+    validation = reading.measured(reading.find(model, "validation", "accuracy"))
     said = "training accuracy of the best epoch lies {} the interval of validation accuracy"
-    text = f"training {percent(training)}, validation {share(*validation)}"
-    holds = training > high
+    text = f"training {percent(training)}, validation {share(validation)}"
+    holds = training > validation["high"]
     return judged(
         text,
         holds,
@@ -225,7 +225,8 @@ def overfits(results: reading.Results) -> Finding:
 def kappa_is_low(results: reading.Results) -> Finding:
     """Judge whether kappa of IER only is at most `LOW_KAPPA`."""
     confusion = reading.need(results, "02-training", "models", "ier", "validation", "confusion")
-    value, low, high = statistics.bootstrap_confusions([confusion], statistics.confusion_kappa)
+    kappa = statistics.bootstrap_confusions([confusion], statistics.confusion_kappa)
+    value, low, high = (kappa[key] for key in ("value", "low", "high"))
     said = f"the interval lies {{}} {LOW_KAPPA:g}, up to which we call kappa low"
     no = said.format("above" if low > LOW_KAPPA else "on both sides of")
     text = f"kappa {value:.2f} [{low:.2f}, {high:.2f}]"
@@ -243,7 +244,7 @@ def classes(results: reading.Results) -> Finding:
     table, told = reading.need(results, "04-results", "scores", "labels", "fused", "confusion"), []
     for i, (name, row) in enumerate(zip(settings.CLASSES, table, strict=False)):
         told.append(
-            f"{name} {share(*statistics.wilson_share(row[i], sum(row))) if sum(row) else DASH}"
+            f"{name} {share(statistics.estimate_count(row[i], sum(row))) if sum(row) else DASH}"
         )
     reason = "the published values are only in the picture, and of the authors' data"
     return Finding(
@@ -256,7 +257,7 @@ def located(results: reading.Results) -> Finding:
     had."""
     reason = "four samples that cannot be had; ours are in notebook 05, to be looked at"
     told = [
-        f"{part} {percent(row['mean'])} (chance {percent(row['chance'])})"
+        f"{part} {percent(reading.need(row, 'mean', 'value'))} (chance {percent(reading.need(row, 'chance'))})"
         for part in ("image", "speech")
         for row in reading.find(results, "07-trust", "scores") or ()
         if (row["measure"], row["part"], row["method"]) == ("share", part, "owen")
@@ -273,7 +274,7 @@ def image_only(results: reading.Results) -> Finding:
     try:
         entry, made = reading.entry_of(results, "sentiment-ier")
         return Finding(
-            f"ours, image only: test {share(*reading.measured(reading.find(entry, 'test')))}",
+            f"ours, image only: test {share(reading.measured(reading.find(entry, 'test', 'accuracy')))}",
             NOT_TESTABLE,
             reason,
             made,
@@ -298,8 +299,8 @@ def teacher_alone(rule: str, results: reading.Results) -> Finding:
             "test",
         )
         values = {
-            "speech": reading.need(scores, "ser teacher", "accuracy"),
-            "image": reading.need(scores, "ier teacher", "accuracy"),
+            "speech": reading.need(scores, "ser teacher", "accuracy", "value"),
+            "image": reading.need(scores, "ier teacher", "accuracy", "value"),
         }
     text += ": " + ", ".join(f"{who} teacher {percent(value)}" for who, value in values.items())
     no = "a teacher alone fails wherever the other one was surer and said something else"

@@ -1,7 +1,7 @@
 """Show numbers from result files: the role `result`; directives `result-table`, `network-table` and
 `version-table`.
 
-{result}`04-results:accuracy.fused|.3f` is the value found along the keys `accuracy`, `fused` in
+{result}`04-results:calibration.fused.ece|.3f` is the value found along the keys `calibration`, `fused`, `ece` in
 `04-results.json`, formatted by `.3f`. A missing file or key shows an en dash, so that the book
 builds before anything has run. A file holds nested values and a `provenance` as `sierlib.run`
 writes it; its `recorded` is true when the numbers come from an earlier run than this build's.

@@ -30,6 +30,7 @@ from sierbook.faithfulness.rivals import CEILING, METHODS, Array, Maps, Sample, 
 from sierlib import settings
 from sierlib.data.feed import read_inputs
 from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.scores import Estimate
 from sierlib.experiment.train import load_model
 from sierlib.run import Run
 from sierlib.shapley.explain import Explanation, explain
@@ -54,8 +55,8 @@ def summarise_scores(
     mean `chance`."""
     rows = []
     for key, group in table.groupby(list(by), sort=False):
-        low, high = statistics.bootstrap_interval(group[of].to_numpy(float))
-        found = {"mean": group[of].mean(), "low": low, "high": high, "n": len(group)}
+        mean = statistics.estimate_mean(group[of].to_numpy(float))
+        found = {"mean": mean["value"], "low": mean["low"], "high": mean["high"], "n": mean["n"]}
         chance = {"chance": group["chance"].mean()} if "chance" in group else {}
         rows.append(dict(zip(by, key, strict=True)) | found | chance)
     return pd.DataFrame(rows)
@@ -83,13 +84,12 @@ def tabulate_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 def compare_methods(
     scores: pd.DataFrame, measure: str, part: str, method: str, rival: str
-) -> tuple[float, float, float]:
-    """Return by how much a method is ahead of a rival on the same samples, and the bootstrap
-    interval of that."""
+) -> Estimate:
+    """Return by how much a method is ahead of a rival on the same samples, bootstrapped."""
     chosen = scores[(scores["measure"] == measure) & (scores["part"] == part)]
     table = chosen.pivot(index="id", columns="method", values="value")
     ahead = (table[method] - table[rival]).to_numpy(float)
-    return float(ahead.mean()), *statistics.bootstrap_interval(ahead)
+    return statistics.estimate_mean(ahead)
 
 
 #: ParallelNet's eight blocks from the output inwards (Fig. 1): each is a layer, a stack of them, or

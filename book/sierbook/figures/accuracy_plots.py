@@ -178,10 +178,10 @@ def reliability(calibration: dict[str, Any], axis: Axes) -> Axes:
     of rows."""
     bins = pd.DataFrame(calibration["bins"])
     axis.plot([0, 1], [0, 1], color="#999999", lw=1, ls=":")
-    axis.plot(bins["confidence"], bins["accuracy"], color="#0072B2", lw=1)
+    axis.plot(bins["confidence"], bins["value"], color="#0072B2", lw=1)
     axis.scatter(
         bins["confidence"],
-        bins["accuracy"],
+        bins["value"],
         s=10 + 300 * bins["n"] / bins["n"].sum(),
         color="#0072B2",
     )

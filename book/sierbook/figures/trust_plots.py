@@ -232,7 +232,7 @@ def reliability(table: pd.DataFrame) -> Figure:
         axis.plot([0, 1], [0, 1], color="black", lw=1, ls=":")
         opinions = table[table["teacher"] == teacher].groupby("opinion", sort=False)
         for (opinion, part), colour in zip(opinions, ("#999999", "#0072B2"), strict=False):
-            right = part["accuracy"].to_numpy()
+            right = part["value"].to_numpy()
             spread = np.abs(part[["low", "high"]].to_numpy().T - right)
             axis.errorbar(
                 part["confidence"],

@@ -41,8 +41,7 @@ def evaluate(run: Run) -> dict[str, Any]:
         a mistake would reach. ``differences``: fused minus each unimodal model, on each of the two,
         as `statistics.paired_difference`. ``relations``: accuracy on the truth by how the
         modalities relate ("agree", "conflict", "neutral"). ``calibration``: on the labels, by
-        model, as `statistics.calibration`. ``accuracy``: in short, on the labels, with
-        ``majority``.
+        model, as `statistics.calibration`.
     """
     rows, by_name = predict_test(run, tuple(_MODELS.values()))
     predicted = {name: by_name[file].argmax(axis=1) for name, file in _MODELS.items()}
@@ -83,13 +82,11 @@ def evaluate(run: Run) -> dict[str, Any]:
         }
         for against, answer in answers.items()
     }
-    short = {name: scores["labels"][name]["accuracy"] for name in _MODELS}
     calibration = {
         name: statistics.calibration(by_name[file], labels) for name, file in _MODELS.items()
     }
     return {
         "calibration": calibration,
-        "accuracy": {**short, "majority": scores["labels"]["fused"]["majority"]},
         "scores": scores,
         "differences": differences,
         "relations": relations,
@@ -167,9 +164,9 @@ def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
                 "model": TITLES[name],
                 "against": against[kind],
                 "n": value["n"],
-                "accuracy": value["accuracy"],
-                "low": value["accuracy_interval"][0],
-                "high": value["accuracy_interval"][1],
+                "accuracy": value["accuracy"]["value"],
+                "low": value["accuracy"]["low"],
+                "high": value["accuracy"]["high"],
                 "macro F1": value["macro_f1"],
                 "kappa": value["kappa"],
             }
@@ -187,9 +184,9 @@ def difference_table(evaluation: dict[str, Any]) -> pd.DataFrame:
         [
             {
                 "comparison": f"ParallelNet − {TITLES[name]}, {against[kind]}",
-                "difference": value["difference"],
-                "low": value["interval"][0],
-                "high": value["interval"][1],
+                "difference": value["value"],
+                "low": value["low"],
+                "high": value["high"],
                 "p": value["p"],
                 "n": value["n"],
             }
@@ -248,7 +245,7 @@ def late_fusion(run: Run) -> pd.DataFrame:
 
 
 def _interval(scores: dict[str, Any]) -> str:
-    return "{:.3f} to {:.3f}".format(*scores["accuracy_interval"])
+    return "{low:.3f} to {high:.3f}".format(**scores["accuracy"])
 
 
 def teacher_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
@@ -259,7 +256,7 @@ def teacher_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
             f"{settings.ROLES[role]} teacher": {
                 "trained on": report["rows"]["train"],
                 "held out": report["rows"]["held_out"],
-                "held-out accuracy": f"{report['held_out']['accuracy']:.3f}",
+                "held-out accuracy": f"{report['held_out']['accuracy']['value']:.3f}",
                 "95 % interval": _interval(report["held_out"]),
                 "always the largest class": f"{report['held_out']['majority']:.3f}",
                 "macro F1": f"{report['held_out']['macro_f1']:.3f}",
@@ -280,7 +277,7 @@ def training_table(histories: dict[str, dict[str, Any]]) -> pd.DataFrame:
                 "epochs (best)": f"{len(history['epochs'])} ({history['best_epoch']})",
                 "seconds": f"{history['seconds']:.0f}",
                 "training accuracy, best epoch": f"{history['epochs'][history['best_epoch'] - 1]['accuracy']:.3f}",
-                "validation accuracy": f"{history['validation']['accuracy']:.3f}",
+                "validation accuracy": f"{history['validation']['accuracy']['value']:.3f}",
                 "95 % interval": _interval(history["validation"]),
                 "always the largest class": f"{history['validation']['majority']:.3f}",
                 "validation macro F1": f"{history['validation']['macro_f1']:.3f}",

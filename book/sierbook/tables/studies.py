@@ -142,7 +142,7 @@ def _entry(origin: str, histories: list[dict[str, Any]]) -> Entry:
         "repeats": {
             "n": len(histories),
             **{
-                part: [history[part]["accuracy"] for history in histories]
+                part: [history[part]["accuracy"]["value"] for history in histories]
                 for part in ("validation", "test")
             },
         },
@@ -176,7 +176,7 @@ def _percent(value: float) -> str:
 
 
 def _with_interval(scores: dict[str, Any]) -> str:
-    return "{:.1%} [{:.1%}, {:.1%}]".format(scores["accuracy"], *scores["accuracy_interval"])
+    return "{value:.1%} [{low:.1%}, {high:.1%}]".format(**scores["accuracy"])
 
 
 def _mean(entry: Entry, part: str) -> str:
@@ -185,9 +185,7 @@ def _mean(entry: Entry, part: str) -> str:
     values = entry["repeats"][part]
     if len(values) < 2:
         return "–"
-    return "{:.1%} [{:.1%}, {:.1%}] of {}".format(
-        np.mean(values), *statistics.mean_interval(values), len(values)
-    )
+    return "{value:.1%} [{low:.1%}, {high:.1%}] of {n}".format(**statistics.estimate_few(values))
 
 
 def table(
@@ -263,9 +261,9 @@ def accuracy_rows(entries: dict[str, Entry], group: str, part: str = "validation
             {
                 "model": entries[name]["title"],
                 "against": f"{part}, {entries[name]['origin']}",
-                "accuracy": entries[name][part]["accuracy"],
-                "low": entries[name][part]["accuracy_interval"][0],
-                "high": entries[name][part]["accuracy_interval"][1],
+                "accuracy": entries[name][part]["accuracy"]["value"],
+                "low": entries[name][part]["accuracy"]["low"],
+                "high": entries[name][part]["accuracy"]["high"],
                 "again": entries[name]["repeats"][part][1:],
             }
             for name in names_in_group(group)
@@ -344,7 +342,7 @@ def fold_table(histories: dict[int, dict[str, Any]]) -> pd.DataFrame:
         [
             {
                 "fold": fold,
-                "accuracy": history["validation"]["accuracy"],
+                "accuracy": history["validation"]["accuracy"]["value"],
                 "macro F1": history["validation"]["macro_f1"],
                 "kappa": history["validation"]["kappa"],
                 "best epoch": history["best_epoch"],

@@ -51,8 +51,9 @@ def test_a_leak_through_repeated_sentences_is_found() -> None:
     assert own["shared"] == pytest.approx(
         1 - 1 / 27, abs=0.03
     )  # all three copies of a row are in its own third
-    assert own["low"] > 0.2 and own["low"] <= own["difference"] <= own["high"]
-    assert own["difference"] == pytest.approx(found["random"] - found["by_text"])
+    gain = own["difference"]
+    assert gain["low"] > 0.2 and gain["low"] <= gain["value"] <= gain["high"]
+    assert gain["value"] == pytest.approx(found["random"] - found["by_text"])
     assert "a random split flatters" in sentences.judge_leak(found)
 
 

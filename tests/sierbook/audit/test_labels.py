@@ -56,7 +56,7 @@ def test_the_calibration_error_by_hand() -> None:
     assert table["n"].tolist() == [2, 4] and table["confidence"].tolist() == pytest.approx(
         [0.65, 0.95]
     )
-    assert table["accuracy"].tolist() == [1.0, 0.75] and (table["low"] < table["accuracy"]).all()
+    assert table["value"].tolist() == [1.0, 0.75] and (table["low"] < table["value"]).all()
 
 
 def test_errors_in_one_bin_make_up_for_each_other_and_in_two_they_do_not() -> None:
@@ -199,7 +199,7 @@ def test_a_teacher_that_is_cooled_down_loses_what_it_won_by_shouting(tmp_path: P
         0.75,
     )  # where both are unsure, still the surer one
     assert (found["right"], found["right_after"]) == (pytest.approx(2 / 3), 1.0)
-    assert found["difference"]["difference"] == pytest.approx(1 / 3)
+    assert found["difference"]["value"] == pytest.approx(1 / 3)
     assert "**1 labels" in sentences.judge_relabelling(found)
 
 
@@ -297,9 +297,9 @@ def test_recovery_agrees_with_the_scores_of_notebook_04(tiny_run: Run) -> None:
     table = as_nested(measure_recovery(rows, guesses, truth), "rows", "who")["all"]
     scores = results.evaluate(tiny_run)["scores"]
     for name, title in (("fused", "ParallelNet"), ("speech", "SER only"), ("image", "IER only")):
-        assert table[title]["winner"] == pytest.approx(scores["labels"][name]["accuracy"])
-        assert table[title]["truth"] == pytest.approx(scores["truth"][name]["accuracy"])
-    assert table[LABEL]["truth"] == pytest.approx(scores["truth"]["label"]["accuracy"])
+        assert table[title]["winner"] == pytest.approx(scores["labels"][name]["accuracy"]["value"])
+        assert table[title]["truth"] == pytest.approx(scores["truth"][name]["accuracy"]["value"])
+    assert table[LABEL]["truth"] == pytest.approx(scores["truth"]["label"]["accuracy"]["value"])
 
 
 @pytest.mark.parametrize(

@@ -41,8 +41,9 @@ def _evaluation(low: float, high: float, majority: float = 0.3) -> dict[str, Any
         "differences": {
             "labels": {
                 "speech": {
-                    "difference": (low + high) / 2,
-                    "interval": [low, high],
+                    "value": (low + high) / 2,
+                    "low": low,
+                    "high": high,
                     "p": 0.5,
                     "n": 9,
                 }
@@ -50,7 +51,10 @@ def _evaluation(low: float, high: float, majority: float = 0.3) -> dict[str, Any
         },
         "scores": {
             "labels": {
-                "speech": {"accuracy": 0.5, "accuracy_interval": [0.4, 0.6], "majority": majority}
+                "speech": {
+                    "accuracy": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9},
+                    "majority": majority,
+                }
             }
         },
     }
@@ -69,13 +73,12 @@ def test_scores_are_scikit_learns_on_the_same_predictions(
         for name, model in (("fused", "fused"), ("speech", "ser"), ("image", "ier")):
             guess = [settings.CLASSES[index] for index in predicted[model].argmax(axis=1)]
             found = evaluation["scores"][against][name]
-            assert found["accuracy"] == pytest.approx(sk.accuracy_score(answer, guess))
+            assert found["accuracy"]["value"] == pytest.approx(sk.accuracy_score(answer, guess))
             assert found["macro_f1"] == pytest.approx(
                 sk.f1_score(answer, guess, average="macro", zero_division=0)
             )
-    label = evaluation["scores"]["truth"]["label"]["accuracy"]
+    label = evaluation["scores"]["truth"]["label"]["accuracy"]["value"]
     assert label == pytest.approx(sk.accuracy_score(answers["truth"], answers["labels"]))
-    assert evaluation["accuracy"]["fused"] == evaluation["scores"]["labels"]["fused"]["accuracy"]
 
 
 def test_teachers_are_scored_on_what_the_manifest_holds(
@@ -85,20 +88,19 @@ def test_teachers_are_scored_on_what_the_manifest_holds(
     for role in ("ser", "ier"):
         opinion = rows[[f"{role}_{name}" for name in settings.CLASSES]].to_numpy().argmax(axis=1)
         share = np.mean(opinion == class_codes(rows["label"]))
-        assert evaluation["scores"]["labels"][f"{role} teacher"]["accuracy"] == pytest.approx(share)
+        assert evaluation["scores"]["labels"][f"{role} teacher"]["accuracy"][
+            "value"
+        ] == pytest.approx(share)
 
 
 def test_differences_are_fused_minus_the_other(evaluation: dict[str, Any]) -> None:
     for against, by_model in evaluation["differences"].items():
         for name, found in by_model.items():
             scores = evaluation["scores"][against]
-            assert found["difference"] == pytest.approx(
-                scores["fused"]["accuracy"] - scores[name]["accuracy"]
+            assert found["value"] == pytest.approx(
+                scores["fused"]["accuracy"]["value"] - scores[name]["accuracy"]["value"]
             )
-            assert (
-                found["interval"][0] <= found["difference"] <= found["interval"][1]
-                and 0 < found["p"] <= 1
-            )
+            assert found["low"] <= found["value"] <= found["high"] and 0 < found["p"] <= 1
     assert set(evaluation["differences"]) == {"labels", "truth"}
 
 
@@ -111,7 +113,7 @@ def test_relations_partition_the_test_rows(evaluation: dict[str, Any]) -> None:
         "neutral",
     }
     mean = sum(part["n"] * part["fused"] for part in parts.values()) / n
-    assert mean == pytest.approx(evaluation["scores"]["truth"]["fused"]["accuracy"])
+    assert mean == pytest.approx(evaluation["scores"]["truth"]["fused"]["accuracy"]["value"])
     assert results.relation_table(evaluation)["n"].sum() == n
     assert results.relation_table({"relations": {}}).empty
 
@@ -150,11 +152,9 @@ def test_a_corpus_with_labels_has_no_teachers_and_no_ceiling(
         "speech",
         "image",
     }
-    assert (
-        found["accuracy"]["fused"] == 1.0
-        and found["accuracy"]["speech"] == 0.0
-        and not found["relations"]
-    )
+    scores = found["scores"]["labels"]
+    assert [scores[name]["accuracy"]["value"] for name in ("fused", "speech")] == [1, 0]
+    assert not found["relations"]
     said = sentences.describe_ceilings(found)
     assert (
         "no ground truth" in said and "the labels that it brought" in said and "teacher" not in said
@@ -227,7 +227,7 @@ def test_heads_are_read_off_the_trained_network(
     found = results.heads(tiny_run)
     assert set(found) == {"O_sp", "O_img", "O_mul", "all three", "speech at zero", "image at zero"}
     assert found["all three"] == pytest.approx(
-        histories["fused"]["validation"]["accuracy"], abs=0.2
+        histories["fused"]["validation"]["accuracy"]["value"], abs=0.2
     )
     assert all(0 <= value <= 1 for value in found.values())
     heads = {
@@ -265,11 +265,19 @@ def test_a_network_that_learned_nothing_is_called_so(histories: dict[str, dict[s
     history = histories["fused"]
     good = {
         **history,
-        "validation": {**history["validation"], "accuracy_interval": [0.8, 0.9], "majority": 0.5},
+        "validation": {
+            **history["validation"],
+            "accuracy": {"value": 0.85, "low": 0.8, "high": 0.9, "n": 9},
+            "majority": 0.5,
+        },
     }
     bad = {
         **history,
-        "validation": {**history["validation"], "accuracy_interval": [0.4, 0.9], "majority": 0.5},
+        "validation": {
+            **history["validation"],
+            "accuracy": {"value": 0.6, "low": 0.4, "high": 0.9, "n": 9},
+            "majority": 0.5,
+        },
     }
     verdicts = sentences.judge_learning({"A": good, "B": bad})
     assert "**A** is clearly above" in verdicts[0] and "**B** is not clearly above" in verdicts[1]
@@ -284,7 +292,11 @@ def test_teachers_are_described(built_run: Run) -> None:
     reports = {role: train_teachers(built_run, [role])[role][1] for role in settings.ROLES}
     assert list(results.teacher_table(reports).columns) == ["speech teacher", "image teacher"]
     reports["ser"] = {**reports["ser"], "notes": ["no tweets of hate"], "quarantined": 2}
-    held = {**reports["ser"]["held_out"], "accuracy_interval": [0.1, 0.4], "majority": 0.3}
+    held = {
+        **reports["ser"]["held_out"],
+        "accuracy": {"value": 0.2, "low": 0.1, "high": 0.4, "n": 9},
+        "majority": 0.3,
+    }
     remarks = " ".join(sentences.remark_on_teachers({"ser": {**reports["ser"], "held_out": held}}))
     assert (
         "no tweets of hate" in remarks

@@ -54,10 +54,8 @@ def test_this_runs_networks_come_before_recorded_ones_and_every_entry_says_which
         "fused": "this run",
         "n2-vgg16": "recorded",
     }
-    assert (
-        entries["fused"]["validation"]["accuracy"] == 0.9
-        and entries["n2-vgg16"]["profile"] == "full"
-    )
+    assert entries["fused"]["validation"]["accuracy"]["value"] == 0.9
+    assert entries["n2-vgg16"]["profile"] == "full"
     assert "1 were trained in this run" in sentences.describe_origins(entries)
     assert "`ser`" in sentences.describe_origins(entries)
 

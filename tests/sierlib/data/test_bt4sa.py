@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sierlib.data.corpora import bt4sa
 
-REAL = Path(__file__).parents[2] / "shared" / "real" / "b-t4sa"
+REAL = Path(__file__).parents[4] / "shared" / "real" / "b-t4sa"
 TWEETS = [f"78476094376318918{n}" for n in range(6)]
 
 

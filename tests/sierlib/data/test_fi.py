@@ -9,7 +9,7 @@ import pytest
 
 from sierlib.data.corpora import fi
 
-REAL = Path(__file__).parents[2] / "shared" / "real" / "fi"
+REAL = Path(__file__).parents[4] / "shared" / "real" / "fi"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from sierlib.data.corpora import tweets
 
-REAL = Path(__file__).parents[2] / "shared" / "real" / "tweets-labelled.tsv"
+REAL = Path(__file__).parents[4] / "shared" / "real" / "tweets-labelled.tsv"
 
 
 def _write(path: Path, *lines: str) -> Path:
