@@ -120,7 +120,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_any_text_survives_quoting(tmp_path: Path, texts: list[str]) -> None:
     path = _write(tmp_path, "image,text")
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("image", "text"), *(("a.jpg", text) for text in texts)])
+        rows = csv.writer(file)
+        rows.writerow(("image", "text"))
+        rows.writerows(("a.jpg", text) for text in texts)
     corpus = pairs.load(path)
     assert [item.text for item in corpus.items] == [text.strip() for text in texts if text.strip()]
     assert len(corpus.items) + len(corpus.quarantined) == len(texts)

@@ -24,6 +24,7 @@ from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.manifest import (
     COLUMNS,
     count_rows,
+    labelled_by_teachers,
     number_groups,
     read_manifest,
     read_truth,
@@ -253,11 +254,18 @@ def test_many_rows_of_one_text_cannot_be_split() -> None:
         split_rows(np.array(["sad"] * 50), np.zeros(50, int), 0)
 
 
+@pytest.mark.parametrize(
+    ("winners", "asked"), [(["ser", "ier"], True), (["given", "given"], False), (["given"], False)]
+)
+def test_where_labels_come_from_is_read_off_the_winners(winners: list[str], asked: bool) -> None:
+    assert labelled_by_teachers(pd.DataFrame({"winner": winners})) is asked
+
+
 # -------------------------------------------------------------------------------------------- feed
 def _collect(feed) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    batches = list(feed.as_numpy_iterator())
-    given = {name: np.concatenate([batch[0][name] for batch in batches]) for name in batches[0][0]}
-    return given, np.concatenate([batch[1] for batch in batches])
+    inputs, targets = zip(*feed.as_numpy_iterator(), strict=True)
+    frames = pd.DataFrame(inputs)  # a column for each modality, a row for each batch
+    return {name: np.concatenate(list(frames[name])) for name in frames}, np.concatenate(targets)
 
 
 def test_a_feed_gives_the_arrays_in_order(built_run: Run) -> None:
