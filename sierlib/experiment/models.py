@@ -98,8 +98,8 @@ def _both(kind: str) -> dict[str, str]:
 _ROWS = [
     # The rows of Table 1; the baselines differ in where the criss-cross is and in what N2 holds.
     NetworkSpec("fused", "ParallelNet", "Table 1"),
-    NetworkSpec("ser", "SER only", "Table 1", "speech"),
-    NetworkSpec("ier", "IER only", "Table 1", "image"),
+    NetworkSpec("ser", "speech only", "Table 1", "speech"),
+    NetworkSpec("ier", "image only", "Table 1", "image"),
     NetworkSpec(
         "baseline1",
         "Baseline 1",
@@ -161,6 +161,12 @@ HALVES: dict[str, str] = {"fused": "fused", "speech": "ser", "image": "ier"}
 def names_in_group(group: str) -> list[str]:
     """Return the names of a group's specifications, in the order of its table."""
     return [name for name, spec in NETWORKS.items() if spec.group == group]
+
+
+def published_accuracies(group: str) -> dict[str, float]:
+    """Return the accuracies that the paper prints for a group, by title; none for our questions."""
+    tables = {"Table 1": settings.PAPER_TABLE_1, "Table 2": settings.PAPER_TABLE_2}
+    return {NETWORKS[name].title: value for name, value in tables.get(group, {}).items()}
 
 
 def resolve_names(names: Iterable[str]) -> list[str]:
