@@ -1,4 +1,4 @@
-"""The machine: processor, device, precision and number of workers; what decides how numbers are rounded."""
+"""The machine: processor, device, precision, number of workers; how numbers are rounded by them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,11 @@ def describe_device() -> str:
 
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
-        return ", ".join(
-            tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-            for gpu in gpus
-        )
-    described = describe_processor()
-    return f"CPU ({described['processor']}, {described['cores']} cores)"
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        names = zip(details, gpus, strict=True)
+        return ", ".join(detail.get("device_name", gpu.name) for detail, gpu in names)
+    processor = describe_processor()
+    return f"CPU ({processor['processor']}, {processor['cores']} cores)"
 
 
 def choose_precision(profile: settings.Profile) -> str:

@@ -63,7 +63,7 @@ def source_key(*modules: str, packages: Sequence[str] = ("sierlib",)) -> str:
     packages
         Those whose code counts; versions of libraries are the lock file's business.
     """
-    code = [_code_of(path, path.stat().st_mtime_ns) for path in code_files(modules, packages)]
+    code = [_hash_code(path, path.stat().st_mtime_ns) for path in code_files(modules, packages)]
     constants = {
         name: value
         for name, value in vars(settings).items()
@@ -73,24 +73,26 @@ def source_key(*modules: str, packages: Sequence[str] = ("sierlib",)) -> str:
 
 
 def code_files(modules: Iterable[str], packages: Sequence[str] = ("sierlib",)) -> list[Path]:
-    """Return the files of modules and of all that they import, of `settings` none.
+    """Return the files of modules and of all that they import, except `settings`.
 
     A package's files that are not Python, such as the explorer's JavaScript, count with it.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
         path = _module_file(name) if name.partition(".")[0] in packages else None
-        if name in found or path is None:  # no module: a function or a class that is imported
+        if name in files or path is None:  # no module: a function or a class that is imported
             continue
-        found[name] = path
+        files[name] = path
         waiting.append(name.rpartition(".")[0])  # importing a module runs its package first
         waiting += imported_names(path.read_text(encoding="utf-8"))
-    found.pop(settings.__name__, None)
-    packaged = [path.parent for path in found.values() if path.name == "__init__.py"]
-    others = [path for folder in packaged for path in folder.iterdir() if path.suffix in _ASSETS]
-    return sorted({*found.values(), *others})
+    files.pop(settings.__name__, None)
+    assets: set[Path] = set()
+    for path in files.values():
+        if path.name == "__init__.py":
+            assets |= {other for other in path.parent.iterdir() if other.suffix in _ASSETS}
+    return sorted(assets.union(files.values()))
 
 
 _ASSETS = (".js", ".css", ".html")
@@ -132,7 +134,7 @@ def _module_file(name: str) -> Path | None:
 
 
 @cache
-def _code_of(path: Path, changed: int) -> str:
+def _hash_code(path: Path, changed: int) -> str:
     """Return a hash of a file's code; `changed`, its time of change, is part of the cache's key."""
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
@@ -160,6 +162,7 @@ def ensure_folder(folder: Path) -> Path:
 
 
 def _as_plain(value: Any) -> Any:
+    """Turn what JSON does not know into what it does."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
@@ -197,8 +200,8 @@ def resolve_spec(spec: str, role: str) -> str:
     """
     kind, colon, rest = spec.partition(":")
     known = DATA_SPECS[role]
-    wants_path = known.get(kind, "").count(":")
-    if kind not in known or bool(rest) != bool(wants_path) or bool(colon) != bool(wants_path):
+    wants_path = ":" in known.get(kind, "")
+    if kind not in known or bool(colon) != wants_path or bool(rest) != wants_path:
         raise ValueError(f"unknown {role} spec {spec!r}: choose one of {', '.join(known.values())}")
     if not rest:
         return spec
@@ -254,43 +257,44 @@ class Run:
             When a corpus is not where its spec says.
         """
         chosen = settings.profile(profile)
-        data, ser, ier = (
-            resolve_spec(spec, role) for spec, role in ((data, "data"), (ser, "ser"), (ier, "ier"))
-        )
+        data = resolve_spec(data, "data")
+        ser = resolve_spec(ser, "ser")
+        ier = resolve_spec(ier, "ier")
         if not run_dir:
             root = Path(os.environ.get("SIER_RUNS", PACKAGE.parent / "runs"))
-            slug = (
-                re.sub(r"[^A-Za-z0-9]+", "-", re.sub(r"^(\w+:)?.*/(?=[^/])", r"\1", data))
-                .strip("-")
-                .lower()
-            )
-            run_dir = (
-                root / f"{chosen.name}-{slug}-{digest(chosen.as_dict(), data, ser, ier, seed)[:8]}"
-            )
+            key = digest(chosen.as_dict(), data, ser, ier, seed)[:8]
+            run_dir = root / f"{chosen.name}-{_slug_of(data)}-{key}"
         folder = Path(run_dir).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         return cls(chosen, data, ser, ier, seed, folder)
 
     def current(self, name: str, key: str, *files: Path) -> bool:
         """Tell whether the artefact `name` was made with this key, and all its files are there."""
-        made = read_json(self.folder / "keys" / f"{name}.json") == {"key": key}
-        return made and all(file.is_file() for file in files)
+        if read_json(self._key_file(name)) != {"key": key}:
+            return False
+        return all(file.is_file() for file in files)
 
     def forget(self, name: str) -> None:
         """Let the artefact `name` no longer pass for complete."""
-        (self.folder / "keys" / f"{name}.json").unlink(missing_ok=True)
+        self._key_file(name).unlink(missing_ok=True)
 
     def done(self, name: str, key: str) -> None:
         """Record that the artefact `name` is complete."""
-        write_json(self.folder / "keys" / f"{name}.json", {"key": key})
+        write_json(self._key_file(name), {"key": key})
 
     def key_of(self, name: str) -> str:
         """Return the key an artefact was made with, "" where it is not there."""
-        return (read_json(self.folder / "keys" / f"{name}.json") or {"key": ""})["key"]
+        record = read_json(self._key_file(name)) or {"key": ""}
+        return record["key"]
+
+    def _key_file(self, name: str) -> Path:
+        return self.folder / "keys" / f"{name}.json"
 
     def fresh_folder(self, name: str, key: str) -> Path:
-        """Return the artefact's folder to work in, emptied unless it holds half-done work for this
-        key."""
+        """Return the artefact's folder to work in.
+
+        It is emptied, unless it holds half-done work for this key.
+        """
         place = self.folder / name
         mark = place / ".key"
         if not (mark.is_file() and mark.read_text() == key):
@@ -301,9 +305,9 @@ class Run:
 
     def provenance(self) -> dict[str, Any]:
         """Say what made a result: settings, versions, machine, date and the time taken so far."""
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-            1024**2 if sys.platform == "darwin" else 1024
-        )
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        per_megabyte = 1024**2 if sys.platform == "darwin" else 1024  # bytes there, kilobytes here
+        libraries = ("tensorflow", "keras", "librosa", "hibari-tts", "shap")
         return {
             "profile": self.profile.name,
             "data": self.data,
@@ -312,23 +316,22 @@ class Run:
             "seed": self.seed,
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "seconds": round(time.time() - self.started, 1),
-            "peak_memory_mb": round(peak),
+            "peak_memory_mb": round(peak / per_megabyte),
             "source": source_key(*list_modules()),
             "python": platform.python_version(),
             "commit": _read_commit(),
             "lock": _hash_lock(),
-            "versions": {
-                name: version(name)
-                for name in ("tensorflow", "keras", "librosa", "hibari-tts", "shap")
-            },
+            "versions": {name: version(name) for name in libraries},
             "machine": describe_processor(),
             **self._computing(),
             "recorded": False,
         }
 
     def _computing(self) -> dict[str, Any]:
-        """Say what decides how networks' sums are rounded, besides the machine; None where
-        TensorFlow is not in use."""
+        """Say what decides how networks' sums are rounded, besides the machine.
+
+        All of it is None where TensorFlow is not in use.
+        """
         if "tensorflow" not in sys.modules:
             return dict.fromkeys(("precision", "gpu", "workers", "onednn"))
         import tensorflow as tf
@@ -354,35 +357,41 @@ class Run:
         FileNotFoundError
             Naming the notebook to run first.
         """
-        found = read_json(self.folder / "results" / f"{notebook}.json")
-        if found is None:
+        results = read_json(self.folder / "results" / f"{notebook}.json")
+        if results is None:
             raise FileNotFoundError(
                 f"{self.folder} has no results of {notebook}: run notebooks/{notebook}.ipynb first"
             )
-        return found
+        return results
+
+
+def _slug_of(spec: str) -> str:
+    """Turn a data spec into a part of a folder's name: its kind and the last part of its path."""
+    short = re.sub(r"^(\w+:)?.*/(?=[^/])", r"\1", spec)
+    return re.sub(r"[^A-Za-z0-9]+", "-", short).strip("-").lower()
 
 
 def _read_commit() -> str | None:
-    """Name the commit the code is at, with a plus sign where files have changed since; None outside
-    a checkout."""
-    root = PACKAGE.parent
+    """Name the commit the code is at, with a plus sign where files have changed since.
+
+    None outside a checkout.
+    """
     try:
-        told = [
-            subprocess.run(
-                ["git", *words], cwd=root, capture_output=True, text=True, check=True
-            ).stdout.strip()
-            for words in (
-                ("rev-parse", "--short=12", "HEAD"),
-                ("status", "--porcelain", "sierlib", "notebooks"),
-            )
-        ]
+        commit = _ask_git("rev-parse", "--short=12", "HEAD")
+        changes = _ask_git("status", "--porcelain", "sierlib", "notebooks")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return told[0] + ("+" if told[1] else "")
+    return f"{commit}+" if changes else commit
+
+
+def _ask_git(*words: str) -> str:
+    done = subprocess.run(
+        ["git", *words], cwd=PACKAGE.parent, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
 def _hash_lock() -> str | None:
-    """Return 12 hex digits of the lock file that the environment was made from; None where it is
-    not there."""
+    """Return 12 hex digits of the environment's lock file; None where it is not there."""
     path = PACKAGE.parent / "requirements.lock"
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else None

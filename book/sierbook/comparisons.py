@@ -22,8 +22,8 @@ from sierlib.run import Run, read_json
 #: The five comparisons that were named before any was made, with the two networks and what their
 #: predictions are held against; everything else is exploratory.
 PRIMARY: dict[str, tuple[str, str, str, str]] = {
-    "fused-ser": ("ParallelNet − SER only", "fused", "ser", "labels"),
-    "fused-ier": ("ParallelNet − IER only", "fused", "ier", "labels"),
+    "fused-ser": ("ParallelNet − speech only", "fused", "ser", "labels"),
+    "fused-ier": ("ParallelNet − image only", "fused", "ier", "labels"),
     "fused-baseline3": ("ParallelNet − Baseline 3", "fused", "baseline3", "labels"),
     "multiply-addition": (
         "multiplication − addition, pairs in conflict",

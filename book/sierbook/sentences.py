@@ -308,7 +308,7 @@ def judge_blanked(table: pd.DataFrame) -> list[str]:
     """Say what each modality's absence costs, and whether what remains is as good as a network of
     its own."""
     rows, said = as_nested(table, "input"), []
-    for name, alone in (("silence", "IER only"), ("grey image", "SER only")):
+    for name, alone in (("silence", "image only"), ("grey image", "speech only")):
         lost, own = rows[name], rows[alone]
         clear = (
             "a clear loss"

@@ -1,2 +1,1 @@
-"""Data: corpora in their own layouts, speech and pictures as arrays, shards of arrays, and what
-feeds the networks."""
+"""Data: corpora in their own layouts, speech and pictures as arrays, shards, batches."""

@@ -12,13 +12,24 @@ import pandas as pd
 from sierlib import settings
 from sierlib.data.shards import load_arrays
 
+# How far augmentation goes. Speech may come 24 steps (1.2 s) later or 4 earlier, images may move by
+# 8 pixels either way.
+LATER, EARLIER = 24, 4
+MARGIN = 8
+
 
 def read_inputs(frame: pd.DataFrame, folder: Path) -> dict[str, np.ndarray]:
-    """Return the network's inputs for a few rows: ``speech`` and ``image`` float32 in [0, 1], those
-    that there are."""
+    """Return the network's inputs for a few rows, all of them in memory.
+
+    Returns
+    -------
+    dict
+        ``speech`` (n, 128, 128, 1) and ``image`` (n, 128, 128, 3), float32 in [0, 1]; without a
+        modality that some row lacks.
+    """
     return {
         name: load_arrays(list(frame[name]), folder).astype(np.float32) / 255
-        for name in ("speech", "image")
+        for name in settings.MODALITIES
         if frame[name].notna().all()
     }
 
@@ -34,7 +45,7 @@ def make_feed(
     folder: Path,
     batch: int,
     *,
-    modalities: Sequence[str] = ("speech", "image"),
+    modalities: Sequence[str] = settings.MODALITIES,
     targets: np.ndarray | None = None,
     augment: bool = False,
     seed: int | None = None,
@@ -64,29 +75,32 @@ def make_feed(
     """
     import tensorflow as tf
 
-    columns = {name: list(frame[name]) for name in modalities}
-    channels = {"speech": 1, "image": 3}
+    references = {name: list(frame[name]) for name in modalities}
 
-    def gather(rows: np.ndarray) -> list[np.ndarray]:
-        return [
-            load_arrays([columns[name][int(row)] for row in rows], folder) for name in modalities
-        ]
+    def load(rows: np.ndarray) -> list[np.ndarray]:
+        arrays = []
+        for name in modalities:
+            chosen = [references[name][int(row)] for row in rows]
+            arrays.append(load_arrays(chosen, folder))
+        return arrays
 
-    def read(rows: Any) -> Any:
-        arrays = tf.numpy_function(gather, [rows], [tf.uint8] * len(modalities))
-        batch_of = {}
+    def read(rows: Any) -> dict[str, Any]:
+        arrays = tf.numpy_function(load, [rows], [tf.uint8] * len(modalities))
+        inputs = {}
         for name, array in zip(modalities, arrays, strict=True):
-            array.set_shape((None, settings.SIZE, settings.SIZE, channels[name]))
-            batch_of[name] = tf.cast(array, tf.float32) / 255.0
-        return batch_of
+            # TensorFlow cannot know the shape of what Python returns.
+            array.set_shape((None, settings.SIZE, settings.SIZE, settings.CHANNELS[name]))
+            inputs[name] = tf.cast(array, tf.float32) / 255.0
+        return inputs
 
+    # Row numbers are shuffled and batched; arrays are read when their batch's turn comes.
     data = tf.data.Dataset.range(len(frame))
     if seed is not None:
         data = data.shuffle(len(frame), seed=seed)
     data = data.batch(batch)
     if augment:
-        counter = tf.data.Dataset.counter()
-        data = tf.data.Dataset.zip((data, counter)).map(
+        # A batch is augmented by its number, so that the same seed gives the same pictures.
+        data = tf.data.Dataset.zip((data, tf.data.Dataset.counter())).map(
             lambda rows, step: (rows, _augment(read(rows), tf.stack([seed or 0, step]))),
             num_parallel_calls=2,
             deterministic=True,
@@ -94,10 +108,11 @@ def make_feed(
     else:
         data = data.map(lambda rows: (rows, read(rows)), num_parallel_calls=2, deterministic=True)
     if targets is None:
-        data = data.map(lambda rows, given: given)
+        data = data.map(lambda rows, inputs: inputs)
     else:
-        wanted = tf.constant(targets)
-        data = data.map(lambda rows, given: (given, tf.gather(wanted, rows)))
+        answers = tf.constant(targets)
+        data = data.map(lambda rows, inputs: (inputs, tf.gather(answers, rows)))
+
     # Autotuning has nothing to tune here, and with it passes of 6 s often took 10.3, idle at the
     # end (TensorFlow 2.21). That is when a tuner that sleeps 0.01, 0.02, 0.04 ... s wakes up; that
     # it is waited for is a guess.
@@ -106,29 +121,43 @@ def make_feed(
     return data.prefetch(2).with_options(options)
 
 
-def _augment(given: dict[str, Any], seed: Any) -> dict[str, Any]:
-    """Shift each batch's speech later or earlier, mirror and shift its images; empty parts are
-    zero."""
+def _augment(inputs: dict[str, Any], seed: Any) -> dict[str, Any]:
+    """Augment a batch: each modality from a seed of its own, made of the batch's two numbers."""
     import tensorflow as tf
 
     seed = tf.cast(seed, tf.int32)
-    out = dict(given)
-    if "speech" in given:
-        later = tf.random.stateless_uniform(
-            (tf.shape(given["speech"])[0], 1), seed, -4, 25, tf.int32
-        )
-        # Step t of the shifted speech is step t - later of what was given; there is silence on both
-        # sides.
-        source = tf.range(settings.SIZE)[tf.newaxis] - later + 24
-        padded = tf.pad(given["speech"], [[0, 0], [0, 0], [24, 4], [0, 0]])
-        out["speech"] = tf.gather(padded, source, axis=2, batch_dims=1)
-        out["speech"].set_shape((None, settings.SIZE, settings.SIZE, 1))
-    if "image" in given:
-        flip = tf.random.stateless_uniform((tf.shape(given["image"])[0], 1, 1, 1), seed + 1) < 0.5
-        mirrored = tf.where(flip, given["image"][:, :, ::-1], given["image"])
-        by = tf.random.stateless_uniform((2,), seed + 2, -8, 9, tf.int32)
-        padded = tf.pad(mirrored, [[0, 0], [8, 8], [8, 8], [0, 0]], mode="REFLECT")
-        top, left = by[0] + 8, by[1] + 8
-        out["image"] = padded[:, top : top + settings.SIZE, left : left + settings.SIZE]
-        out["image"].set_shape((None, settings.SIZE, settings.SIZE, 3))
-    return out
+    augmented = dict(inputs)
+    if "speech" in inputs:
+        augmented["speech"] = _shift_speech(inputs["speech"], seed)
+    if "image" in inputs:
+        augmented["image"] = _move_images(inputs["image"], seed)
+    return augmented
+
+
+def _shift_speech(speech: Any, seed: Any) -> Any:
+    """Let each row's speech begin later or earlier; silence fills what gets empty."""
+    import tensorflow as tf
+
+    count = tf.shape(speech)[0]
+    later = tf.random.stateless_uniform((count, 1), seed, -EARLIER, LATER + 1, tf.int32)
+    # Step t of the shifted speech is step t - later of the speech, with silence on both sides.
+    padded = tf.pad(speech, [[0, 0], [0, 0], [LATER, EARLIER], [0, 0]])
+    steps = tf.range(settings.SIZE)[tf.newaxis] - later + LATER  # (n, 128)
+    shifted = tf.gather(padded, steps, axis=2, batch_dims=1)
+    shifted.set_shape((None, settings.SIZE, settings.SIZE, 1))
+    return shifted
+
+
+def _move_images(images: Any, seed: Any) -> Any:
+    """Mirror half of the images, and move all of a batch by the same few pixels."""
+    import tensorflow as tf
+
+    flip = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed + 1) < 0.5
+    mirrored = tf.where(flip, images[:, :, ::-1], images)
+    shift = tf.random.stateless_uniform((2,), seed + 2, -MARGIN, MARGIN + 1, tf.int32)
+    around = [[0, 0], [MARGIN, MARGIN], [MARGIN, MARGIN], [0, 0]]
+    padded = tf.pad(mirrored, around, mode="REFLECT")
+    top, left = shift[0] + MARGIN, shift[1] + MARGIN
+    moved = padded[:, top : top + settings.SIZE, left : left + settings.SIZE]
+    moved.set_shape((None, settings.SIZE, settings.SIZE, 3))
+    return moved

@@ -22,11 +22,9 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     if not picture.mode.startswith(("I", "F")):
         return picture
     values = np.asarray(picture, dtype=np.float64)
-    top = (
-        65535.0
-        if picture.mode.startswith("I") and values.max(initial=0) > 255
-        else max(1.0, values.max(initial=0))
-    )
+    top = max(1.0, values.max(initial=0))
+    if picture.mode.startswith("I") and top > 255:
+        top = 65535.0  # a picture of 16 bits, however dark
     return Image.fromarray(np.clip(values / top * 255, 0, 255).astype(np.uint8))
 
 
@@ -64,9 +62,10 @@ def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
             upright = _eight_bits(ImageOps.exif_transpose(picture))
             # Transparent parts are laid on white, as a browser shows them.
             if upright.mode in ("RGBA", "LA", "P", "PA"):
-                upright = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-            return np.asarray(upright.convert("RGB").resize((size, size), Image.Resampling.LANCZOS))
+                white = Image.new("RGBA", upright.size, "white")
+                upright = Image.alpha_composite(white, upright.convert("RGBA"))
+            resized = upright.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
+            return np.asarray(resized)
     except UnidentifiedImageError as error:
         raise Unusable("not an image") from error
     except Image.DecompressionBombError as error:

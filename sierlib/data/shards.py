@@ -26,6 +26,20 @@ from sierlib.run import Run, digest, source_key
 
 SHARD = 64  # items
 
+COLUMNS = (
+    "id",
+    "text",
+    "label",
+    "speech",
+    "image",
+    "image_hash",
+    "sound_hash",
+    "seconds",
+    "reason",
+    "path",
+    "words",
+)
+
 
 def item_sound(item: Item) -> np.ndarray:
     """Return an item's sound, float32 (samples,) at 16 kHz: its recording, or its text spoken."""
@@ -45,64 +59,76 @@ def _source_of(item: Item) -> str:
     return str(item.image or item.audio or "")
 
 
-def _encode_item(
-    item: Item, align: bool
-) -> tuple[dict[str, Any], np.ndarray | None, np.ndarray | None]:
-    """Encode one item; raise `Unusable` where that cannot be done."""
+def _short_hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _encode_item(item: Item, align: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Encode one item: its row, and its arrays by modality, uint8.
+
+    Raises `Unusable` where that cannot be done.
+    """
     row: dict[str, Any] = {"id": item.id, "path": _source_of(item), "text": "", "label": item.label}
-    mel = picture = None
+    arrays: dict[str, np.ndarray] = {}
     if item.image is not None or item.scene is not None:
-        picture = item_picture(item)
-        row["image_hash"] = hashlib.sha256(
+        arrays["image"] = picture = item_picture(item)
+        row["image_hash"] = _short_hash(
             item.image.read_bytes() if item.image else picture.tobytes()
-        ).hexdigest()[:16]
+        )
     if item.text is not None or item.audio is not None:
-        try:
-            row["text"] = speech.clean_text(item.text or "")
-        except Unusable:
-            if item.audio is None:
-                raise
-        sound = item_sound(item)
-        row["seconds"] = round(len(sound) / settings.SAMPLE_RATE, 3)
-        mel = np.round(speech.log_mel(sound) * 255).astype(np.uint8)
-        if not mel.any():
-            raise Unusable("silent recording")
-        if align:
-            row["words"] = [
-                (word.text, word.start, word.end) for word in speech.align(sound, row["text"])
-            ]
-        if item.audio is not None:
-            # Many recordings may say the same words: they are told apart by their sound.
-            row["sound_hash"] = hashlib.sha256(sound.tobytes()).hexdigest()[:16]
-            row["text"] = row["text"] or f"[recording {row['sound_hash']}]"
-    return row, mel, picture
+        arrays["speech"] = _encode_speech(item, row, align)
+    return row, arrays
 
 
-def _encode_shard(index: int, items: Sequence[Item], folder: Path, align: bool) -> Path:
+def _encode_speech(item: Item, row: dict[str, Any], align: bool) -> np.ndarray:
+    """Return an item's log-mel, and put into its row the text, its length, the words' times."""
+    try:
+        row["text"] = speech.clean_text(item.text or "")
+    except Unusable:
+        if item.audio is None:  # a recording may do without words: it need not be spoken
+            raise
+    sound = item_sound(item)
+    row["seconds"] = round(len(sound) / settings.SAMPLE_RATE, 3)
+    mel = np.round(speech.log_mel(sound) * 255).astype(np.uint8)
+    if not mel.any():
+        raise Unusable("silent recording")
+    if align:
+        words = speech.align(sound, row["text"])
+        row["words"] = [(word.text, word.start, word.end) for word in words]
+    if item.audio is not None:
+        # Many recordings may say the same words: they are told apart by their sound.
+        row["sound_hash"] = _short_hash(sound.tobytes())
+        row["text"] = row["text"] or f"[recording {row['sound_hash']}]"
+    return mel
+
+
+def _rows_file(folder: Path, index: int) -> Path:
+    """Return where a shard's list of rows lies; the shard is complete when it is there."""
+    return folder / f"rows-{index:05d}.jsonl"
+
+
+def _encode_shard(index: int, items: Sequence[Item], folder: Path, align: bool) -> None:
+    """Encode the items of one shard and write its arrays, then its list of rows."""
     rows: list[dict[str, Any]] = []
-    mels: list[np.ndarray] = []
-    pictures: list[np.ndarray] = []
+    shard: dict[str, list[np.ndarray]] = {"speech": [], "image": []}
     for item in items:
         try:
-            row, mel, picture = _encode_item(item, align)
+            row, arrays = _encode_item(item, align)
         except Unusable as problem:
             rows.append({"id": item.id, "reason": str(problem), "path": _source_of(item)})
             continue
-        if mel is not None:
-            row["speech"] = f"speech-{index:05d}.npy#{len(mels)}"
-            mels.append(mel)
-        if picture is not None:
-            row["image"] = f"image-{index:05d}.npy#{len(pictures)}"
-            pictures.append(picture)
+        for name in shard:
+            if name in arrays:
+                row[name] = f"{name}-{index:05d}.npy#{len(shard[name])}"
+                shard[name].append(arrays[name])
         rows.append(row)
-    for name, arrays in (("speech", mels), ("image", pictures)):
-        if arrays:
-            np.save(folder / f"{name}-{index:05d}.npy", np.stack(arrays))
-    done = folder / f"rows-{index:05d}.jsonl"
-    partial = done.with_suffix(".part")
+    for name, stack in shard.items():
+        if stack:
+            np.save(folder / f"{name}-{index:05d}.npy", np.stack(stack))
+    place = _rows_file(folder, index)
+    partial = place.with_suffix(".part")
     partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    os.replace(partial, done)
-    return done
+    os.replace(partial, place)
 
 
 def encode_corpus(
@@ -131,35 +157,20 @@ def encode_corpus(
     from tqdm.auto import tqdm
 
     shards = [corpus.items[start : start + SHARD] for start in range(0, len(corpus.items), SHARD)]
-    open_shards = [i for i in range(len(shards)) if not (folder / f"rows-{i:05d}.jsonl").is_file()]
-    if open_shards:
-        jobs = (delayed(_encode_shard)(i, shards[i], folder, align) for i in open_shards)
+    missing = [i for i in range(len(shards)) if not _rows_file(folder, i).is_file()]
+    if missing:
+        jobs = (delayed(_encode_shard)(i, shards[i], folder, align) for i in missing)
         pool = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator_unordered")
-        for _ in tqdm(
-            pool(jobs),
-            total=len(open_shards),
-            desc=f"encode {corpus.spec.partition(':')[0]}",
-            unit="shard",
-        ):
+        title = f"encode {corpus.spec.partition(':')[0]}"
+        for _ in tqdm(pool(jobs), total=len(missing), desc=title, unit="shard"):
             pass
     rows: list[dict[str, Any]] = []
     for i in range(len(shards)):
-        with open(folder / f"rows-{i:05d}.jsonl", encoding="utf-8") as lines:
+        with open(_rows_file(folder, i), encoding="utf-8") as lines:
             rows += [json.loads(line) for line in lines]
+    # A column that no row has, such as the words' times of a real corpus, is there and empty.
     frame = pd.DataFrame(rows)
-    for column in (
-        "id",
-        "text",
-        "label",
-        "speech",
-        "image",
-        "image_hash",
-        "sound_hash",
-        "seconds",
-        "reason",
-        "path",
-        "words",
-    ):
+    for column in COLUMNS:
         if column not in frame:
             frame[column] = None
     return frame
@@ -187,17 +198,17 @@ def load_arrays(references: Sequence[str], folder: Path) -> np.ndarray:
         uint8, (n, 128, 128, 1) for speech or (n, 128, 128, 3) for images; divide by 255 for the
         network.
     """
-    out: np.ndarray | None = None
+    if not references:
+        return np.empty((0, settings.SIZE, settings.SIZE, 1), np.uint8)
+    arrays = []
     shards: dict[str, np.ndarray] = {}
-    for place, reference in enumerate(references):
+    for reference in references:
         name, _, row = reference.partition("#")
         if name not in shards:
-            shards[name] = _open_shard(str(folder / name), (folder / name).stat().st_mtime_ns)
-        array = shards[name][int(row)]
-        if out is None:
-            out = np.empty((len(references), *array.shape), np.uint8)
-        out[place] = array
-    return out if out is not None else np.empty((0, settings.SIZE, settings.SIZE, 1), np.uint8)
+            path = folder / name
+            shards[name] = _open_shard(str(path), path.stat().st_mtime_ns)
+        arrays.append(shards[name][int(row)])
+    return np.stack(arrays)
 
 
 def encode_role(
@@ -218,17 +229,16 @@ def encode_role(
         `rows` as `encode_corpus` gives them.
     """
     corpus = open_corpus(getattr(run, role), role, run.profile, run.seed)
-    name, place = (
-        ("arrays", "dataset") if role == "data" else (f"teachers/{role}", f"teachers/{role}")
-    )
+    name = place = f"teachers/{role}"
+    if role == "data":
+        name, place = "arrays", "dataset"
     align = role == "data" and corpus.spec == "synthetic"  # where words have a planted role
     key = digest(corpus.spec, corpus.fingerprint, len(corpus.items), source_key(__name__))
     folder = run.folder / place
     if not run.current(name, key):
         run.forget(name)
         folder = run.fresh_folder(place, key)
-    frame = encode_corpus(
-        corpus, folder, align=align, workers=workers
-    )  # reads the shards that are there
+    # Shards that are there are read, so this costs little where the artefact is up to date.
+    rows = encode_corpus(corpus, folder, align=align, workers=workers)
     run.done(name, key)
-    return corpus, frame, folder
+    return corpus, rows, folder

@@ -42,12 +42,16 @@ class Word:
 def _split_hashtag(match: re.Match[str]) -> str:
     import wordninja
 
-    parts = _CAMEL.sub(" ", match.group(1)).split()
-    # A part that mixes no cases may still be several words run together: "worldpeace".
-    words = [
-        word for part in parts for word in (wordninja.split(part) if len(part) > 3 else [part])
-    ]
-    return " " + " ".join(words) + " "
+    words: list[str] = []
+    for part in _CAMEL.sub(" ", match.group(1)).split():
+        # A part that mixes no cases may still be several words run together: "worldpeace".
+        words += wordninja.split(part) if len(part) > 3 else [part]
+    return f" {' '.join(words)} "
+
+
+def _name_emoji(characters: str, entry: dict[str, str]) -> str:
+    name = entry["en"].strip(":").replace("_", " ")
+    return f" {name} "
 
 
 def clean_text(text: str) -> str:
@@ -71,9 +75,7 @@ def clean_text(text: str) -> str:
     text = html.unescape(html.unescape(str(text))).replace("\\n", " ")
     text = _MENTION.sub(" ", _URL.sub(" ", text))
     text = _HASHTAG.sub(_split_hashtag, text)
-    text = emoji.replace_emoji(
-        text, lambda chars, data: " " + data["en"].strip(":").replace("_", " ") + " "
-    )
+    text = emoji.replace_emoji(text, _name_emoji)
     text = _STRETCHED.sub(r"\1\1", text)
     text = " ".join(_UNSPOKEN.sub(" ", text).split())
     if not re.search(r"[A-Za-z0-9]", text):
@@ -118,10 +120,10 @@ def speak(text: str, *, seed: int = 0, speed: float = 1.0) -> np.ndarray:
     if audio.size == 0:
         raise Unusable("text that the voice cannot speak")
     audio = librosa.resample(audio, orig_sr=voice.sample_rate, target_sr=settings.SAMPLE_RATE)
-    return _trimmed(audio)
+    return _trim(audio)
 
 
-def _trimmed(audio: np.ndarray) -> np.ndarray:
+def _trim(audio: np.ndarray) -> np.ndarray:
     """Cut silence at both ends, but for a margin that keeps the first and last consonant."""
     _, (start, end) = librosa.effects.trim(audio, top_db=45)
     margin = settings.SAMPLE_RATE // 20
@@ -191,13 +193,13 @@ def log_mel(audio: np.ndarray) -> np.ndarray:
     length = settings.SIZE * settings.HOP
     window = np.zeros(length, np.float32)
     window[: min(len(audio), length)] = audio[:length]
-    spectrum = librosa.stft(window * _window_gain(), n_fft=settings.N_FFT, hop_length=settings.HOP)[
-        :, : settings.SIZE
-    ]
-    power = _mel_bands() @ np.abs(spectrum) ** 2
+    # Short-time Fourier transform, power in mel bands, decibels against full scale.
+    spectrum = librosa.stft(window * _window_gain(), n_fft=settings.N_FFT, hop_length=settings.HOP)
+    spectrum = spectrum[:, : settings.SIZE]  # (1025, 128)
+    power = _mel_bands() @ np.abs(spectrum) ** 2  # (128, 128)
     decibels = librosa.power_to_db(power, ref=1.0, amin=1e-10, top_db=None)
     scaled = np.clip(decibels, settings.FLOOR_DB, 0.0) / -settings.FLOOR_DB + 1.0
-    return scaled.astype(np.float32)[..., np.newaxis]
+    return scaled.astype(np.float32)[..., np.newaxis]  # (128, 128, 1)
 
 
 def to_sound(spectrogram: np.ndarray, *, iterations: int = 32, seed: int = 0) -> np.ndarray:
@@ -233,15 +235,12 @@ def to_sound(spectrogram: np.ndarray, *, iterations: int = 32, seed: int = 0) ->
 
 # The voice's phoneme alphabet (misaki's) in the aligner's (ARPAbet): lets words outside the
 # aligner's dictionary be aligned with the pronunciation that was really spoken.
-_ARPABET: dict[str, str] = dict(
-    zip(
-        "ɑæʌəᵊᵻɔWIbʧdðɛɜAfɡhɪiʤklmnŋOYpɹsʃtɾTθʊuvwjzʒ",
-        """AA AE AH AH AH IH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T
-        T T TH UH UW
-        V W Y Z ZH""".split(),  # noqa: SIM905
-        strict=True,
-    )
+_MISAKI = "ɑæʌəᵊᵻɔWIbʧdðɛɜAfɡhɪiʤklmnŋOYpɹsʃtɾTθʊuvwjzʒ"
+_ARPABET = (
+    "AA AE AH AH AH IH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY "
+    "P R S SH T T T TH UH UW V W Y Z ZH"
 )
+_PHONES: dict[str, str] = dict(zip(_MISAKI, _ARPABET.split(), strict=True))
 
 
 @lru_cache(maxsize=1)
@@ -264,15 +263,16 @@ def in_dictionary(word: str) -> bool:
 
 
 def _dictionary_form(token: str) -> str | None:
-    """Return the aligner's entry for a token, adding the voice's pronunciation where it has
-    none."""
+    """Return the aligner's entry for a token, or None for one that is not spoken.
+
+    Where its dictionary has none, the voice's pronunciation is added to it.
+    """
     bare = re.sub(r"[^\w']", "", token.replace("’", "'")).lower().strip("'_")
     if bare and in_dictionary(bare):
         return bare
-    spoken = " ".join(_voice().phonemize(token))
-    phones = " ".join(_ARPABET[symbol] for symbol in spoken if symbol in _ARPABET).replace(
-        "ER R", "ER"
-    )
+    symbols = " ".join(_voice().phonemize(token))
+    phones = " ".join(_PHONES[symbol] for symbol in symbols if symbol in _PHONES)
+    phones = phones.replace("ER R", "ER")  # misaki writes an r after a vowel that holds one
     if not phones:
         return None
     entry = "_" + phones.replace(" ", "").lower()
@@ -282,22 +282,21 @@ def _dictionary_form(token: str) -> str | None:
 
 
 def _segments(decoder: Any, audio: np.ndarray) -> list[Word]:
+    """Decode an utterance and return its words; silences and noises are left out."""
     samples = (np.clip(audio, -1, 1) * 32767).astype(np.int16).tobytes()
-    decoder.reinit_feat()  # else the noise estimate, and so the times, depend on what was decoded before
+    # Else the noise estimate, and so the times, depend on what was decoded before.
+    decoder.reinit_feat()
     decoder.start_utt()
     try:
         decoder.process_raw(samples, full_utt=True)
     finally:
         decoder.end_utt()
-    return [
-        Word(
-            re.sub(r"\(\d+\)$", "", segment.word),
-            segment.start_frame / 100,
-            (segment.end_frame + 1) / 100,
-        )
-        for segment in decoder.seg() or ()
-        if not segment.word.startswith(("<", "["))
-    ]
+    words = []
+    for segment in decoder.seg() or ():
+        if not segment.word.startswith(("<", "[")):
+            text = re.sub(r"\(\d+\)$", "", segment.word)  # the number of a pronunciation
+            words.append(Word(text, segment.start_frame / 100, (segment.end_frame + 1) / 100))
+    return words
 
 
 def align(audio: np.ndarray, text: str) -> list[Word]:
@@ -318,32 +317,36 @@ def align(audio: np.ndarray, text: str) -> list[Word]:
     """
     tokens = text.split()
     entries = [_dictionary_form(token) for token in tokens]
-    spoken = [index for index, entry in enumerate(entries) if entry]
+    forms = [entry for entry in entries if entry]
     decoder = _aligner()
-    found: list[Word] = []
+    segments: list[Word] = []
     try:
-        decoder.set_align_text(" ".join(entry for entry in entries if entry))
-        found = _segments(decoder, audio)
+        decoder.set_align_text(" ".join(forms))
+        segments = _segments(decoder, audio)
     except RuntimeError:
         warnings.warn(
             "the aligner gave up on an utterance; its word times are estimated", stacklevel=2
         )
-    if len(found) == len(spoken):
-        times = dict(zip(spoken, found, strict=True))
-        starts, ends = np.zeros(len(tokens)), np.zeros(len(tokens))
-        for index in range(len(tokens)):
-            # A token that is not spoken, such as a dash, takes no time after the word before it.
-            before = float(ends[index - 1]) if index else 0.0
-            starts[index] = times[index].start if index in times else before
-            ends[index] = times[index].end if index in times else before
-    else:
-        edges = np.cumsum([0, *(len(token) for token in tokens)]) / max(1, sum(map(len, tokens)))
-        edges = edges * len(audio) / settings.SAMPLE_RATE
-        starts, ends = edges[:-1], edges[1:]
-    return [
-        Word(token, round(float(start), 2), round(float(end), 2))
-        for token, start, end in zip(tokens, starts, ends, strict=True)
-    ]
+    if len(segments) != len(forms):
+        return _share_time(tokens, len(audio))
+    words: list[Word] = []
+    remaining = iter(segments)
+    end = 0.0
+    for token, entry in zip(tokens, entries, strict=True):
+        # A token that is not spoken, such as a dash, takes no time after the word before it.
+        segment = next(remaining) if entry else Word(token, end, end)
+        end = segment.end
+        words.append(Word(token, round(segment.start, 2), round(segment.end, 2)))
+    return words
+
+
+def _share_time(tokens: list[str], samples: int) -> list[Word]:
+    """Share out an utterance's time by the tokens' length."""
+    lengths = [len(token) for token in tokens]
+    edges = np.cumsum([0, *lengths]) / max(1, sum(lengths)) * samples / settings.SAMPLE_RATE
+    times = [round(float(edge), 2) for edge in edges]
+    spans = zip(tokens, times[:-1], times[1:], strict=True)
+    return [Word(token, start, end) for token, start, end in spans]
 
 
 def recognise(audio: np.ndarray) -> list[Word]:
@@ -374,20 +377,17 @@ def check_alignment(texts: list[str], *, seed: int = 0) -> np.ndarray:
     for text in texts:
         tokens = text.split()
         cut = int(rng.integers(1, max(2, len(tokens) - 1)))
-        whole, part = (
-            speak(text, seed=seed),
-            speak(" ".join(tokens[:cut]).rstrip(",.") + ",", seed=seed),
-        )
-        features = [
-            librosa.feature.mfcc(
-                y=sound, sr=settings.SAMPLE_RATE, n_mfcc=20, hop_length=hop, n_fft=512
-            )
-            for sound in (part, whole)
-        ]
+        beginning = " ".join(tokens[:cut]).rstrip(",.") + ","
+        whole, part = speak(text, seed=seed), speak(beginning, seed=seed)
         # Both begin together; the cheapest way to be through with the part says where it ends in
         # the whole.
-        cost = librosa.sequence.dtw(*features, backtrack=False)
+        cost = librosa.sequence.dtw(_mfcc(part, hop), _mfcc(whole, hop), backtrack=False)
         last = len(part) // hop - 5  # `speak` leaves a margin of 50 ms after the last sound
         by_warping = float(np.argmin(cost[last])) / 100
         errors.append(align(whole, text)[cut - 1].end - by_warping)
     return np.array(errors)
+
+
+def _mfcc(audio: np.ndarray, hop: int) -> np.ndarray:
+    rate = settings.SAMPLE_RATE
+    return librosa.feature.mfcc(y=audio, sr=rate, n_mfcc=20, hop_length=hop, n_fft=512)

@@ -1,2 +1,1 @@
-"""The paper's experiment: labels by two teachers, the data set's manifest, the table of networks,
-their training."""
+"""The paper's experiment: labels by two teachers, manifest, table of networks, training."""

@@ -1,5 +1,4 @@
-"""How two teachers' opinions become a label (Section 3.1), and the rule that Section 5.4
-rejects."""
+"""How two teachers' opinions become a label (Section 3.1), and the rule of Section 5.4."""
 
 from __future__ import annotations
 
@@ -36,11 +35,12 @@ def max_rule(
     >>> int(rule["label"][0]), str(rule["winner"][0])
     (1, 'ier')
     """
-    max_1, max_2 = ser.max(axis=1), ier.max(axis=1)
+    max_1, max_2 = ser.max(axis=1), ier.max(axis=1)  # (n,) each
     speech_wins = max_1 >= max_2
     confidence = np.maximum(max_1, max_2)
+    label = np.where(speech_wins, ser.argmax(axis=1), ier.argmax(axis=1))
     return {
-        "label": np.where(speech_wins, ser.argmax(axis=1), ier.argmax(axis=1)),
+        "label": label,
         "winner": np.where(speech_wins, "ser", "ier"),
         "confidence": confidence,
         "kept": confidence >= threshold,
@@ -48,17 +48,25 @@ def max_rule(
 
 
 def agreement_rule(ser: np.ndarray, ier: np.ndarray) -> dict[str, np.ndarray]:
-    """Keep only pairs to which both teachers give one label: the alternative that Section 5.4
-    rejects.
+    """Keep only pairs to which both teachers give one label.
+
+    Section 5.4 rejects this alternative.
+
+    Parameters
+    ----------
+    ser, ier
+        Probabilities (n, classes) of the speech and the image teacher.
 
     Returns
     -------
     dict
         ``label`` (n,) and ``kept`` (n,) bool, as `max_rule`.
     """
-    return {"label": ser.argmax(axis=1), "kept": ser.argmax(axis=1) == ier.argmax(axis=1)}
+    label = ser.argmax(axis=1)
+    return {"label": label, "kept": label == ier.argmax(axis=1)}
 
 
 def teacher_opinions(rows: pd.DataFrame, role: str) -> np.ndarray:
-    """Return a teacher's probabilities (n, 4) from manifest rows."""
-    return rows[[f"{role}_{name}" for name in settings.CLASSES]].to_numpy(float)
+    """Return a teacher's probabilities (n, 4) from manifest rows; `role` is "ser" or "ier"."""
+    columns = [f"{role}_{name}" for name in settings.CLASSES]
+    return rows[columns].to_numpy(float)

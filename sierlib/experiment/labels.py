@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
 from sierlib import settings
+from sierlib.data.corpora import Corpus
 from sierlib.data.shards import encode_role
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import (
     COLUMNS,
+    GIVEN,
+    OPINIONS,
     count_rows,
     number_groups,
     set_aside_duplicates,
@@ -25,6 +30,11 @@ from sierlib.experiment.teachers import (
     train_teachers,
 )
 from sierlib.run import Run, digest, read_json, source_key, write_json
+
+FILES = ("manifest.csv", "discarded.csv", "quarantine.csv", "summary.json")
+
+#: A teacher's network and its report.
+Teacher = tuple[keras.Model, dict[str, Any]]
 
 
 def build_dataset(run: Run) -> dict[str, Any]:
@@ -50,57 +60,42 @@ def build_dataset(run: Run) -> dict[str, Any]:
     labelled = brings_labels(corpus)
     teachers = {} if labelled else train_teachers(run)
     key = digest(
-        run.key_of("arrays"), labelled, [run.key_of(f"models/teacher-{role}") for role in teachers], run.seed,
-        settings.LABEL_THRESHOLD, source_key(__name__),
-    )  # fmt: skip
-    files = [
-        folder / name
-        for name in ("manifest.csv", "discarded.csv", "quarantine.csv", "summary.json")
-    ]
-    if run.current("manifest", key, *files):
+        run.key_of("arrays"),
+        labelled,
+        [run.key_of(f"models/teacher-{role}") for role in teachers],
+        run.seed,
+        settings.LABEL_THRESHOLD,
+        source_key(__name__),
+    )
+    if run.current("manifest", key, *(folder / name for name in FILES)):
         return read_json(folder / "summary.json")
 
+    # What cannot be used is set aside, with the reason.
     usable = rows[rows["reason"].isna()].reset_index(drop=True)
-    # A pair is a text (or recording) and an image; a row that lacks one cannot be used.
-    usable, repeated = set_aside_duplicates(usable)
-    early = pd.DataFrame(corpus.quarantined, columns=["id", "path", "reason"])
-    quarantine = pd.concat(
-        [early, rows.loc[rows["reason"].notna(), ["id", "path", "reason"]], repeated]
-    )
-    quarantine = quarantine[["id", "path", "reason"]].fillna("")
+    usable, duplicates = set_aside_duplicates(usable)
+    quarantine = _collect_quarantine(corpus, rows, duplicates)
     write_csv(quarantine, folder / "quarantine.csv")
-
     if usable.empty:
         raise ValueError(
             f"no usable pair in {run.data}: see the reasons in {folder / 'quarantine.csv'}"
         )
+
+    # The rest gets its labels; what no teacher is sure of is discarded.
+    items = {item.id: item for item in corpus.items}
     usable["group"] = number_groups(usable["text"])
-    given = {item.id: item for item in corpus.items}
-    usable["sentiment"] = [given[name].sentiment for name in usable["id"]]
-    usable["own_split"] = [given[name].split for name in usable["id"]]
-    for role in settings.ROLES:
-        values = (
-            predict_opinions(teachers[role][0], usable, folder, teachers[role][1]["classes"])
-            if teachers
-            else np.full((len(usable), len(settings.CLASSES)), np.nan)
-        )
-        usable[[f"{role}_{name}" for name in settings.CLASSES]] = np.round(values, 6)
-    if teachers:
-        ser, ier = (label_rule.teacher_opinions(usable, role) for role in settings.ROLES)
-        rule = label_rule.max_rule(ser, ier, settings.LABEL_THRESHOLD)
-        usable["label"] = [settings.CLASSES[index] for index in rule["label"]]
-        usable["winner"], kept = rule["winner"], rule["kept"]
-    else:
-        usable["winner"], kept = "given", np.ones(len(usable), bool)
+    usable["sentiment"] = [items[name].sentiment for name in usable["id"]]
+    usable["own_split"] = [items[name].split for name in usable["id"]]
+    kept = _ask_teachers(usable, folder, teachers) if teachers else _keep_labels(usable)
     discarded = usable[~kept].assign(split="", fold=-1)
     usable = usable[kept].reset_index(drop=True)
     write_csv(discarded[COLUMNS], folder / "discarded.csv")
     if usable.empty:
         raise ValueError(
             f"no pair of {run.data} has a teacher that is sure by {settings.LABEL_THRESHOLD}: all "
-            f"{len(discarded)} "
-            "are discarded; the teachers need more data or more epochs"
+            f"{len(discarded)} are discarded; the teachers need more data or more epochs"
         )
+
+    # Labelled rows are split 70-30, and the 70 into five folds.
     usable["split"], usable["fold"] = split_rows(
         usable["label"].to_numpy(), usable["group"].to_numpy(), run.seed
     )
@@ -114,52 +109,77 @@ def build_dataset(run: Run) -> dict[str, Any]:
     counts["labelled_by"] = "teachers" if teachers else "the corpus"
     counts["notes"] = corpus.notes
     write_csv(usable[COLUMNS], folder / "manifest.csv")
-    _write_truth(run, given, rows, folder)
+    _write_truth(corpus, rows, folder)
     write_json(folder / "summary.json", counts)
     run.done("manifest", key)
     return counts
 
 
+def _collect_quarantine(
+    corpus: Corpus, rows: pd.DataFrame, duplicates: pd.DataFrame
+) -> pd.DataFrame:
+    """Join what was set aside on listing, on encoding and as a duplicate: id, path, reason."""
+    columns = ["id", "path", "reason"]
+    listing = pd.DataFrame(corpus.quarantined, columns=columns)
+    encoding = rows.loc[rows["reason"].notna(), columns]
+    return pd.concat([listing, encoding, duplicates])[columns].fillna("")
+
+
+def _ask_teachers(rows: pd.DataFrame, folder: Path, teachers: dict[str, Teacher]) -> np.ndarray:
+    """Add the teachers' opinions, the label and whose it is; return which rows are kept, (n,)."""
+    opinions = {}
+    for role, (model, report) in teachers.items():
+        columns = [name for name in OPINIONS if name.startswith(f"{role}_")]
+        rows[columns] = np.round(predict_opinions(model, rows, folder, report["classes"]), 6)
+        opinions[role] = label_rule.teacher_opinions(rows, role)
+    rule = label_rule.max_rule(opinions["ser"], opinions["ier"], settings.LABEL_THRESHOLD)
+    rows["label"] = [settings.CLASSES[index] for index in rule["label"]]
+    rows["winner"] = rule["winner"]
+    return rule["kept"]
+
+
+def _keep_labels(rows: pd.DataFrame) -> np.ndarray:
+    """Say that the corpus brought the labels, and keep all rows, (n,)."""
+    rows[OPINIONS] = np.nan
+    rows["winner"] = GIVEN
+    return np.ones(len(rows), bool)
+
+
 def _refuse_unlearnable(run: Run, rows: pd.DataFrame, lines: dict[str, int]) -> None:
-    """Stop when a class that the corpus labels is so rare that a part it is needed in gets none of
-    it."""
-    trained = range(run.profile.folds)
+    """Stop when a class that the corpus labels is too rare for every part that needs it."""
     parts = {"the test part": rows["split"] == "test"}
-    parts |= {f"fold {fold}, which validates": rows["fold"] == fold for fold in trained}
-    parts |= {
-        f"what is trained on beside fold {fold}": ~rows["fold"].isin([-1, fold]) for fold in trained
-    }
+    for fold in range(run.profile.folds):
+        parts[f"fold {fold}, which validates"] = rows["fold"] == fold
+    for fold in range(run.profile.folds):
+        parts[f"what is trained on beside fold {fold}"] = ~rows["fold"].isin([-1, fold])
     for name, count in rows["label"].value_counts().items():
         here = rows["label"] == name
         lacking = [part for part, chosen in parts.items() if not (here & chosen).any()]
-        if lacking:
-            places = [lines[row] for row in rows.loc[here, "id"]]
-            raise ValueError(
-                f"{run.data}, line{'s' if count > 1 else ''} {', '.join(map(str, places[:5]))}"
-                f"{' and others' if count > 5 else ''}: {count} usable rows are labelled {name}, "
-                "too few for every "
-                f"part ({lacking[0]} gets none); expected at least {2 * settings.FOLDS} with "
-                "different texts, or none"
-            )
+        if not lacking:
+            continue
+        places = ", ".join(str(lines[row]) for row in rows.loc[here, "id"][:5])
+        where = f"line {places}" if count == 1 else f"lines {places}"
+        others = " and others" if count > 5 else ""
+        raise ValueError(
+            f"{run.data}, {where}{others}: {count} usable rows are labelled {name}, too few for "
+            f"every part ({lacking[0]} gets none); expected at least {2 * settings.FOLDS} with "
+            "different texts, or none"
+        )
 
 
-def _write_truth(run: Run, given: dict[str, Any], rows: pd.DataFrame, folder: Path) -> None:
-    """Write the planted truth, with the times at which the words that carry the emotion are
-    spoken."""
+def _write_truth(corpus: Corpus, rows: pd.DataFrame, folder: Path) -> None:
+    """Write the planted truth, with the times at which the planted words are spoken."""
+    planted = {item.id: item.truth for item in corpus.items}
     truths = []
     for row in rows.to_dict("records"):
-        truth = given[row["id"]].truth
-        if truth is None or not isinstance(row["words"], list):
+        truth, words = planted[row["id"]], row["words"]
+        if truth is None or not isinstance(words, list):
             continue
-        planted = {**truth["speech"], "words": row["words"]}
+        speech = {**truth["speech"], "words": words}
         for kind in ("emotion", "confuser"):
-            planted[f"{kind}_times"] = [
-                row["words"][index][1:] for index in planted[f"{kind}_words"]
-            ]
-        truths.append({"id": row["id"], **truth, "speech": planted})
+            # A word is (text, start, end).
+            speech[f"{kind}_times"] = [words[index][1:] for index in speech[f"{kind}_words"]]
+        truths.append({"id": row["id"], **truth, "speech": speech})
     if truths:
-        import json
-
-        (folder / "truth.jsonl").write_text(
-            "".join(json.dumps(truth) + "\n" for truth in truths), encoding="utf-8"
-        )
+        lines = [json.dumps(truth) + "\n" for truth in truths]
+        (folder / "truth.jsonl").write_text("".join(lines), encoding="utf-8")

@@ -19,11 +19,24 @@ from sierlib import settings
 from sierlib.data.corpora import Item, open_corpus
 from sierlib.run import Run
 
-COLUMNS = (
-    ["id", "group", "text", "speech", "image", "label"]
-    + [f"{teacher}_{name}" for teacher in ("ser", "ier") for name in settings.CLASSES]
-    + ["winner", "split", "fold", "sentiment", "own_split"]
-)
+#: The columns of the manifest; those of the teachers' opinions are named "ser_anger" and so on.
+OPINIONS = [f"{role}_{name}" for role in settings.ROLES for name in settings.CLASSES]
+COLUMNS = [
+    *("id", "group", "text", "speech", "image", "label"),
+    *OPINIONS,
+    *("winner", "split", "fold", "sentiment", "own_split"),
+]
+
+#: What `winner` holds where the corpus brought its labels; else the teacher's role that decided.
+GIVEN = "given"
+
+
+def labelled_by_teachers(rows: pd.DataFrame) -> bool:
+    """Tell whether the teachers' opinions made the labels of manifest rows.
+
+    Where the corpus brought them, no teacher was asked, and there are no opinions to look at.
+    """
+    return bool((rows["winner"] != GIVEN).all())
 
 
 def set_aside_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -34,8 +47,8 @@ def set_aside_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     kept, duplicates
         The second with a `reason` that names the row it repeats.
     """
-    same = ["image_hash", "text", "sound_hash"]
-    first = frame.groupby(same, dropna=False)["id"].transform("first")
+    same = frame.groupby(["image_hash", "text", "sound_hash"], dropna=False)
+    first = same["id"].transform("first")
     repeated = frame["id"] != first
     duplicates = frame[repeated].copy()
     duplicates["reason"] = "duplicate: of " + first[repeated].astype(str)
@@ -44,12 +57,15 @@ def set_aside_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
 
 def number_groups(texts: Iterable[str]) -> np.ndarray:
     """Number rows so that rows with the same words share a number: such rows are never split."""
-    return pd.factorize(pd.Series([" ".join(text.lower().split()) for text in texts]))[0]
+    words = [" ".join(text.lower().split()) for text in texts]
+    numbers, _ = pd.factorize(pd.Series(words))
+    return numbers
 
 
 def split_rows(labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split rows 70-30, and the 70 into five folds (Section 4.2), keeping groups whole and classes
-    in proportion.
+    """Split rows 70-30, and the 70 into five folds (Section 4.2).
+
+    Groups stay whole, and classes in proportion.
 
     Parameters
     ----------
@@ -68,11 +84,26 @@ def split_rows(labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.nd
     ValueError
         When there are too few rows for that.
     """
-    smallest = 2 * settings.FOLDS
-    if len(set(groups)) < smallest:
+    _check_size(labels, groups)
+    # Three of ten folds are the test part.
+    parts = np.full(len(labels), "train", dtype=object)
+    tests = _hold_out(10, labels, groups, seed)[: round(10 * settings.TEST_SHARE)]
+    parts[np.concatenate(tests)] = "test"
+    # The rest is split anew, into folds that validate.
+    folds = np.full(len(labels), -1)
+    training = np.flatnonzero(parts == "train")
+    held_out = _hold_out(settings.FOLDS, labels[training], groups[training], seed)
+    for number, rows in enumerate(held_out):
+        folds[training[rows]] = number
+    return parts, folds
+
+
+def _check_size(labels: np.ndarray, groups: np.ndarray) -> None:
+    """Stop where there are too few rows to be split."""
+    count, smallest = len(set(groups)), 2 * settings.FOLDS
+    if count < smallest:
         raise ValueError(
-            f"{len(labels)} usable rows in {len(set(groups))} groups of equal text: at least "
-            f"{smallest} "
+            f"{len(labels)} usable rows in {count} groups of equal text: at least {smallest} "
             "groups are needed for a 70-30 split with five folds; use a larger corpus"
         )
     most = int(pd.Series(labels).value_counts().max())
@@ -81,23 +112,23 @@ def split_rows(labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.nd
             f"{len(labels)} usable rows in classes of at most {most}: at least 10 are needed for a "
             "70-30 split with five folds; use a larger corpus"
         )
-    parts = np.full(len(labels), "train", dtype=object)
-    ten = StratifiedGroupKFold(10, shuffle=True, random_state=seed)
-    tests = [test for _, test in _split_quietly(ten, labels, groups)][
-        : round(10 * settings.TEST_SHARE)
-    ]
-    parts[np.concatenate(tests)] = "test"
-    folds = np.full(len(labels), -1)
-    training = np.flatnonzero(parts == "train")
-    five = StratifiedGroupKFold(settings.FOLDS, shuffle=True, random_state=seed)
-    for number, (_, held) in enumerate(_split_quietly(five, labels[training], groups[training])):
-        folds[training[held]] = number
-    return parts, folds
+
+
+def _hold_out(folds: int, labels: np.ndarray, groups: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Return the rows that each fold holds out.
+
+    A class may have fewer members than there are folds: notebooks say which classes are thin.
+    """
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        return [held for _, held in splitter.split(labels, labels, groups)]
 
 
 def split_by_session(sessions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hold out the last session and validate on the one before it, so that no speaker is on two
-    sides (IEMOCAP).
+    """Hold out the last session and validate on the one before it.
+
+    So no speaker is on two sides (IEMOCAP has two speakers a session).
 
     Parameters
     ----------
@@ -117,17 +148,8 @@ def split_by_session(sessions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     order = sorted(set(sessions), reverse=True)
     parts = np.where(sessions == order[0], "test", "train").astype(object)
-    return parts, np.array([order.index(session) - 1 for session in sessions])
-
-
-def _split_quietly(
-    splitter: StratifiedGroupKFold, labels: np.ndarray, groups: np.ndarray
-) -> list[Any]:
-    """Split although a class may have fewer members than folds; notebooks say which classes are
-    thin."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")
-        return list(splitter.split(labels, labels, groups))
+    folds = np.array([order.index(session) - 1 for session in sessions])
+    return parts, folds
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -138,8 +160,12 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def read_manifest(run: Run, name: str = "manifest") -> pd.DataFrame:
-    """Read the run's manifest, as `build_dataset` has written it; or `name` "discarded", rows of
-    the same columns.
+    """Read the run's manifest, as `build_dataset` has written it.
+
+    Parameters
+    ----------
+    name
+        "manifest", or "discarded" for the rows below the threshold; both have `COLUMNS`.
 
     Raises
     ------
@@ -155,18 +181,27 @@ def read_manifest(run: Run, name: str = "manifest") -> pd.DataFrame:
 
 
 def sign_manifest(manifest: pd.DataFrame) -> dict[str, str]:
-    """Return what tells whether two runs made the same data set: a letter for each row's label and
-    part, and a hash.
+    """Return what tells whether two runs made the same data set.
 
-    Labels are named by their place in `settings.CLASSES`; parts are the fold, or "t" for test.
+    Returns
+    -------
+    dict
+        ``ids``, a hash; ``labels`` and ``parts``, a letter for each row: a label's place in
+        `settings.CLASSES`; its fold, or "t" for test. Of more than 20,000 rows all are hashes.
     """
     parts = manifest["fold"].astype(str).where(manifest["split"] == "train", "t")
-    ids = hashlib.sha256("\n".join(manifest["id"]).encode()).hexdigest()[:12]
-    labels = "".join(str(settings.CLASSES.index(label)) for label in manifest["label"])
-    if len(manifest) > 20_000:  # a hash will do
-        return {name: hashlib.sha256(text.encode()).hexdigest()[:12] for name, text in
-                (("ids", ids), ("labels", labels), ("parts", "".join(parts)))}  # fmt: skip
-    return {"ids": ids, "labels": labels, "parts": "".join(parts)}
+    signature = {
+        "ids": _hash_text("\n".join(manifest["id"])),
+        "labels": "".join(str(settings.CLASSES.index(label)) for label in manifest["label"]),
+        "parts": "".join(parts),
+    }
+    if len(manifest) > 20_000:
+        return {name: _hash_text(text) for name, text in signature.items()}
+    return signature
+
+
+def _hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def read_truth(run: Run) -> dict[str, Any]:
@@ -191,13 +226,14 @@ def count_rows(
     """
     # Reasons read "<kind>: <where or which>".
     kinds = Counter(reason.partition(":")[0] for reason in quarantine["reason"])
+    per_class = {name: int((usable["label"] == name).sum()) for name in settings.CLASSES}
     counts: dict[str, Any] = {
         "rows": rows,
         "usable": len(usable),
         "quarantined": len(quarantine),
         "quarantined_by_reason": dict(kinds.most_common()),
         "discarded": discarded,
-        "per_class": {name: int((usable["label"] == name).sum()) for name in settings.CLASSES},
+        "per_class": per_class,
     }
     assert rows == counts["usable"] + counts["quarantined"] + counts["discarded"], counts
     return counts
@@ -205,9 +241,6 @@ def count_rows(
 
 def find_items(run: Run, ids: Sequence[str]) -> dict[str, Item]:
     """Return the run's corpus items of those ids."""
-    wanted = set(ids)
-    return {
-        item.id: item
-        for item in open_corpus(run.data, "data", run.profile, run.seed).items
-        if item.id in wanted
-    }
+    names = set(ids)
+    corpus = open_corpus(run.data, "data", run.profile, run.seed)
+    return {item.id: item for item in corpus.items if item.id in names}

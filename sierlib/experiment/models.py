@@ -1,8 +1,7 @@
-"""What is trained: one table of specifications, a row for each network of the paper's tables and of
-our questions.
+"""What is trained: one table of networks, a row for each of the paper's tables and our questions.
 
-A specification says what differs from ParallelNet as published; `train_model` is the one loop over
-them.
+A specification says what differs from ParallelNet as published; `train_all` is the one loop over
+them. Names and titles of networks are those of this table, everywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import pandas as pd
 
 from sierlib import settings
 from sierlib.experiment import label_rule
-from sierlib.experiment.manifest import read_manifest
+from sierlib.experiment.manifest import labelled_by_teachers, read_manifest
 from sierlib.networks import losses
 from sierlib.networks.parallelnet import parallel_net, unimodal
 from sierlib.run import Run
@@ -97,30 +96,59 @@ def _both(kind: str) -> dict[str, str]:
 
 
 _ROWS = [
+    # The rows of Table 1; the baselines differ in where the criss-cross is and in what N2 holds.
     NetworkSpec("fused", "ParallelNet", "Table 1"),
-    NetworkSpec("ser", "SER only", "Table 1", "speech"),
-    NetworkSpec("ier", "IER only", "Table 1", "image"),
-    NetworkSpec("baseline1", "Baseline 1", "Table 1", options={"configuration": 1, **_both("EfficientNet")}),
-    NetworkSpec("baseline2", "Baseline 2", "Table 1", options={"configuration": 2, **_both("EfficientNet")}),
-    NetworkSpec("baseline3", "Baseline 3", "Table 1", options=_both("EfficientNet")),
-    *(
-        NetworkSpec(f"n2-{kind.lower()}", kind, "N2", options=_both(kind))
-        for kind in (
-            "VGG16", "VGG19", "ResNet34", "ResNet50", "ResNet101", "Inception3a", "Inception4a", "MobileNet", "DenseNet"
-        )
+    NetworkSpec("ser", "speech only", "Table 1", "speech"),
+    NetworkSpec("ier", "image only", "Table 1", "image"),
+    NetworkSpec(
+        "baseline1",
+        "Baseline 1",
+        "Table 1",
+        options={"configuration": 1, **_both("EfficientNet")},
     ),
+    NetworkSpec(
+        "baseline2",
+        "Baseline 2",
+        "Table 1",
+        options={"configuration": 2, **_both("EfficientNet")},
+    ),
+    NetworkSpec("baseline3", "Baseline 3", "Table 1", options=_both("EfficientNet")),
+    # What N2 may hold besides.
+    NetworkSpec("n2-vgg16", "VGG16", "N2", options=_both("VGG16")),
+    NetworkSpec("n2-vgg19", "VGG19", "N2", options=_both("VGG19")),
+    NetworkSpec("n2-resnet34", "ResNet34", "N2", options=_both("ResNet34")),
+    NetworkSpec("n2-resnet50", "ResNet50", "N2", options=_both("ResNet50")),
+    NetworkSpec("n2-resnet101", "ResNet101", "N2", options=_both("ResNet101")),
+    NetworkSpec("n2-inception3a", "Inception3a", "N2", options=_both("Inception3a")),
+    NetworkSpec("n2-inception4a", "Inception4a", "N2", options=_both("Inception4a")),
+    NetworkSpec("n2-mobilenet", "MobileNet", "N2", options=_both("MobileNet")),
+    NetworkSpec("n2-densenet", "DenseNet", "N2", options=_both("DenseNet")),
+    # One choice of the paper changed at a time.
     NetworkSpec("addition", "weighted addition in Eq. 1", "choice", options={"fusion": "add"}),
     NetworkSpec("fixed-weights", "w1 = w2 = w3 in Eq. 2", "choice", options={"late": "fixed"}),
     NetworkSpec("focal-only", "focal loss alone", "choice", loss=(1.0, 0.0)),
     NetworkSpec("cross-entropy-only", "cross-entropy alone", "choice", loss=(0.0, 1.0)),
-    NetworkSpec("resnet34-slow", "ResNet34, a tenth of the learning rate", "choice", options=_both("ResNet34"), pace=0.1),
-    NetworkSpec("resnet34-fast", "ResNet34, four times the learning rate", "choice", options=_both("ResNet34"), pace=4.0),
+    NetworkSpec(
+        "resnet34-slow",
+        "ResNet34, a tenth of the learning rate",
+        "choice",
+        options=_both("ResNet34"),
+        pace=0.1,
+    ),
+    NetworkSpec(
+        "resnet34-fast",
+        "ResNet34, four times the learning rate",
+        "choice",
+        options=_both("ResNet34"),
+        pace=4.0,
+    ),
     NetworkSpec("strict-threshold", "threshold 0.7", "choice", threshold=0.7),
     NetworkSpec("agreement", "labels by agreement", "choice", rule="agreement"),
+    # Sentiment instead of emotion.
     NetworkSpec("sentiment-fused", "ParallelNet", "Table 2", task="sentiment"),
     NetworkSpec("sentiment-ser", "speech only", "Table 2", "speech", task="sentiment"),
     NetworkSpec("sentiment-ier", "image only", "Table 2", "image", task="sentiment"),
-]  # fmt: skip
+]
 
 #: Every specification by name.
 NETWORKS: dict[str, NetworkSpec] = {spec.name: spec for spec in _ROWS}
@@ -133,6 +161,12 @@ HALVES: dict[str, str] = {"fused": "fused", "speech": "ser", "image": "ier"}
 def names_in_group(group: str) -> list[str]:
     """Return the names of a group's specifications, in the order of its table."""
     return [name for name, spec in NETWORKS.items() if spec.group == group]
+
+
+def published_accuracies(group: str) -> dict[str, float]:
+    """Return the accuracies that the paper prints for a group, by title; none for our questions."""
+    tables = {"Table 1": settings.PAPER_TABLE_1, "Table 2": settings.PAPER_TABLE_2}
+    return {NETWORKS[name].title: value for name, value in tables.get(group, {}).items()}
 
 
 def resolve_names(names: Iterable[str]) -> list[str]:
@@ -148,33 +182,37 @@ def resolve_names(names: Iterable[str]) -> list[str]:
     >>> resolve_names(["Table 2"])
     ['sentiment-fused', 'sentiment-ser', 'sentiment-ier']
     """
-    found: list[str] = []
+    resolved: list[str] = []
     for name in names:
         if name not in NETWORKS and name not in GROUPS:
             raise ValueError(
                 f"unknown model {name!r}: choose one of {', '.join(NETWORKS)}, or one of "
                 f"{', '.join(GROUPS)}"
             )
-        found += [name] if name in NETWORKS else names_in_group(name)
-    return list(dict.fromkeys(found))
+        resolved += [name] if name in NETWORKS else names_in_group(name)
+    return list(dict.fromkeys(resolved))  # each once, in this order
 
 
 def list_backbones(profile: settings.Profile) -> list[str]:
     """Return what N2 holds in any network that a profile trains."""
-    options = [
-        {"n2_s": "VGG16", "n2_i": "VGG19", **NETWORKS[name].options}
-        for name in resolve_names(profile.studies)
-    ]
-    return sorted({each[side] for each in options for side in ("n2_s", "n2_i")})
+    kinds: set[str] = set()
+    for name in resolve_names(profile.studies):
+        options = NETWORKS[name].options
+        kinds |= {options.get("n2_s", "VGG16"), options.get("n2_i", "VGG19")}
+    return sorted(kinds)
 
 
 def select_rows(run: Run, spec: NetworkSpec, fold: int = 0) -> dict[str, pd.DataFrame]:
-    """Return the manifest's rows for a specification: "train", "validation" and "test", with their
-    `answer`.
+    """Return the manifest's rows that a specification learns from and is judged by.
 
     Test and validation rows are the same for every specification of a task: rules and thresholds
     choose what is learned from. Sentiment uses the corpus's own split where it has one (B-T4SA's),
     and all usable rows, those too of which no teacher was sure.
+
+    Returns
+    -------
+    dict
+        "train", "validation" and "test": rows of the manifest with their `answer`.
 
     Raises
     ------
@@ -186,32 +224,14 @@ def select_rows(run: Run, spec: NetworkSpec, fold: int = 0) -> dict[str, pd.Data
     if spec.task == "sentiment":
         parts = _select_sentiment_rows(run, manifest, fold)
     else:
-        learning = manifest[manifest["split"] == "train"]
-        train = learning[learning["fold"] != fold]
-        if (train["winner"] == "given").any():
-            if (spec.rule, spec.threshold) != (NETWORKS["fused"].rule, NETWORKS["fused"].threshold):
-                raise ValueError(f"{spec.name}: the labels were given, no teacher was asked")
-        else:
-            opinions = {role: label_rule.teacher_opinions(train, role) for role in settings.ROLES}
-            confidence = np.maximum(*(value.max(axis=1) for value in opinions.values()))
-            chosen = confidence >= spec.threshold
-            if spec.rule == "agreement":
-                chosen &= label_rule.agreement_rule(opinions["ser"], opinions["ier"])["kept"]
-            train = train[chosen]
-        parts = {
-            "train": train,
-            "validation": learning[learning["fold"] == fold],
-            "test": manifest[manifest["split"] == "test"],
-        }
-        parts = {name: rows.assign(answer=rows["label"]) for name, rows in parts.items()}
+        parts = _select_emotion_rows(spec, manifest, fold)
     for name, rows in parts.items():
         if rows.empty:
             raise ValueError(
                 f"{spec.name}: no rows for {name} with fold {fold} in "
-                f"{run.folder / 'dataset' / 'manifest.csv'}; "
-                f"folds are 0 to {settings.FOLDS - 1}, and a {spec.rule} rule or a threshold of "
-                f"{spec.threshold:g} "
-                "leaves nothing of a small corpus"
+                f"{run.folder / 'dataset' / 'manifest.csv'}; folds are 0 to {settings.FOLDS - 1}, "
+                f"and a {spec.rule} rule or a threshold of {spec.threshold:g} leaves nothing of a "
+                "small corpus"
             )
     if parts["train"]["answer"].nunique() < 2:
         raise ValueError(
@@ -220,27 +240,55 @@ def select_rows(run: Run, spec: NetworkSpec, fold: int = 0) -> dict[str, pd.Data
     return {name: rows.reset_index(drop=True) for name, rows in parts.items()}
 
 
+def _select_emotion_rows(
+    spec: NetworkSpec, manifest: pd.DataFrame, fold: int
+) -> dict[str, pd.DataFrame]:
+    """Split rows as the manifest does, and train only on those that rule and threshold leave."""
+    learning = manifest[manifest["split"] == "train"]
+    train = learning[learning["fold"] != fold]
+    if labelled_by_teachers(train):
+        train = train[_trusted(spec, train)]
+    elif (spec.rule, spec.threshold) != (NETWORKS["fused"].rule, NETWORKS["fused"].threshold):
+        raise ValueError(f"{spec.name}: the labels were given, no teacher was asked")
+    parts = {
+        "train": train,
+        "validation": learning[learning["fold"] == fold],
+        "test": manifest[manifest["split"] == "test"],
+    }
+    return {name: rows.assign(answer=rows["label"]) for name, rows in parts.items()}
+
+
+def _trusted(spec: NetworkSpec, rows: pd.DataFrame) -> np.ndarray:
+    """Tell which rows a specification learns from: its rule and threshold, (n,) bool."""
+    ser, ier = (label_rule.teacher_opinions(rows, role) for role in settings.ROLES)
+    trusted = np.maximum(ser.max(axis=1), ier.max(axis=1)) >= spec.threshold
+    if spec.rule == "agreement":
+        trusted &= label_rule.agreement_rule(ser, ier)["kept"]
+    return trusted
+
+
 def _select_sentiment_rows(run: Run, manifest: pd.DataFrame, fold: int) -> dict[str, pd.DataFrame]:
     """Split the rows that have a sentiment: by the corpus's own split, else by the manifest's."""
     discarded = read_manifest(run, "discarded")
     rows = pd.concat([manifest, discarded], ignore_index=True)
-    rows = rows[rows["sentiment"].isin(settings.SENTIMENTS)].assign(
-        answer=lambda frame: frame["sentiment"]
-    )
+    rows = rows[rows["sentiment"].isin(settings.SENTIMENTS)]
+    rows = rows.assign(answer=rows["sentiment"])
     if rows.empty:
         raise ValueError(f"{run.data} says nothing of sentiment: Table 2 cannot be made from it")
-    own = rows["own_split"].isin(["train", "val", "test"])
-    if own.all():
+    corpus_split = rows["own_split"]
+    if corpus_split.isin(["train", "val", "test"]).all():
         return {
-            "train": rows[rows["own_split"] == "train"],
-            "validation": rows[rows["own_split"] == "val"],
-            "test": rows[rows["own_split"] == "test"],
+            "train": rows[corpus_split == "train"],
+            "validation": rows[corpus_split == "val"],
+            "test": rows[corpus_split == "test"],
         }
+    learning, test = rows["split"] == "train", rows["split"] == "test"
+    validating = rows["fold"] == fold
     # Discarded rows have no part; they are learned from, unless their text is one that is held out.
-    held = set(rows.loc[(rows["split"] == "test") | (rows["fold"] == fold), "group"])
+    held = set(rows.loc[test | validating, "group"])
     loose = (rows["split"] == "") & ~rows["group"].isin(held)
     return {
-        "train": rows[((rows["split"] == "train") & (rows["fold"] != fold)) | loose],
-        "validation": rows[(rows["split"] == "train") & (rows["fold"] == fold)],
-        "test": rows[rows["split"] == "test"],
+        "train": rows[(learning & ~validating) | loose],
+        "validation": rows[learning & validating],
+        "test": rows[test],
     }

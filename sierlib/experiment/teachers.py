@@ -42,8 +42,8 @@ def train_teachers(
     dict
         By role: the model, whose softmax has one unit for each class its corpus holds, and a
         report: ``classes`` it knows, ``missing`` ones, ``notes`` of the corpus, ``rows``,
-        ``read_held_out`` scores on items of its corpus that it was not trained on (IEMOCAP: of
-        speakers that it was not trained on), ``history``.
+        ``held_out`` scores on items of its corpus that it was not trained on (IEMOCAP: of speakers
+        that it was not trained on), ``history``.
 
     Raises
     ------
@@ -53,31 +53,25 @@ def train_teachers(
     roles = list(roles)
     for role in roles:
         encode_role(run, role)  # its own processes; what follows only reads
-    stale = [
-        role
-        for role in roles
-        if not run.current(
-            _teacher_artefact(role), _teacher_key(run, role), *_teacher_files(run, role)
-        )
-    ]
+    stale = [role for role in roles if not _is_current(run, role)]
     if stale:
         workers.run_in_workers(_train_teacher, [(run, role) for role in stale], "training teachers")
-    files = {role: _teacher_files(run, role) for role in roles}
-    return {
-        role: (keras.saving.load_model(model), read_json(report))
-        for role, (model, report, _) in files.items()
-    }
+    teachers = {}
+    for role in roles:
+        model, report, _ = _teacher_files(run, role)
+        teachers[role] = (keras.saving.load_model(model), read_json(report))
+    return teachers
 
 
 def teacher_reports(run: Run) -> dict[str, dict[str, Any]]:
-    """Return the teachers' reports by role, training them where needed; none where the corpus
-    brings its labels."""
+    """Return the teachers' reports by role, as `train_teachers`, training them where needed.
+
+    There are none where the corpus brings its labels.
+    """
     corpus = open_corpus(run.data, "data", run.profile, run.seed)
-    return (
-        {}
-        if brings_labels(corpus)
-        else {role: report for role, (_, report) in train_teachers(run).items()}
-    )
+    if brings_labels(corpus):
+        return {}
+    return {role: report for role, (_, report) in train_teachers(run).items()}
 
 
 def brings_labels(corpus: Corpus) -> bool:
@@ -104,70 +98,62 @@ def _teacher_artefact(role: str) -> str:
 
 
 def _teacher_files(run: Run, role: str) -> tuple[Path, Path, Path]:
-    """The teacher's model, its report, and its opinions of held-out items."""
+    """Return where a teacher's model, its report and its opinions of held-out items lie."""
     place = run.folder / _teacher_artefact(role)
     return place.with_suffix(".keras"), place.with_suffix(".json"), place.with_suffix(".csv")
 
 
 def _teacher_key(run: Run, role: str) -> str:
     return digest(
-        role, run.profile.as_dict(), run.seed, run.key_of(f"teachers/{role}"),
+        role,
+        run.profile.as_dict(),
+        run.seed,
+        run.key_of(f"teachers/{role}"),
         source_key(__name__),
-    )  # fmt: skip
+    )
+
+
+def _is_current(run: Run, role: str) -> bool:
+    files = _teacher_files(run, role)
+    return run.current(_teacher_artefact(role), _teacher_key(run, role), *files)
 
 
 def _train_teacher(run: Run, role: str) -> None:
     """Train one teacher in this process and write its files."""
     # No processes of its own: a worker that has some does not end before they do.
     corpus, rows, folder = encode_role(run, role, workers=1)
-    quarantined = [(item, reason) for item, _, reason in corpus.quarantined]
-    quarantined += rows.loc[rows["reason"].notna(), ["id", "reason"]].itertuples(
-        index=False, name=None
-    )
-    usable = rows[rows["reason"].isna()]
-    usable, repeated = set_aside_duplicates(usable)
-    _list_classes(usable, role, corpus)
+    usable, duplicates = set_aside_duplicates(rows[rows["reason"].isna()])
+    _list_classes(usable, role, corpus)  # stops before a split that cannot be made
     usable = usable.reset_index(drop=True)
-    session = {item.id: (item.truth or {}).get("session") for item in corpus.items}
-    sessions = usable["id"].map(session)
-    if sessions.nunique() >= 3 and sessions.notna().all():
-        usable["split"], usable["fold"] = split_by_session(sessions.to_numpy())
-        by_session = True
-    else:
-        by = usable["text"] if role == "ser" else usable["id"]
-        usable["split"], usable["fold"] = split_rows(
-            usable["label"].to_numpy(), number_groups(by), run.seed
-        )
-        by_session = False
+    speakers_apart = _split_items(run, role, corpus, usable)
+
+    # Fold 0 validates, the other folds are fitted, and the test part is asked about at the end.
     learning = usable["split"] == "train"
-    fitted = learning & (usable["fold"] != 0)
-    classes = _list_classes(usable[fitted], role, corpus)
+    fitted = usable[learning & (usable["fold"] != 0)]
+    classes = _list_classes(fitted, role, corpus)
     # What nothing can be learned of, such as an emotion of one session only, is missing like any
     # other class.
-    unseen = usable.loc[~usable["label"].isin(classes), "label"].value_counts()
+    known = usable["label"].isin(classes)
+    validating = usable[learning & (usable["fold"] == 0) & known]
     notes = [
         f"{count} items of {name}, none of them among those to learn from"
-        for name, count in unseen.items()
+        for name, count in usable.loc[~known, "label"].value_counts().items()
     ]
-
-    def targets(some: pd.DataFrame) -> np.ndarray:
-        return np.eye(len(classes), dtype=np.float32)[
-            [classes.index(label) for label in some["label"]]
-        ]
-
+    eye = np.eye(len(classes), dtype=np.float32)
     model, history = fit_network(
         lambda: teacher(settings.ROLES[role], run.profile, len(classes)),
-        usable[fitted],
-        usable[learning & ~fitted & usable["label"].isin(classes)],
+        fitted,
+        validating,
         folder,
         run.profile,
         epochs=run.profile.teacher_epochs,
         learning_rate=run.profile.teacher_learning_rate,
         loss=keras.losses.CategoricalCrossentropy(),
-        targets=targets,
+        targets=lambda some: eye[class_codes(some["label"], classes)],
         seed=run.seed,
         title=f"{settings.ROLES[role]} teacher",
     )
+
     held = usable[~learning]
     probabilities = predict_opinions(model, held, folder, classes)
     report = {
@@ -175,20 +161,35 @@ def _train_teacher(run: Run, role: str) -> None:
         "classes": classes,
         "missing": [name for name in settings.CLASSES if name not in classes],
         "notes": [*corpus.notes, *notes],
-        "quarantined": len(quarantined),
-        "duplicates": len(repeated),
-        "speakers_apart": by_session,
+        "quarantined": len(corpus.quarantined) + int(rows["reason"].notna().sum()),
+        "duplicates": len(duplicates),
+        "speakers_apart": speakers_apart,
         "rows": {"train": int(learning.sum()), "held_out": len(held)},
         "held_out": score_predictions(class_codes(held["label"]), probabilities.argmax(axis=1)),
         "history": history,
     }
-    path, told, table = _teacher_files(run, role)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    model.save(path)
-    frame = pd.DataFrame(np.round(probabilities, 6), columns=list(settings.CLASSES))
-    write_csv(frame.assign(label=held["label"].to_numpy()), table)
-    write_json(told, report)
+    model_file, report_file, opinions_file = _teacher_files(run, role)
+    model_file.parent.mkdir(parents=True, exist_ok=True)
+    model.save(model_file)
+    opinions = pd.DataFrame(np.round(probabilities, 6), columns=list(settings.CLASSES))
+    write_csv(opinions.assign(label=held["label"].to_numpy()), opinions_file)
+    write_json(report_file, report)
     run.done(_teacher_artefact(role), _teacher_key(run, role))
+
+
+def _split_items(run: Run, role: str, corpus: Corpus, items: pd.DataFrame) -> bool:
+    """Add `split` and `fold` to a teacher's items; tell whether they keep speakers apart."""
+    session_of = {item.id: (item.truth or {}).get("session") for item in corpus.items}
+    sessions = items["id"].map(session_of)
+    if sessions.nunique() >= 3 and sessions.notna().all():
+        items["split"], items["fold"] = split_by_session(sessions.to_numpy())
+        return True
+    # Sentences with the same words stay on one side; every picture is one of its own.
+    same = items["text"] if role == "ser" else items["id"]
+    items["split"], items["fold"] = split_rows(
+        items["label"].to_numpy(), number_groups(same), run.seed
+    )
+    return False
 
 
 def _list_classes(rows: pd.DataFrame, role: str, corpus: Corpus) -> list[str]:
@@ -206,6 +207,6 @@ def predict_opinions(
     model: keras.Model, rows: pd.DataFrame, folder: Path, classes: list[str]
 ) -> np.ndarray:
     """Return a teacher's probabilities (n, 4); classes its corpus lacks get 0."""
-    out = np.zeros((len(rows), len(settings.CLASSES)))
-    out[:, [settings.CLASSES.index(name) for name in classes]] = predict_rows(model, rows, folder)
-    return out
+    opinions = np.zeros((len(rows), len(settings.CLASSES)))
+    opinions[:, class_codes(classes)] = predict_rows(model, rows, folder)
+    return opinions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,8 +19,7 @@ from sierlib.experiment.scores import class_codes, score_predictions
 from sierlib.networks.fit import fit_network, predict_rows
 from sierlib.run import Run, digest, ensure_folder, read_json, source_key, write_json
 
-#: A network to train: its specification's name, the fold that validates, and which repetition (its
-#: seed).
+#: A network to train: its specification's name, the fold that validates, which repetition (seed).
 Job = tuple[str, int, int]
 
 
@@ -31,36 +31,46 @@ def artefact_name(name: str, fold: int = 0, repeat: int = 0) -> str:
     >>> artefact_name("fused"), artefact_name("ser", fold=2, repeat=1)
     ('models/fused', 'models/ser-fold2-repeat1')
     """
-    return (
-        f"models/{name}" + (f"-fold{fold}" if fold else "") + (f"-repeat{repeat}" if repeat else "")
-    )
+    parts = [f"models/{name}"]
+    if fold:
+        parts.append(f"fold{fold}")
+    if repeat:
+        parts.append(f"repeat{repeat}")
+    return "-".join(parts)
+
+
+def _network_files(run: Run, job: Job) -> tuple[Path, Path]:
+    """Return where a network and its history lie."""
+    path = run.folder / artefact_name(*job)
+    return path.with_suffix(".keras"), path.with_suffix(".json")
 
 
 def _network_key(run: Run, job: Job) -> str:
+    name, fold, _ = job
+    spec = NETWORKS[name]
+    rows = [digest_rows(part) for part in select_rows(run, spec, fold).values()]
     return digest(
-        job, NETWORKS[job[0]].as_dict(), run.profile.as_dict(), run.seed, run.key_of("manifest"),
-        [digest_rows(rows) for rows in select_rows(run, NETWORKS[job[0]], job[1]).values()],
+        job,
+        spec.as_dict(),
+        run.profile.as_dict(),
+        run.seed,
+        run.key_of("manifest"),
+        rows,
         source_key(__name__),
-    )  # fmt: skip
+    )
 
 
 def is_current(run: Run, job: Job) -> bool:
     """Tell whether a network's files are those that training it now would give."""
-    path = run.folder / artefact_name(*job)
-    if not path.with_suffix(
-        ".json"
-    ).is_file():  # so that no rows are asked for that a corpus may not have
+    files = _network_files(run, job)
+    if not files[1].is_file():  # so that no rows are asked for that a corpus may not have
         return False
-    return run.current(
-        artefact_name(*job),
-        _network_key(run, job),
-        path.with_suffix(".keras"),
-        path.with_suffix(".json"),
-    )
+    return run.current(artefact_name(*job), _network_key(run, job), *files)
 
 
 def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
     """Train one network in this process and write its files."""
+    job = (name, fold, repeat)
     spec = NETWORKS[name]
     rows, folder = select_rows(run, spec, fold), run.folder / "dataset"
     eye = np.eye(len(spec.classes), dtype=np.float32)
@@ -83,6 +93,7 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
         history[part] = score_predictions(answers, guesses, spec.classes)
         history[f"{part}_predicted"] = "".join(map(str, guesses))
         history[f"{part}_rows"] = digest_rows(rows[part])
+    # With what made it, so that a reader needs no other file.
     history |= {
         "title": spec.title,
         "spec": spec.as_dict(),
@@ -91,18 +102,22 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
         "rows": {part: len(some) for part, some in rows.items()},
         "provenance": run.provenance(),
     }
-    place = run.folder / artefact_name(name, fold, repeat)
-    partial = place.with_name(f"part-{place.name}.keras")
+    # The history last: where it is, the network is too.
+    model_file, history_file = _network_files(run, job)
+    partial = model_file.with_name(f"part-{model_file.name}")  # Keras wants the suffix
     model.save(partial)
-    partial.replace(place.with_suffix(".keras"))
-    write_json(place.with_suffix(".json"), history)
-    run.done(artefact_name(name, fold, repeat), _network_key(run, (name, fold, repeat)))
+    partial.replace(model_file)
+    write_json(history_file, history)
+    run.done(artefact_name(*job), _network_key(run, job))
 
 
 def digest_rows(rows: pd.DataFrame) -> str:
-    """Return 12 hex digits that tell whether two lists of predictions are about the same rows and
-    answers."""
-    return hashlib.sha256("\n".join(rows["id"] + " " + rows["answer"]).encode()).hexdigest()[:12]
+    """Return 12 hex digits that change when a row, its answer or the order of rows does.
+
+    They tell whether two lists of predictions are about the same questions.
+    """
+    lines = "\n".join(rows["id"] + " " + rows["answer"])
+    return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
 
 def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
@@ -120,8 +135,8 @@ def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
         (a digit for each row), ``rows``, ``spec``, ``title``, ``fold``, ``repeat`` and
         ``provenance``.
     """
-    wanted = [(job, 0, 0) if isinstance(job, str) else job for job in jobs]
-    for name, fold, _ in wanted:
+    every = [(job, 0, 0) if isinstance(job, str) else job for job in jobs]
+    for name, fold, _ in every:
         if name not in NETWORKS:
             raise ValueError(f"unknown model {name!r}: choose one of {', '.join(NETWORKS)}")
         if not 0 <= fold < settings.FOLDS:
@@ -130,23 +145,26 @@ def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
             )
     read_manifest(run)  # says what to run first, before any process is started
     ensure_folder(run.folder / "models")
-    stale = [(run, *job) for job in wanted if not is_current(run, job)]
+    stale = [(run, *job) for job in every if not is_current(run, job)]
     if stale:
         workers.run_in_workers(_train_network, stale, "training")
-    return {
-        job: read_json((run.folder / artefact_name(*job)).with_suffix(".json")) for job in wanted
-    }
+    return {job: read_json(_network_files(run, job)[1]) for job in every}
 
 
 def train_model(
     run: Run, name: str, fold: int = 0, repeat: int = 0
 ) -> tuple[keras.Model, dict[str, Any]]:
-    """Train one network of `NETWORKS`, or read it where it is up to date; its model and history."""
+    """Train one network of `NETWORKS`, or read it where it is up to date.
+
+    Returns
+    -------
+    model, history
+        The history as `train_all` gives it.
+    """
     job = (name, fold, repeat)
     history = train_all(run, [job])[job]
-    return keras.saving.load_model(
-        (run.folder / artefact_name(*job)).with_suffix(".keras")
-    ), history
+    model_file, _ = _network_files(run, job)
+    return keras.saving.load_model(model_file), history
 
 
 def load_model(run: Run, name: str) -> keras.Model:
@@ -169,6 +187,5 @@ def predict_test(
     """Return the manifest's test rows and each model's probabilities for them, (n, 4)."""
     manifest = read_manifest(run)
     rows = manifest[manifest["split"] == "test"].reset_index(drop=True)
-    return rows, {
-        name: predict_rows(load_model(run, name), rows, run.folder / "dataset") for name in names
-    }
+    folder = run.folder / "dataset"
+    return rows, {name: predict_rows(load_model(run, name), rows, folder) for name in names}

@@ -36,10 +36,10 @@ def _watch_parent(parent: int) -> None:
 def run_in_workers(
     function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], title: str
 ) -> list[Any]:
-    """Call a function of a module once for each tuple of arguments, several at once in processes of
-    their own.
+    """Call a function of a module once for each tuple of arguments, several calls at once.
 
-    With one worker (a GPU, one core) the calls are made here, one after the other.
+    Each worker is a process of its own. With one (a GPU, one core) the calls are made here, one
+    after the other.
 
     Returns
     -------
@@ -56,8 +56,9 @@ def run_in_workers(
     context = multiprocessing.get_context("spawn")
     results: dict[int, Any] = {}
     failed: list[BaseException] = []
+    count = min(at_once, max(1, len(jobs)))
     with ProcessPoolExecutor(
-        min(at_once, max(1, len(jobs))), context, initializer=_limit_worker, initargs=(threads,)
+        count, context, initializer=_limit_worker, initargs=(threads,)
     ) as pool:
         waiting = {pool.submit(function, *job): index for index, job in enumerate(jobs)}
         for future in tqdm(as_completed(waiting), total=len(waiting), desc=title, unit="network"):

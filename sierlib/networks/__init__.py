@@ -1,5 +1,4 @@
-"""Networks: ParallelNet and its family, what N2 may hold, the loss, and how one of them is
-fitted."""
+"""Networks: ParallelNet and its family, what N2 may hold, the loss, and how one is fitted."""
 
 from sierlib.networks.parallelnet import parallel_net, teacher, unimodal
 

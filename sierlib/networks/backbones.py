@@ -78,11 +78,9 @@ class Preprocess(layers.Layer):
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Return x, scaled; same shape."""
         x = x * 255.0
-        return (
-            x
-            if self.mode == "itself"
-            else keras.applications.imagenet_utils.preprocess_input(x, mode=self.mode)
-        )
+        if self.mode == "itself":
+            return x
+        return keras.applications.imagenet_utils.preprocess_input(x, mode=self.mode)
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds the layer."""
@@ -95,10 +93,8 @@ def scaled(filters: int, width: float, divisor: int = 1) -> int:
 
 
 def vgg(kind: str, width: float) -> keras.Model:
-    """Build the convolutional part of VGG16 or VGG19, (n, 128, 128, 3) to (n, 4, 4, 512 x
-    width)."""
-    given = keras.Input(SHAPE)
-    x = given
+    """Build the convolutions of VGG16 or VGG19: (n, 128, 128, 3) to (n, 4, 4, 512 x width)."""
+    x = inputs = keras.Input(SHAPE)
     for block, (depth, filters) in enumerate(zip(_VGG[kind], _VGG_FILTERS, strict=True), start=1):
         for index in range(1, depth + 1):
             x = layers.Conv2D(
@@ -110,12 +106,14 @@ def vgg(kind: str, width: float) -> keras.Model:
                 name=f"block{block}_conv{index}",
             )(x)  # (n, h, w, filters)
         x = layers.MaxPooling2D(name=f"block{block}_pool")(x)  # (n, h/2, w/2, filters)
-    return keras.Model(given, x, name=kind)
+    return keras.Model(inputs, x, name=kind)
 
 
 def _googlenet(kind: str, width: float) -> keras.Model:
-    """Build GoogLeNet up to the module that `kind` ends with: to (n, 16, 16, 256 x width) or (n, 8,
-    8, 512 x width)."""
+    """Build GoogLeNet up to the module that `kind` ends with.
+
+    Inception3a gives (n, 16, 16, 256 x width), Inception4a (n, 8, 8, 512 x width).
+    """
 
     def conv(x: Any, filters: int, size: int, strides: int = 1) -> Any:
         # Batch normalisation is later than GoogLeNet; without it random weights hardly learn in a
@@ -126,24 +124,23 @@ def _googlenet(kind: str, width: float) -> keras.Model:
     def pool(x: Any) -> Any:
         return layers.MaxPooling2D(3, 2, padding="same")(x)
 
-    given = keras.Input(SHAPE)
-    x = pool(conv(given, 64, 7, 2))  # (n, 32, 32, 64 x width)
-    x = pool(conv(conv(x, 64, 1), 192, 3))  # (n, 16, 16, 192 x width)
-    last = kind[-2:]
+    x = inputs = keras.Input(SHAPE)
+    x = pool(conv(x, 64, 7, 2))  # (n, 32, 32, 64 x width)
+    x = conv(conv(x, 64, 1), 192, 3)
+    x = pool(x)  # (n, 16, 16, 192 x width)
     for module, (one, reduce_3, three, reduce_5, five, project) in _MODULES.items():
         if module == "4a":
             x = pool(x)  # (n, 8, 8, 480 x width)
-        x = layers.Concatenate(name=module)(
-            [
-                conv(x, one, 1),
-                conv(conv(x, reduce_3, 1), three, 3),
-                conv(conv(x, reduce_5, 1), five, 5),
-                conv(layers.MaxPooling2D(3, 1, padding="same")(x), project, 1),
-            ]
-        )
-        if module == last:
+        branches = [
+            conv(x, one, 1),
+            conv(conv(x, reduce_3, 1), three, 3),
+            conv(conv(x, reduce_5, 1), five, 5),
+            conv(layers.MaxPooling2D(3, 1, padding="same")(x), project, 1),
+        ]
+        x = layers.Concatenate(name=module)(branches)
+        if kind.endswith(module):
             break
-    return keras.Model(given, x, name=kind)
+    return keras.Model(inputs, x, name=kind)
 
 
 def _resnet(kind: str, width: float) -> keras.Model:
@@ -162,22 +159,27 @@ def _resnet(kind: str, width: float) -> keras.Model:
         x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)
         return layers.BatchNormalization(momentum=0.9)(x)
 
-    given = keras.Input(SHAPE)
-    x = layers.ReLU()(conv(given, scaled(64, width), 7, 2))
+    x = inputs = keras.Input(SHAPE)
+    x = layers.ReLU()(conv(x, scaled(64, width), 7, 2))
     x = layers.MaxPooling2D(3, 2, padding="same")(x)  # (n, 32, 32, 64 x width)
     for stage, count in enumerate(blocks):
         filters = scaled(64 * 2**stage, width)
-        out = filters * (4 if bottleneck else 1)
+        out = 4 * filters if bottleneck else filters
         for block in range(count):
+            # A stage but the first begins by halving width and height.
             strides = 2 if stage and not block else 1
-            sizes = ((filters, 1, strides), (filters, 3, 1), (out, 1, 1)) if bottleneck else (
-                (filters, 3, strides), (filters, 3, 1))  # fmt: skip
-            y = x
-            for index, size in enumerate(sizes):
-                y = conv(layers.ReLU()(y) if index else y, *size)
-            shortcut = conv(x, out, 1, strides) if strides > 1 or x.shape[-1] != out else x
-            x = layers.ReLU()(layers.Add()([shortcut, y]))
-    return keras.Model(given, x, name=kind)
+            if bottleneck:
+                y = conv(x, filters, 1, strides)
+                y = conv(layers.ReLU()(y), filters, 3)
+                y = conv(layers.ReLU()(y), out, 1)
+            else:
+                y = conv(x, filters, 3, strides)
+                y = conv(layers.ReLU()(y), filters, 3)
+            # A shortcut past them, brought to their shape where that differs.
+            if strides > 1 or x.shape[-1] != out:
+                x = conv(x, out, 1, strides)
+            x = layers.ReLU()(layers.Add()([x, y]))
+    return keras.Model(inputs, x, name=kind)
 
 
 def _efficientnet(kind: str, width: float) -> keras.Model:
@@ -234,8 +236,12 @@ BACKBONES: dict[str, Callable[[str, float], keras.Model]] = {
 
 
 def imagenet(kind: str) -> keras.Model:
-    """Return a published network without its top, with ImageNet weights, in the size that
-    keras.applications chooses.
+    """Return a published network without its top, with ImageNet weights.
+
+    Returns
+    -------
+    keras.Model
+        In the size that keras.applications chooses.
 
     Raises
     ------
@@ -248,16 +254,14 @@ def imagenet(kind: str) -> keras.Model:
             f"no ImageNet weights of {kind} are published in keras.applications"
         )
     try:
-        given = {} if kind.startswith("VGG") else {"input_shape": SHAPE}
-        return getattr(keras.applications, PUBLISHED[kind][0])(
-            weights="imagenet", include_top=False, **given
-        )
+        build = getattr(keras.applications, PUBLISHED[kind][0])
+        shape = {} if kind.startswith("VGG") else {"input_shape": SHAPE}
+        return build(weights="imagenet", include_top=False, **shape)
     except Exception as error:  # keras raises a bare Exception when the download fails
         raise WeightsUnavailable(
             f"this profile starts {kind} from ImageNet weights, and they could not be had "
-            f"({error}). "
-            "Connect to the internet once, or put the file into ~/.keras/models, or choose "
-            "PROFILE=full"
+            f"({error}). Connect to the internet once, or put the file into ~/.keras/models, or "
+            "choose PROFILE=full"
         ) from error
 
 
@@ -269,7 +273,8 @@ def _copy_weights(published: keras.Model, trunk: keras.Model) -> None:
             if layer.name == "block1_conv1":
                 # The published weights expect blue first and values up to 255; ours come red first
                 # up to 1.
-                values = [values[0][:, :, ::-1] * 255.0, values[1]]
+                kernel, bias = values
+                values = [kernel[:, :, ::-1] * 255.0, bias]
             layer.set_weights(values)
 
 
@@ -310,22 +315,29 @@ def trunk(kind: str, width: float, weights: str) -> tuple[keras.Model, list[laye
         )
     if weights != "none" and (kind in PUBLISHED or weights == "imagenet"):
         try:
-            published = imagenet(kind)
-            if kind in _VGG:
-                ours = vgg(kind, width)
-                _copy_weights(published, ours)
-                return ours, [
-                    layers.Normalization(
-                        mean=_IMAGENET_MEAN, variance=(1.0,) * 3, name="imagenet_mean"
-                    )
-                ]
-            return published, [Preprocess(PUBLISHED[kind][1], name="preprocess")]
+            return _build_published(kind)
         except WeightsUnavailable:
             if weights == "imagenet-required":
                 raise
             warnings.warn(
                 f"no ImageNet weights can be had here: {kind} starts from random ones", stacklevel=2
             )
+    return _build_random(kind, width), []
+
+
+def _build_published(kind: str) -> tuple[keras.Model, list[layers.Layer]]:
+    """Build a backbone with ImageNet weights, and the layers that these want before it."""
+    published = imagenet(kind)
+    if kind not in _VGG:
+        return published, [Preprocess(PUBLISHED[kind][1], name="preprocess")]
+    written_out = vgg(kind, 1.0)
+    _copy_weights(published, written_out)
+    centre = layers.Normalization(mean=_IMAGENET_MEAN, variance=(1.0,) * 3, name="imagenet_mean")
+    return written_out, [centre]
+
+
+def _build_random(kind: str, width: float) -> keras.Model:
+    """Build a backbone with random weights, whose batch normalisation gets by with few steps."""
     try:
         model = BACKBONES[kind](kind, width)
     except ValueError as error:
@@ -334,7 +346,6 @@ def trunk(kind: str, width: float, weights: str) -> tuple[keras.Model, list[laye
         ) from error
     for layer in model._flatten_layers():
         if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = (
-                0.9  # the libraries' 0.99 needs hundreds of steps before validation means anything
-            )
-    return model, []
+            # The libraries' 0.99 needs hundreds of steps before validation means anything.
+            layer.momentum = 0.9
+    return model

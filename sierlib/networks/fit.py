@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from sierlib.networks import losses, metrics
 
 
 @contextmanager
-def _policy(name: str) -> Any:
+def _policy(name: str) -> Iterator[None]:
+    """Let layers that are built here compute in a precision of their own."""
     before = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy(name)
     try:
@@ -39,14 +41,11 @@ class _Progress(keras.callbacks.Callback):
         self.bar = tqdm(total=epochs, desc=title, unit="epoch")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = logs or {}
-        self.bar.set_postfix(
-            {
-                short: f"{logs[name]:.3f}"
-                for short, name in (("acc", "accuracy"), ("val", "val_accuracy"))
-                if name in logs
-            }
-        )
+        shown = {}
+        for short, name in (("acc", "accuracy"), ("val", "val_accuracy")):
+            if logs and name in logs:
+                shown[short] = f"{logs[name]:.3f}"
+        self.bar.set_postfix(shown)
         self.bar.update()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
@@ -54,7 +53,7 @@ class _Progress(keras.callbacks.Callback):
 
 
 def _schedule(peak: float, warmup: int, epochs: int) -> Callable[[int, float], float]:
-    """Rise for `warmup` epochs, then fall along a cosine to a hundredth."""
+    """Return a rate that rises for `warmup` epochs, then falls along a cosine to a hundredth."""
 
     def rate(epoch: int, _: float) -> float:
         if epoch < warmup:
@@ -103,82 +102,107 @@ def fit_network(
         in.
     history
         ``epochs`` (a list of dicts), ``best_epoch`` (from 1), ``seconds``, ``seconds_per_epoch``,
-        ``parameters``, ``choose_precision``, ``describe_device``.
+        ``parameters``, ``precision``, ``device``.
     """
+    # The network, with weights that the seed decides.
     epochs = epochs or profile.epochs
     learning_rate = learning_rate or profile.learning_rate
     targets = targets or (lambda rows: one_hot(rows["label"]))
-    computing = choose_precision(profile)
+    precision = choose_precision(profile)
     keras.backend.clear_session()  # a worker trains several networks, one after the other
     keras.utils.set_random_seed(seed)
-    with _policy(computing):
+    with _policy(precision):
         model = build()
+
+    # Training rows are shuffled and augmented, validation rows are neither.
     modalities = [tensor.name for tensor in model.inputs]
-    feeds = [
-        make_feed(
-            rows,
-            folder,
-            profile.batch,
-            modalities=modalities,
-            targets=targets(rows),
-            augment=training and profile.augment,
-            seed=seed if training else None,
-        )
-        for rows, training in ((train, True), (validation, False))
-    ]
-    callbacks: list[keras.callbacks.Callback] = [
-        keras.callbacks.EarlyStopping(
-            monitor="val_loss",
-            patience=profile.patience_stop,
-            restore_best_weights=True,
-            start_from_epoch=profile.warmup,
-        ),
-        _Progress(title or model.name, epochs),
-    ]
-    if profile.warmup:
-        callbacks.append(
-            keras.callbacks.LearningRateScheduler(_schedule(learning_rate, profile.warmup, epochs))
-        )
-    else:
-        callbacks.append(
-            keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=profile.patience_plateau)
-        )
+    feed = partial(make_feed, folder=folder, batch=profile.batch, modalities=modalities)
+    training = feed(train, targets=targets(train), augment=profile.augment, seed=seed)
+    validating = feed(validation, targets=targets(validation))
+
+    # The training itself.
+    _compile(model, profile, learning_rate, loss or losses.FocalCrossEntropy())
+    callbacks = _steer(profile, learning_rate, epochs)
+    callbacks.append(_Progress(title or model.name, epochs))
+    start = time.perf_counter()
+    fitted = model.fit(
+        training,
+        validation_data=validating,
+        epochs=epochs,
+        callbacks=callbacks,
+        shuffle=False,
+        verbose=0,
+    )
+    seconds = time.perf_counter() - start
+    if precision != "float32":  # the same weights in a network that computes in float32
+        weights = model.get_weights()
+        model = build()
+        model.set_weights(weights)
+
+    rows = _read_epochs(fitted.history)
+    return model, {
+        "epochs": rows,
+        "best_epoch": _find_best(rows, profile.warmup),
+        "seconds": round(seconds, 1),
+        "seconds_per_epoch": round(seconds / len(rows), 2),
+        "parameters": int(model.count_params()),
+        "precision": precision,
+        "device": describe_device(),
+    }
+
+
+def _compile(
+    model: keras.Model,
+    profile: settings.Profile,
+    learning_rate: float,
+    loss: keras.losses.Loss | str,
+) -> None:
+    """Say what is minimised and how, and what is measured on the way (Section 4.2)."""
+    kappa = metrics.Kappa(model.output.shape[-1])
     model.compile(
         keras.optimizers.Adam(learning_rate),
-        loss or losses.FocalCrossEntropy(),
-        metrics=["accuracy", metrics.Kappa(model.output.shape[-1])],
+        loss,
+        metrics=["accuracy", kappa],
         run_eagerly=profile.run_eagerly,
     )
     # Adam's moments are made now: a first step that makes them is traced twice (Baseline 3: 97 s
     # instead of 54).
     model.optimizer.build(model.trainable_variables)
-    start = time.perf_counter()
-    seen = model.fit(
-        feeds[0],
-        validation_data=feeds[1],
-        epochs=epochs,
-        callbacks=callbacks,
-        shuffle=False,
-        verbose=0,
-    ).history
-    seconds = time.perf_counter() - start
-    if computing != "float32":
-        weights = model.get_weights()
-        model = build()
-        model.set_weights(weights)
-    rows = [
-        {name: float(values[i]) for name, values in seen.items()} for i in range(len(seen["loss"]))
-    ]
-    eligible = range(min(profile.warmup, len(rows) - 1), len(rows))
-    return model, {
-        "epochs": rows,
-        "best_epoch": 1 + min(eligible, key=lambda i: rows[i]["val_loss"]),
-        "seconds": round(seconds, 1),
-        "seconds_per_epoch": round(seconds / len(rows), 2),
-        "parameters": int(model.count_params()),
-        "precision": computing,
-        "device": describe_device(),
-    }
+
+
+def _steer(
+    profile: settings.Profile, learning_rate: float, epochs: int
+) -> list[keras.callbacks.Callback]:
+    """Return what stops training and what changes its rate (Section 4.2, or the profile's warm-up).
+
+    Epochs of the warm-up count neither for stopping nor as the best.
+    """
+    stop = keras.callbacks.EarlyStopping(
+        monitor="val_loss",
+        patience=profile.patience_stop,
+        restore_best_weights=True,
+        start_from_epoch=profile.warmup,
+    )
+    if profile.warmup:
+        schedule = _schedule(learning_rate, profile.warmup, epochs)
+        return [stop, keras.callbacks.LearningRateScheduler(schedule)]
+    patience = profile.patience_plateau
+    return [stop, keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=patience)]
+
+
+def _read_epochs(history: dict[str, list[Any]]) -> list[dict[str, float]]:
+    """Turn Keras' history, a list for each measure, into a dict for each epoch."""
+    rows: list[dict[str, float]] = [{} for _ in history["loss"]]
+    for name, values in history.items():
+        for row, value in zip(rows, values, strict=True):
+            row[name] = float(value)
+    return rows
+
+
+def _find_best(rows: list[dict[str, float]], warmup: int) -> int:
+    """Return the epoch, from 1, whose weights are kept: that of least validation loss."""
+    eligible = range(min(warmup, len(rows) - 1), len(rows))
+    return 1 + min(eligible, key=lambda index: rows[index]["val_loss"])
 
 
 def predict_rows(

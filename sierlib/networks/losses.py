@@ -1,5 +1,4 @@
-"""The training loss of Section 4.2: categorical focal loss and categorical cross-entropy, weighted
-1 and 0.5."""
+"""The training loss of Section 4.2: categorical focal loss and cross-entropy, 1 and 0.5."""
 
 from __future__ import annotations
 
@@ -43,9 +42,8 @@ class FocalCrossEntropy(keras.losses.Loss):
         focal = keras.losses.categorical_focal_crossentropy(
             y_true, y_pred, alpha=weights["alpha"], gamma=weights["gamma"]
         )
-        return weights["focal"] * focal + weights[
-            "cross_entropy"
-        ] * keras.losses.categorical_crossentropy(y_true, y_pred)
+        cross_entropy = keras.losses.categorical_crossentropy(y_true, y_pred)
+        return weights["focal"] * focal + weights["cross_entropy"] * cross_entropy
 
     def get_config(self) -> dict:
         """Return what rebuilds the loss."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from keras import ops
 
 
 @keras.saving.register_keras_serializable("sierlib")
@@ -24,17 +25,18 @@ class Kappa(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Count labels (rows) against predictions (columns); both (n, classes)."""
-        guessed = keras.ops.one_hot(keras.ops.argmax(y_pred, axis=-1), self.classes)
-        self.table.assign_add(
-            keras.ops.matmul(keras.ops.transpose(keras.ops.cast(y_true, "float32")), guessed)
-        )
+        guesses = ops.one_hot(ops.argmax(y_pred, axis=-1), self.classes)
+        labels = ops.cast(y_true, "float32")
+        counts = ops.matmul(ops.transpose(labels), guesses)  # (classes, classes)
+        self.table.assign_add(counts)
 
     def result(self) -> Any:
         """Return the agreement beyond chance, as a share of what chance leaves."""
-        shares = self.table / keras.ops.maximum(keras.ops.sum(self.table), 1.0)
-        agreed = keras.ops.sum(keras.ops.diagonal(shares))
-        chance = keras.ops.sum(keras.ops.sum(shares, axis=0) * keras.ops.sum(shares, axis=1))
-        return (agreed - chance) / keras.ops.maximum(1.0 - chance, keras.backend.epsilon())
+        shares = self.table / ops.maximum(ops.sum(self.table), 1.0)
+        agreed = ops.sum(ops.diagonal(shares))
+        by_label, by_guess = ops.sum(shares, axis=1), ops.sum(shares, axis=0)
+        chance = ops.sum(by_guess * by_label)
+        return (agreed - chance) / ops.maximum(1.0 - chance, keras.backend.epsilon())
 
     def get_config(self) -> dict[str, Any]:
         """Return what rebuilds it."""

@@ -1,9 +1,13 @@
 """ParallelNet (Fig. 1, Eq. 1, Eq. 2), its halves, and the teachers' network.
 
-    speech (n,128,128,1) ──┬─ N1_s ─────────────┐              ┌─ F_s ─ dense 1024-1024-4 ─ O_sp ──┐
-                           └─ N2_s (1x1, VGG16) ─┼─ criss-cross ┤  F_mul = F_i x F_s  ─ O_mul ───────┼ w ─ softmax
-    image  (n,128,128,3) ──┬─ N1_i ─────────────┤              └─ F_i ─ dense 1024-1024-4 ─ O_img ─┘
-                           └─ N2_i (VGG19) ──────┘
+    speech (n,128,128,1) ┬ N1_s ──────────────┐              ┌ F_s ─── dense ─ O_sp ──┐
+                         └ N2_s (1x1, VGG16) ─┼─ criss-cross ┼ F_mul ─ dense ─ O_mul ─┼ w ─ softmax
+    image  (n,128,128,3) ┬ N1_i ──────────────┤              └ F_i ─── dense ─ O_img ─┘
+                         └ N2_i (VGG19) ──────┘
+
+Eq. 1 is the criss-cross and the intermediate fusion: F_i = N1_i + N2_s, F_s = N1_s + N2_i and
+F_mul = F_i x F_s. Eq. 2 is the late fusion: w1 O_sp + w2 O_img + w3 O_mul, where the weights are
+learned. "dense" is three dense layers, of 1024, 1024 and 4 units.
 
 That is configuration 3 of Section 4.3.2; configurations 1 and 2 have a criss-cross before N2 too,
 or only there. What N2 holds is one of `sierlib.networks.backbones.BACKBONES`.
@@ -19,9 +23,9 @@ from keras import layers
 from sierlib import settings
 from sierlib.networks import backbones
 
-BRANCH_UNITS = (
-    256  # width of what N1 and N2 give to Eq. 1; the paper states only that they can be added
-)
+# Width of what N1 and N2 give to Eq. 1; the paper states only that they can be added.
+BRANCH_UNITS = 256
+
 DENSE_UNITS = 1024  # Section 3.2.2
 
 
@@ -58,24 +62,26 @@ def _norm(name: str | None = None) -> layers.Layer:
 
 
 def _out(x: keras.KerasTensor, units: int) -> keras.KerasTensor:
-    """End a branch: dense, normalised, so that both sides of Add and Multiply in Eq. 1 are of one
-    size."""
-    return layers.ReLU()(_norm()(layers.Dense(units, use_bias=False)(x)))
+    """End a branch: dense, normalised, since both sides of Eq. 1 have to be of one size."""
+    x = layers.Dense(units, use_bias=False)(x)  # (n, units)
+    x = _norm()(x)
+    return layers.ReLU()(x)
 
 
 def _blocks(x: keras.KerasTensor, filters: tuple[int, ...]) -> keras.KerasTensor:
+    """Convolve, pool and normalise, once for each number of filters."""
     for index, count in enumerate(filters):
         size, stride = (5, 2) if index == 0 else (3, 1)
         x = layers.Conv2D(count, size, strides=stride, padding="same", activation="relu")(x)
-        x = _norm()(layers.MaxPooling2D()(x))  # (n, 32, 32, filters), then half of it
+        x = layers.MaxPooling2D()(x)  # (n, 32, 32, filters), then half of it
+        x = _norm()(x)
     return x
 
 
 def n1(
     channels: int, filters: tuple[int, ...], name: str, units: int = BRANCH_UNITS
 ) -> keras.Model:
-    """Build N1: convolutions with max-pooling and batch normalisation, flatten, dense (Fig. 1,
-    bottom left).
+    """Build N1: convolutions, flatten, dense (Fig. 1, bottom left).
 
     Parameters
     ----------
@@ -90,14 +96,15 @@ def n1(
     keras.Model
         (n, 128, 128, channels) to (n, units).
     """
-    given = keras.Input((settings.SIZE, settings.SIZE, channels))
-    x = _norm()(layers.Flatten()(_blocks(given, filters)))
-    return keras.Model(given, _out(x, units), name=name)
+    x = inputs = keras.Input((settings.SIZE, settings.SIZE, channels))
+    x = _blocks(x, filters)  # with four blocks (n, 4, 4, filters)
+    x = layers.Flatten()(x)
+    x = _norm()(x)
+    return keras.Model(inputs, _out(x, units), name=name)
 
 
 def n1_before(channels: int, filters: tuple[int, ...], name: str) -> keras.Model:
-    """Build N1 for a criss-cross before N2: what N2 of the other modality is given besides its own
-    input.
+    """Build N1 for a criss-cross before N2: what joins the input of the other modality's N2.
 
     The first two blocks of N1, reduced to three channels by a 1x1 convolution and enlarged to the
     size of the input: N2 expects a picture. The paper does not say how (Section 4.3.2).
@@ -107,18 +114,17 @@ def n1_before(channels: int, filters: tuple[int, ...], name: str) -> keras.Model
     keras.Model
         (n, 128, 128, channels) to (n, 128, 128, 3).
     """
-    given = keras.Input((settings.SIZE, settings.SIZE, channels))
-    x = _blocks(given, filters[:2])  # (n, 16, 16, filters)
+    x = inputs = keras.Input((settings.SIZE, settings.SIZE, channels))
+    x = _blocks(x, filters[:2])  # (n, 16, 16, filters)
     x = layers.Conv2D(3, 1)(x)
     x = layers.UpSampling2D(settings.SIZE // x.shape[1], interpolation="bilinear")(x)
-    return keras.Model(given, x, name=name)
+    return keras.Model(inputs, x, name=name)  # (n, 128, 128, 3)
 
 
 def n2(
     channels: int, kind: str, width: float, weights: str, name: str, units: int = BRANCH_UNITS
 ) -> keras.Model:
-    """Build N2: a backbone with batch normalisation, flatten and dense; before it, for speech, a
-    1x1 convolution.
+    """Build N2: a backbone, flatten, dense; before it, for speech, a 1x1 convolution (Fig. 1).
 
     Parameters
     ----------
@@ -133,27 +139,31 @@ def n2(
         (n, 128, 128, channels) to (n, units).
     """
     trunk, before = backbones.trunk(kind, width, weights)
-    given = keras.Input((settings.SIZE, settings.SIZE, channels))
-    x = layers.Conv2D(3, 1, name="to_three_channels")(given) if channels == 1 else given
+    x = inputs = keras.Input((settings.SIZE, settings.SIZE, channels))
+    if channels == 1:
+        x = layers.Conv2D(3, 1, name="to_three_channels")(x)  # (n, 128, 128, 3)
     for layer in before:
         x = layer(x)
-    x = layers.Flatten()(_norm()(trunk(x)))
-    return keras.Model(given, _out(_norm()(x), units), name=name)
+    x = trunk(x)  # VGG: (n, 4, 4, 512 x width)
+    x = _norm()(x)
+    x = layers.Flatten()(x)
+    x = _norm()(x)
+    return keras.Model(inputs, _out(x, units), name=name)
 
 
 def _dense(x: keras.KerasTensor, name: str, classes: int) -> keras.KerasTensor:
-    """Three dense layers of 1024, 1024 and `classes` units (Section 3.2.2)."""
+    """Add three dense layers of 1024, 1024 and `classes` units (Section 3.2.2)."""
     x = layers.Dense(DENSE_UNITS, activation="relu", name=f"{name}_1")(x)
     x = layers.Dense(DENSE_UNITS, activation="relu", name=f"{name}_2")(x)
     return layers.Dense(classes, name=name)(x)
 
 
 def _inputs(modalities: tuple[str, ...]) -> dict[str, keras.KerasTensor]:
-    channels = {"speech": 1, "image": 3}
-    return {
-        name: keras.Input((settings.SIZE, settings.SIZE, channels[name]), name=name)
-        for name in modalities
-    }
+    inputs = {}
+    for name in modalities:
+        shape = (settings.SIZE, settings.SIZE, settings.CHANNELS[name])
+        inputs[name] = keras.Input(shape, name=name)
+    return inputs
 
 
 def parallel_net(
@@ -199,61 +209,61 @@ def parallel_net(
     ValueError
         For a choice that does not exist, naming those that do.
     """
-    for what, value, known in (
-        ("configuration", configuration, (1, 2, 3)),
-        ("fusion", fusion, ("multiply", "add")),
-        ("late", late, ("learned", "fixed")),
-    ):
-        if value not in known:
-            raise ValueError(
-                f"unknown {what} {value!r}: choose one of {', '.join(map(str, known))}"
-            )
+    _check_choice("configuration", configuration, (1, 2, 3))
+    _check_choice("fusion", fusion, ("multiply", "add"))
+    _check_choice("late", late, ("learned", "fixed"))
     chosen = settings.profile(profile)
-    given = _inputs(("speech", "image"))
-    branch_s = n2(3 if configuration < 3 else 1, n2_s, chosen.width, chosen.weights, "N2_s")
-    branch_i = n2(3, n2_i, chosen.width, chosen.weights, "N2_i")
-    if configuration == 3:
-        seen_s, seen_i = given["speech"], given["image"]
-    else:
-        # The criss-cross before N2: N1 of each modality joins the input of the other's N2.
-        three = layers.Conv2D(3, 1, name="to_three_channels")(given["speech"])
-        from_i = n1_before(3, chosen.n1_filters, "N1_i_before")(given["image"])
-        from_s = n1_before(1, chosen.n1_filters, "N1_s_before")(given["speech"])
-        seen_s = layers.Add(name="before_N2_s")([three, from_i])  # (n, 128, 128, 3)
-        seen_i = layers.Add(name="before_N2_i")([given["image"], from_s])
-    two_s, two_i = branch_s(seen_s), branch_i(seen_i)  # (n, 256), as all four branches
+    width, weights, filters = chosen.width, chosen.weights, chosen.n1_filters
+    inputs = _inputs(settings.MODALITIES)
+    speech, image = inputs["speech"], inputs["image"]
+
+    # N2 of both modalities. With a criss-cross before it, N1 of the other modality joins its input.
+    branch_s = n2(3 if configuration < 3 else 1, n2_s, width, weights, "N2_s")
+    branch_i = n2(3, n2_i, width, weights, "N2_i")
+    before_s, before_i = speech, image
+    if configuration < 3:
+        three = layers.Conv2D(3, 1, name="to_three_channels")(speech)  # (n, 128, 128, 3)
+        from_i = n1_before(3, filters, "N1_i_before")(image)  # (n, 128, 128, 3)
+        from_s = n1_before(1, filters, "N1_s_before")(speech)
+        before_s = layers.Add(name="before_N2_s")([three, from_i])
+        before_i = layers.Add(name="before_N2_i")([image, from_s])
+    two_s = branch_s(before_s)  # (n, 256), as all four branches
+    two_i = branch_i(before_i)
+
+    # Eq. 1: the criss-cross after N2.
     if configuration == 2:
-        f_i, f_s = (
-            layers.Identity(name=name)(two) for name, two in (("F_i", two_s), ("F_s", two_i))
-        )
+        f_i = layers.Identity(name="F_i")(two_s)
+        f_s = layers.Identity(name="F_s")(two_i)
     else:
-        # Eq. 1: the criss-cross after N2.
-        one_s = n1(1, chosen.n1_filters, "N1_s")(given["speech"])
-        one_i = n1(3, chosen.n1_filters, "N1_i")(given["image"])
-        f_i = layers.Add(name="F_i")([one_i, two_s])
+        one_s = n1(1, filters, "N1_s")(speech)
+        one_i = n1(3, filters, "N1_i")(image)
+        f_i = layers.Add(name="F_i")([one_i, two_s])  # (n, 256)
         f_s = layers.Add(name="F_s")([one_s, two_i])
+
     # Eq. 1: the intermediate fusion.
     join = layers.Multiply(name="F_mul") if fusion == "multiply" else WeightedAddition(name="F_mul")
-    f_mul = join([f_i, f_s])
+    f_mul = join([f_i, f_s])  # (n, 256)
+
     # Eq. 2: the late fusion.
     o_sp = _dense(f_s, "O_sp", classes)  # (n, classes)
     o_img = _dense(f_i, "O_img", classes)
     o_mul = _dense(f_mul, "O_mul", classes)
-    mix = (
-        WeightedAddition(name="late_fusion")
-        if late == "learned"
-        else layers.Average(name="late_fusion")
-    )
-    o = mix([o_sp, o_img, o_mul])
+    mix = WeightedAddition if late == "learned" else layers.Average
+    o = mix(name="late_fusion")([o_sp, o_img, o_mul])
     # Probabilities stay float32 whatever the layers compute in.
     y = layers.Activation("softmax", name="y", dtype="float32")(o)
-    return keras.Model(given, y, name="ParallelNet")
+    return keras.Model(inputs, y, name="ParallelNet")
+
+
+def _check_choice(what: str, value: Any, known: tuple[Any, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"unknown {what} {value!r}: choose one of {', '.join(map(str, known))}")
 
 
 def unimodal(
     modality: str, profile: str | settings.Profile, classes: int = len(settings.CLASSES)
 ) -> keras.Model:
-    """Build the speech or image half of ParallelNet, the "SER only" and "IER only" of Table 1.
+    """Build the speech or the image half of ParallelNet, Table 1's "SER only" and "IER only".
 
     N1 and N2 of the one modality are added, as Eq. 1 adds across modalities, and go through the
     same three dense layers; so a comparison with ParallelNet differs in the other modality alone.
@@ -264,13 +274,15 @@ def unimodal(
         "speech" or "image".
     """
     chosen = settings.profile(profile)
-    given = _inputs((modality,))
-    letter, channels, kind = {"speech": ("s", 1, "VGG16"), "image": ("i", 3, "VGG19")}[modality]
-    ours = n1(channels, chosen.n1_filters, f"N1_{letter}")(given[modality])
-    theirs = n2(channels, kind, chosen.width, chosen.weights, f"N2_{letter}")(given[modality])
-    o = _dense(layers.Add(name=f"F_{letter}")([ours, theirs]), "O", classes)
+    inputs = _inputs((modality,))
+    letter, kind = {"speech": ("s", "VGG16"), "image": ("i", "VGG19")}[modality]
+    channels = settings.CHANNELS[modality]
+    one = n1(channels, chosen.n1_filters, f"N1_{letter}")(inputs[modality])  # (n, 256)
+    two = n2(channels, kind, chosen.width, chosen.weights, f"N2_{letter}")(inputs[modality])
+    f = layers.Add(name=f"F_{letter}")([one, two])
+    o = _dense(f, "O", classes)  # (n, classes)
     y = layers.Activation("softmax", name="y", dtype="float32")(o)
-    return keras.Model(given, y, name={"speech": "SER_only", "image": "IER_only"}[modality])
+    return keras.Model(inputs, y, name={"speech": "SER_only", "image": "IER_only"}[modality])
 
 
 def teacher(modality: str, profile: str | settings.Profile, classes: int) -> keras.Model:
@@ -284,8 +296,9 @@ def teacher(modality: str, profile: str | settings.Profile, classes: int) -> ker
         How many its corpus has.
     """
     chosen = settings.profile(profile)
-    given = _inputs((modality,))
-    x = n1(given[modality].shape[-1], chosen.n1_filters, "N1")(given[modality])
-    x = layers.Dropout(0.3)(_norm()(x))
+    inputs = _inputs((modality,))
+    x = n1(settings.CHANNELS[modality], chosen.n1_filters, "N1")(inputs[modality])  # (n, 256)
+    x = _norm()(x)
+    x = layers.Dropout(0.3)(x)
     y = layers.Dense(classes, activation="softmax", name="y", dtype="float32")(x)
-    return keras.Model(given, y, name=f"{modality}_teacher")
+    return keras.Model(inputs, y, name=f"{modality}_teacher")

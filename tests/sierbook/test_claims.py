@@ -591,7 +591,7 @@ def test_a_recorded_full_run_that_says_the_opposite_is_heard() -> None:
     own, full = _as_profile(_results(), "quick"), _as_profile(_results(-1), "full")
     row = _row(own, "better than IER", {"full": full})
     assert row["verdict"] == REPRODUCED
-    assert "; recorded with profile full: ParallelNet − IER only: −10.0 points" in row["reason"]
+    assert "; recorded with profile full: ParallelNet − image only: −10.0 points" in row["reason"]
     assert row["reason"].endswith(NOT_REPRODUCED)
     assert (
         "recorded"

@@ -134,9 +134,9 @@ def test_being_better_than_what_did_not_learn_says_little(tiny_run: Run) -> None
     for low, trainings in ((0.4, [0.45]), (0.5, [0.55, 0.45])):
         accuracy = {"value": low + 0.05, "low": low, "high": low + 0.1, "n": 100}
         scores = {"accuracy": accuracy, "majority": 0.45}
-        ser = {"title": "SER only", "test": scores, "repeats": {"test": trainings}}
+        ser = {"title": "speech only", "test": scores, "repeats": {"test": trainings}}
         said = sentences.judge_comparisons(tiny_run, [entry | {"p_holm": 0.01}], {"ser": ser})[0]
-        assert "but SER only did not get clearly beyond the largest class" in said
+        assert "but speech only did not get clearly beyond the largest class" in said
 
 
 def test_pairs_are_in_conflict_or_agreement_as_planted_else_as_the_teachers_say(

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from sierbook.figures import accuracy_plots, sample_plots, style
 from sierlib import settings
 from sierlib.data import speech
+from sierlib.experiment.models import published_accuracies
 from sierlib.explorer.cases import ExplainedRow
 from sierlib.explorer.page import overlay
 
@@ -102,20 +103,20 @@ def test_learning_curves_have_a_column_for_each_network() -> None:
 
 def test_accuracies_have_their_intervals_and_the_published_ones() -> None:
     table = pd.DataFrame(
-        {"model": ["ParallelNet", "SER only"] * 2, "against": ["on the labels"] * 2 + ["on the planted truth"] * 2,
+        {"model": ["ParallelNet", "speech only"] * 2, "against": ["on the labels"] * 2 + ["on the planted truth"] * 2,
          "accuracy": [0.8, 0.6, 0.7, 0.5], "low": [0.7, 0.5, 0.6, 0.4], "high": [0.9, 0.7, 0.8, 0.6]}
     )  # fmt: skip
-    figure = _drawn(accuracy_plots.accuracies(table, settings.PAPER_TABLE_1))
+    figure = _drawn(accuracy_plots.accuracies(table, published_accuracies("Table 1")))
     shown = _texts(figure)
     assert all(
         name in shown
-        for name in ("on the labels", "on the planted truth", "ParallelNet", "SER only")
+        for name in ("on the labels", "on the planted truth", "ParallelNet", "speech only")
     )
     assert "published" in shown
     published = figure.axes[0].collections[-1].get_offsets()[:, 0]
     assert sorted(published) == [
-        settings.PAPER_TABLE_1["SER only"],
-        settings.PAPER_TABLE_1["ParallelNet"],
+        settings.PAPER_TABLE_1["ser"],
+        settings.PAPER_TABLE_1["fused"],
     ]
     _drawn(accuracy_plots.accuracies(table.head(1)))
     again = _drawn(accuracy_plots.accuracies(table.head(2).assign(again=[[0.75, 0.78], []])))

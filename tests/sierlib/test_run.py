@@ -171,13 +171,21 @@ def test_numbers_of_numpy_and_paths_are_written_as_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changed", "said"),
-    [({"profile": "huge"}, "unknown profile 'huge': choose one of smoke, quick, full, paper"),
-     ({"data": "fi:x"}, "unknown data spec 'fi:x': choose one of synthetic, bt4sa:PATH, pairs:FILE.csv"),
-     ({"data": "bt4sa"}, "unknown data spec 'bt4sa'"),
-     ({"data": "synthetic:"}, "unknown data spec 'synthetic:'"),
-     ({"ser": "nothing"}, "unknown ser spec 'nothing': choose one of synthetic, iemocap:PATH, tweets:FILE.tsv"),
-     ({"ier": "bt4sa:x"}, "unknown ier spec 'bt4sa:x': choose one of synthetic, fi:PATH")],
-)  # fmt: skip
+    [
+        ({"profile": "huge"}, "unknown profile 'huge': choose one of smoke, quick, full, paper"),
+        (
+            {"data": "fi:x"},
+            "unknown data spec 'fi:x': choose one of synthetic, bt4sa:PATH, pairs:FILE.csv",
+        ),
+        ({"data": "bt4sa"}, "unknown data spec 'bt4sa'"),
+        ({"data": "synthetic:"}, "unknown data spec 'synthetic:'"),
+        (
+            {"ser": "nothing"},
+            "unknown ser spec 'nothing': choose one of synthetic, iemocap:PATH, tweets:FILE.tsv",
+        ),
+        ({"ier": "bt4sa:x"}, "unknown ier spec 'bt4sa:x': choose one of synthetic, fi:PATH"),
+    ],
+)
 def test_an_unknown_setting_stops_before_any_work(
     changed: dict[str, str], said: str, tmp_path: Path
 ) -> None:
@@ -242,8 +250,12 @@ def test_results_carry_what_made_them(tmp_path: Path) -> None:
     assert found["accuracy"] == 0.5 and found["notebook"] == "04-results"
     made = found["provenance"]
     assert (made["profile"], made["data"], made["ser"], made["ier"], made["seed"]) == (
-        "smoke", "synthetic", "synthetic", "synthetic", 7,
-    )  # fmt: skip
+        "smoke",
+        "synthetic",
+        "synthetic",
+        "synthetic",
+        7,
+    )
     assert made["versions"]["keras"].startswith("3.") and made["machine"]["cores"] == os.cpu_count()
     assert (
         50 < made["peak_memory_mb"] < 100_000

@@ -12,10 +12,22 @@ from sierlib import settings
 
 @pytest.mark.parametrize(
     ("emotion", "label"),
-    [("anger", "anger"), ("happy", "happy"), ("hate", "hate"), ("sad", "sad"), ("excitement", "happy"),
-     ("disgust", "hate"), ("sadness", "sad"), ("joy", "happy"), ("Excitement", "happy"), (" SAD ", "sad"),
-     ("fear", None), ("neutral", None), ("", None)],
-)  # fmt: skip
+    [
+        ("anger", "anger"),
+        ("happy", "happy"),
+        ("hate", "hate"),
+        ("sad", "sad"),
+        ("excitement", "happy"),
+        ("disgust", "hate"),
+        ("sadness", "sad"),
+        ("joy", "happy"),
+        ("Excitement", "happy"),
+        (" SAD ", "sad"),
+        ("fear", None),
+        ("neutral", None),
+        ("", None),
+    ],
+)
 def test_an_emotion_belongs_to_a_class_or_to_none(emotion: str, label: str | None) -> None:
     assert settings.relabel(emotion) == label
 

@@ -204,8 +204,8 @@ def blank_modalities(trial: Trial) -> pd.DataFrame:
         "silence": trial.judge(nothing["speech"], image),
         "grey image": trial.judge(speech, nothing["image"]),
         "silence and grey": trial.judge(nothing["speech"], nothing["image"]),
-        "IER only": trial.guesses["ier"],
-        "SER only": trial.guesses["ser"],
+        "image only": trial.guesses["ier"],
+        "speech only": trial.guesses["ser"],
     }
     rows = []
     for name, guess in guesses.items():
@@ -327,7 +327,7 @@ def speak_again(
     Returns
     -------
     pandas.DataFrame
-        `take`, `speed`, `network` ("ParallelNet", "SER only"), `n`; `accuracy` on the labels, and
+        `take`, `speed`, `network` ("ParallelNet", "speech only"), `n`; `accuracy` on the labels, and
         `before` for the rows as they are; their paired `difference` with `low`, `high`, `p`;
         `changed`, the share of predictions that did; `cut`, the share of utterances longer than the
         window. Empty where the voice spoke nothing.

@@ -19,7 +19,7 @@ DASH = "–"
 
 #: Networks by the names of their specifications.
 NAMES = {
-    "fused": "ParallelNet", "ser": "SER only", "ier": "IER only", "baseline1": "Baseline 1", "baseline2": "Baseline 2",
+    "fused": "ParallelNet", "ser": "speech only", "ier": "image only", "baseline1": "Baseline 1", "baseline2": "Baseline 2",
     "baseline3": "Baseline 3", "addition": "weighted addition", "n2-vgg16": "VGG16 twice", "n2-vgg19": "VGG19 twice",
     "n2-resnet34": "ResNet-34", "n2-resnet50": "ResNet-50", "n2-resnet101": "ResNet-101",
     "n2-inception3a": "Inception 3a", "n2-inception4a": "Inception 4a", "n2-mobilenet": "MobileNet",

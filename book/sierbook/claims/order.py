@@ -61,7 +61,7 @@ def more_accurate(results: reading.Results) -> Finding:
 
 
 def out_of_line(results: reading.Results) -> Finding:
-    """Judge whether accuracy leaves macro F1 further behind in IER only than in SER only."""
+    """Judge whether accuracy leaves macro F1 further behind in image only than in speech only."""
     tables = [
         reading.need(results, "02-training", "models", name, "validation", "confusion")
         for name in ("ier", "ser")

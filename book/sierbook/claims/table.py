@@ -28,11 +28,8 @@ GROUPS: dict[str, str] = {
 #: Other authors' accuracies (Table 2).
 PAPER_OTHERS = {"Vadicamo et al.": 0.5130, "Gaspar et al.": 0.6042}
 
-_TABLE_1 = {
-    name: settings.PAPER_TABLE_1[NAMES[name]]
-    for name in ("ser", "ier", "baseline1", "baseline2", "baseline3", "fused")
-}
-_BEST, _SENTIMENT = _TABLE_1["fused"], settings.PAPER_TABLE_2["ParallelNet"]
+_TABLE_1 = settings.PAPER_TABLE_1
+_BEST, _SENTIMENT = _TABLE_1["fused"], settings.PAPER_TABLE_2["sentiment-fused"]
 _NO_NUMBER = "no number"
 #: Those of the five comparisons that are about accuracy on all test rows (`comparisons.PRIMARY`).
 _NAMED_IN_ADVANCE = {("fused", "ser"), ("fused", "ier"), ("fused", "baseline3")}

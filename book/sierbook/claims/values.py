@@ -206,7 +206,7 @@ def converged(results: reading.Results) -> Finding:
 
 
 def overfits(results: reading.Results) -> Finding:
-    """Judge whether IER only learns more of its training part than of validation."""
+    """Judge whether image only learns more of its training part than of validation."""
     model = reading.need(results, "02-training", "models", "ier")
     training = reading.need(model, "epochs", reading.need(model, "best_epoch") - 1, "accuracy")
     validation = reading.measured(reading.find(model, "validation", "accuracy"))
@@ -223,7 +223,7 @@ def overfits(results: reading.Results) -> Finding:
 
 
 def kappa_is_low(results: reading.Results) -> Finding:
-    """Judge whether kappa of IER only is at most `LOW_KAPPA`."""
+    """Judge whether kappa of image only is at most `LOW_KAPPA`."""
     confusion = reading.need(results, "02-training", "models", "ier", "validation", "confusion")
     kappa = statistics.bootstrap_confusions([confusion], statistics.confusion_kappa)
     value, low, high = (kappa[key] for key in ("value", "low", "high"))

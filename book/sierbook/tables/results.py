@@ -20,8 +20,8 @@ from sierlib.run import Run
 #: Names in tables and figures.
 TITLES = {
     "fused": "ParallelNet",
-    "speech": "SER only",
-    "image": "IER only",
+    "speech": "speech only",
+    "image": "image only",
     "ser teacher": "speech teacher",
     "ier teacher": "image teacher",
     "label": "the label itself",

@@ -19,7 +19,13 @@ from sierbook.claims.findings import corpus
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import read_manifest, read_truth
-from sierlib.experiment.models import NETWORKS, names_in_group, resolve_names, select_rows
+from sierlib.experiment.models import (
+    NETWORKS,
+    names_in_group,
+    published_accuracies,
+    resolve_names,
+    select_rows,
+)
 from sierlib.experiment.scores import class_codes
 from sierlib.experiment.train import Job, train_all
 from sierlib.run import Run
@@ -205,13 +211,7 @@ def table(
         As `collect` gives it: where the group's rows are recorded ones, so is the row that they are
         compared with.
     """
-    published = (
-        settings.PAPER_TABLE_1
-        if group == "Table 1"
-        else settings.PAPER_TABLE_2
-        if group == "Table 2"
-        else {}
-    )
+    published = published_accuracies(group)
     names = names_in_group(group)
     shown = [(NETWORKS[name].title, entries.get(name)) for name in names]
     origins = sorted({entry["origin"] for _, entry in shown if entry}, reverse=True) or ["this run"]

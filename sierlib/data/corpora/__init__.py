@@ -6,6 +6,7 @@ items that have been named but not yet read, and those that could already be see
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,33 +30,39 @@ def open_corpus(spec: str, role: str, profile: settings.Profile, seed: int) -> C
     Raises
     ------
     FileNotFoundError, ValueError
-        When the layout is not what the spec says; one line names the path and what was expected.
+        When the layout is not what the spec says, or the adapter has no such option; one line names
+        the path and what was expected.
     """
     from sierlib.data.corpora import bt4sa, fi, iemocap, pairs, tweets
-    from sierlib.data.corpora.embedded import plans
 
     kind, _, rest = resolve_spec(spec, role).partition(":")
-    place, _, query = rest.partition("?")
-    options = dict(part.split("=", 1) for part in query.split("&") if "=" in part)
     if kind == "synthetic":
-        made: dict[str, Callable[[], Corpus]] = {
-            "data": lambda: plans.pairs(profile.pairs, seed),
-            "ser": lambda: plans.speech_corpus(profile.speech_items, seed),
-            "ier": lambda: plans.image_corpus(profile.image_items, seed),
-        }
-        return made[role]()
-    load: dict[str, Callable[..., Corpus]] = {
+        return _generate(role, profile, seed)
+    adapters: dict[str, Callable[..., Corpus]] = {
         "bt4sa": bt4sa.load,
         "pairs": pairs.load,
         "tweets": tweets.load,
         "iemocap": iemocap.load,
         "fi": fi.load,
     }
-    try:
-        return load[kind](Path(place), **options)
-    except TypeError as error:
-        if not options:
-            raise
+    load = adapters[kind]
+    path, _, query = rest.partition("?")
+    options = dict(part.split("=", 1) for part in query.split("&") if "=" in part)
+    # An adapter takes a path and then its options: what it declares is what there is.
+    known = list(inspect.signature(load).parameters)[1:]
+    if not set(options) <= set(known):
         raise ValueError(
             f"{role}={spec}: unknown option; `fi:PATH?positive=all` is the only one there is"
-        ) from error
+        )
+    return load(Path(path), **options)
+
+
+def _generate(role: str, profile: settings.Profile, seed: int) -> Corpus:
+    """Generate the embedded corpus's part for a role, in the profile's size."""
+    from sierlib.data.corpora.embedded import plans
+
+    if role == "data":
+        return plans.pairs(profile.pairs, seed)
+    if role == "ser":
+        return plans.speech_corpus(profile.speech_items, seed)
+    return plans.image_corpus(profile.image_items, seed)

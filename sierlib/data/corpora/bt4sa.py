@@ -15,7 +15,11 @@ from sierlib.data.corpora.items import Corpus, Item, fingerprint, inside
 SPLITS = ("train", "val", "test")
 SENTIMENTS = {"0": "negative", "1": "neutral", "2": "positive"}
 TEXTS = "raw_tweets_text.csv"
-LAYOUT = f"b-t4sa_{{train,val,test}}.txt, {TEXTS} and data/<first five digits of tweet id>/<tweet id>-<n>.jpg"
+LAYOUT = (
+    f"b-t4sa_{{train,val,test}}.txt, {TEXTS} and "
+    "data/<first five digits of tweet id>/<tweet id>-<n>.jpg"
+)
+MALFORMED = "line is not '<path> <label>'"
 
 _ROW = re.compile(r"data/(?P<file>.*?(?P<stem>(?P<tweet>\d+)-\d+)\.\w+)")
 
@@ -49,63 +53,67 @@ def load(root: str | Path) -> Corpus:
     for needed in (*indexes, root / TEXTS, root / "data"):
         if not needed.exists():
             raise FileNotFoundError(f"{needed} is missing: a B-T4SA folder holds {LAYOUT}")
+    # The index files say which pictures there are, and which split each belongs to.
     corpus = Corpus(f"bt4sa:{root}", [])
-    seen: dict[str, str] = {}
-    tweets: dict[
-        str, str
-    ] = {}  # of each item, so that the texts are read once, and only the needed ones kept
-    for split, index in zip(SPLITS, indexes, strict=True):
-        with index.open(encoding="utf-8-sig", errors="replace") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                place = f"{index.name}:{number}"
-                item, tweet, reason = _row(root, line, split)
-                if item is None:
-                    corpus.quarantined.append((place, line.strip(), f"{reason}: {place}"))
-                elif item.id in seen:
-                    reason = f"duplicate row: {place} repeats {seen[item.id]}"
-                    corpus.quarantined.append((item.id, str(item.image), reason))
-                else:
-                    seen[item.id] = place
-                    if reason:
-                        corpus.quarantined.append((item.id, str(item.image), f"{reason}: {place}"))
-                    else:
-                        corpus.items.append(item)
-                        tweets[item.id] = tweet
+    places: dict[str, str] = {}  # where each item was first listed
+    tweets: dict[str, str] = {}  # of each item: the millions of texts are read once, for these only
+    for place, line, split in _index_lines(indexes):
+        item, tweet, reason = _read_row(root, line, split)
+        if item is None:
+            corpus.quarantined.append((place, line.strip(), f"{reason}: {place}"))
+            continue
+        if item.id in places:
+            reason = f"duplicate row: {place} repeats {places[item.id]}"
+        elif reason:
+            reason = f"{reason}: {place}"
+        places.setdefault(item.id, place)
+        if reason:
+            corpus.quarantined.append((item.id, str(item.image), reason))
+        else:
+            corpus.items.append(item)
+            tweets[item.id] = tweet
+    # What is said with them stands in another file, by tweet.
     _add_texts(corpus, tweets, root / TEXTS)
-    corpus.fingerprint = fingerprint(
-        [*indexes, root / TEXTS, *(item.image for item in corpus.items if item.image is not None)]
-    )
+    pictures = [item.image for item in corpus.items if item.image is not None]
+    corpus.fingerprint = fingerprint([*indexes, root / TEXTS, *pictures])
     corpus.notes.append(
         "B-T4SA labels sentiment, not emotion: the teachers decide the emotion of every pair"
     )
     return corpus
 
 
-def _row(root: Path, line: str, split: str) -> tuple[Item | None, str, str]:
-    """Return the item of a line (None where the line names no picture), its tweet, and what is
-    wrong or ""."""
+def _index_lines(indexes: list[Path]) -> Iterator[tuple[str, str, str]]:
+    """Yield the lines of the index files that are not blank: place, line and split."""
+    for split, index in zip(SPLITS, indexes, strict=True):
+        with index.open(encoding="utf-8-sig", errors="replace") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield f"{index.name}:{number}", line, split
+
+
+def _read_row(root: Path, line: str, split: str) -> tuple[Item | None, str, str]:
+    """Return the item of a line, its tweet, and what is wrong or "".
+
+    The item is None where the line names no picture.
+    """
     cells = line.rsplit(maxsplit=1)
     if len(cells) != 2:
-        return None, "", "line is not '<path> <label>'"
+        return None, "", MALFORMED
     relative, label = cells[0].strip(), cells[1]
+    path, found = None, False
     try:
-        # The folder of pictures may itself be a link to another disk, so rows are held against it
-        # and not `root`.
-        path = (
-            inside(root / "data", relative.removeprefix("data/"))
-            if relative.startswith("data/")
-            else None
-        )
-        found = path is not None and path.is_file()
+        if relative.startswith("data/"):
+            # The folder of pictures may itself be a link to another disk, so rows are held against
+            # it and not `root`.
+            path = inside(root / "data", relative.removeprefix("data/"))
+            found = path is not None and path.is_file()
     except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL in it
-        return None, "", "line is not '<path> <label>'"
-    match = _ROW.fullmatch(relative)
+        return None, "", MALFORMED
     if path is None:
         return None, "", "path outside data/"
+    match = _ROW.fullmatch(relative)
     if match is None:
-        return None, "", "line is not '<path> <label>'"
+        return None, "", MALFORMED
     item = Item(
         match["stem"],
         image=root / "data" / match["file"],
@@ -120,23 +128,21 @@ def _row(root: Path, line: str, split: str) -> tuple[Item | None, str, str]:
 def _add_texts(corpus: Corpus, tweets: dict[str, str], path: Path) -> None:
     """Give every item its tweet's text, and quarantine those that have none."""
     needed = set(tweets.values())
-    texts = {tweet: text for tweet, text in _texts(path) if tweet in needed}
+    texts = {tweet: text for tweet, text in _read_texts(path) if tweet in needed}
     kept = []
     for item in corpus.items:
         item.text = texts.get(tweets[item.id])
         if item.text and item.text.strip():
             kept.append(item)
-        else:
-            reason = (
-                f"no text: tweet {tweets[item.id]} is not in {path.name}"
-                if item.text is None
-                else "empty text"
-            )
-            corpus.quarantined.append((item.id, str(item.image), reason))
+            continue
+        reason = "empty text"
+        if item.text is None:
+            reason = f"no text: tweet {tweets[item.id]} is not in {path.name}"
+        corpus.quarantined.append((item.id, str(item.image), reason))
     corpus.items = kept
 
 
-def _texts(path: Path) -> Iterator[tuple[str, str]]:
+def _read_texts(path: Path) -> Iterator[tuple[str, str]]:
     """Yield tweet id and text, row by row: the file has millions, and texts hold line ends."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.reader(file)
@@ -148,9 +154,7 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
                 row = next(rows)
             except StopIteration:
                 return
-            except (
-                csv.Error
-            ):  # a quote never closed: what it swallowed is lost, what follows is not
-                continue
+            except csv.Error:
+                continue  # a quote never closed: what it swallowed is lost, what follows is not
             if len(row) == 2:
                 yield row[0].strip().strip("'\""), row[1]

@@ -60,30 +60,35 @@ def load(root: str | Path, positive: str = "excitement") -> Corpus:
     left_out: dict[str, int] = {}
     files: list[Path] = []
     for emotion in FOLDERS:
-        pattern = re.compile(rf"{emotion}_\d+\.jpe?g", re.IGNORECASE)
-        # Hidden files are left behind by file managers and were never part of the corpus.
-        listed = sorted(
-            path for path in (root / emotion).glob("*") if not path.name.startswith(".")
-        )
-        if emotion not in classes:
-            left_out |= {emotion: len(listed)} if listed else {}
+        pictures = _list_folder(root / emotion)
+        if emotion not in classes:  # counted, so that the reader knows what is not used
+            left_out[emotion] = len(pictures)
             continue
-        for path in listed:
-            if not pattern.fullmatch(path.name) or not path.is_file():
-                corpus.quarantined.append(
-                    (path.stem, str(path), f"not a file named {emotion}_<digits>.jpg")
-                )
-            elif inside(root / emotion, path.name) is None:
-                corpus.quarantined.append((path.stem, str(path), f"path outside {emotion}/"))
+        for path in pictures:
+            if reason := _find_fault(path, emotion):
+                corpus.quarantined.append((path.stem, str(path), reason))
             else:
                 corpus.items.append(Item(path.stem, image=path, label=classes[emotion]))
                 files.append(path)
     corpus.fingerprint = fingerprint(files)
-    if left_out:
-        counts = ", ".join(f"{emotion} {n}" for emotion, n in left_out.items())
-        corpus.notes.append(
-            f"{sum(left_out.values())} pictures of other emotions left out: {counts}"
-        )
+    if others := sum(left_out.values()):
+        counts = ", ".join(f"{emotion} {n}" for emotion, n in left_out.items() if n)
+        corpus.notes.append(f"{others} pictures of other emotions left out: {counts}")
     if missing := corpus.missing_classes():
         corpus.notes.append(f"no pictures of {', '.join(missing)}")
     return corpus
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    # Hidden files are left behind by file managers and were never part of the corpus.
+    return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
+
+
+def _find_fault(path: Path, emotion: str) -> str:
+    """Return why a file is no picture of an emotion's folder, or ""."""
+    name = re.compile(rf"{emotion}_\d+\.jpe?g", re.IGNORECASE)
+    if not name.fullmatch(path.name) or not path.is_file():
+        return f"not a file named {emotion}_<digits>.jpg"
+    if inside(path.parent, path.name) is None:
+        return f"path outside {emotion}/"
+    return ""

@@ -27,7 +27,8 @@ LAYOUT = (
 
 # [6.2901 - 8.2357]<TAB>Ses01F_impro01_F000<TAB>neu<TAB>[2.5000, 2.5000, 2.5000]
 _TURN = re.compile(
-    r"\[\d+\.\d+ - \d+\.\d+\]\t(?P<turn>(?P<dialog>Ses\d\d[FM]_\w+)_(?P<speaker>[FM])\w+)\t(?P<code>[a-z]{3})(\t.*)?"
+    r"\[\d+\.\d+ - \d+\.\d+\]\t"
+    r"(?P<turn>(?P<dialog>Ses\d\d[FM]_\w+)_(?P<speaker>[FM])\w+)\t(?P<code>[a-z]{3})(\t.*)?"
 )
 # Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.
 _TRANSCRIPT = re.compile(r"(?P<turn>Ses\w+) \[[\d. -]+\]: ?(?P<text>.*)")
@@ -55,11 +56,63 @@ def load(root: str | Path) -> Corpus:
         When a session lacks its folder of evaluations, or there is no session.
     """
     root = Path(root)
-    # Archives made on a Mac carry a hidden "._<dialog>.txt" beside every file.
+    evaluations = _find_evaluations(root)
+    corpus = Corpus(f"iemocap:{root}", [])
+    left_out: Counter[str] = Counter()
+    places: dict[str, str] = {}  # where each turn was first listed
+    files: list[Path] = []
+    for session, path in evaluations:
+        base = root / f"Session{session}"
+        transcript = base / "dialog/transcriptions" / path.name
+        texts = _read_transcript(transcript)
+        # An edited label or transcript makes another corpus, so both count for its fingerprint.
+        files += [path, transcript] if texts else [path]
+        for number, line in enumerate(_read_lines(path), 1):
+            if not line.startswith("["):  # the header, blank lines and the single raters' lines
+                continue
+            place = f"{path.name}:{number}"
+            match = _TURN.fullmatch(line)
+            if match is None:
+                reason = f"line is not '[start - end]<TAB>turn<TAB>code': {place}"
+                corpus.quarantined.append((place, str(path), reason))
+                continue
+            # Other emotions are no faults: they are counted and left out. What is left has to be
+            # listed once and to have its recording.
+            turn, code = match["turn"], match["code"]
+            recordings = base / "sentences/wav"
+            audio = recordings / match["dialog"] / f"{turn}.wav"
+            if code not in CLASS_OF:
+                left_out[code] += 1
+            elif turn in places:
+                reason = f"duplicate row: {place} repeats {places[turn]}"
+                corpus.quarantined.append((turn, str(path), reason))
+            elif inside(recordings, f"{match['dialog']}/{turn}.wav") is None:
+                reason = f"path outside sentences/wav: {place}"
+                corpus.quarantined.append((turn, str(audio), reason))
+            elif not audio.is_file():
+                corpus.quarantined.append((turn, str(audio), f"missing recording: {place}"))
+            else:
+                truth = {"session": session, "speaker": match["speaker"]}
+                item = Item(turn, texts.get(turn), audio, label=CLASS_OF[code], truth=truth)
+                corpus.items.append(item)
+                files.append(audio)
+            places.setdefault(turn, place)
+    corpus.fingerprint = fingerprint(files)
+    if left_out:
+        counts = ", ".join(f"{code} {n}" for code, n in sorted(left_out.items()))
+        corpus.notes.append(f"{left_out.total()} turns of other emotions left out: {counts}")
+    if missing := corpus.missing_classes():
+        corpus.notes.append(f"no turns of {', '.join(missing)}")
+    return corpus
+
+
+def _find_evaluations(root: Path) -> list[tuple[int, Path]]:
+    """Return the sessions' files of evaluations, each with its session's number."""
     evaluations = [
         (session, path)
         for session in range(1, 6)
         for path in sorted((root / f"Session{session}/dialog/EmoEvaluation").glob("*.txt"))
+        # Archives made on a Mac carry a hidden "._<dialog>.txt" beside every file.
         if not path.name.startswith(".")
     ]
     if not evaluations:
@@ -75,64 +128,18 @@ def load(root: str | Path) -> Corpus:
         raise FileNotFoundError(
             f"no dialog/EmoEvaluation in {', '.join(without)}: IEMOCAP's layout is {LAYOUT}"
         )
-    corpus = Corpus(f"iemocap:{root}", [])
-    left_out: Counter[str] = Counter()
-    seen: dict[str, str] = {}
-    files: list[Path] = []
-    for session, path in evaluations:
-        base = root / f"Session{session}"
-        transcript = base / "dialog/transcriptions" / path.name
-        texts = _transcript(transcript)
-        files += [path, *([transcript] if texts else [])]
-        for number, line in enumerate(_lines(path), 1):
-            if not line.startswith("["):  # the header, blank lines and the single raters' lines
-                continue
-            place = f"{path.name}:{number}"
-            match = _TURN.fullmatch(line)
-            if match is None:
-                corpus.quarantined.append(
-                    (place, str(path), f"line is not '[start - end]<TAB>turn<TAB>code': {place}")
-                )
-                continue
-            turn, code = match["turn"], match["code"]
-            audio = base / "sentences/wav" / match["dialog"] / f"{turn}.wav"
-            if code not in CLASS_OF:
-                left_out[code] += 1
-            elif turn in seen:
-                corpus.quarantined.append(
-                    (turn, str(path), f"duplicate row: {place} repeats {seen[turn]}")
-                )
-            elif inside(base / "sentences/wav", f"{match['dialog']}/{turn}.wav") is None:
-                corpus.quarantined.append(
-                    (turn, str(audio), f"path outside sentences/wav: {place}")
-                )
-            elif not audio.is_file():
-                corpus.quarantined.append((turn, str(audio), f"missing recording: {place}"))
-            else:
-                truth = {"session": session, "speaker": match["speaker"]}
-                corpus.items.append(
-                    Item(turn, text=texts.get(turn), audio=audio, label=CLASS_OF[code], truth=truth)
-                )
-                files.append(audio)
-            seen.setdefault(turn, place)
-    corpus.fingerprint = fingerprint(files)
-    if left_out:
-        counts = ", ".join(f"{code} {n}" for code, n in sorted(left_out.items()))
-        corpus.notes.append(f"{left_out.total()} turns of other emotions left out: {counts}")
-    if missing := corpus.missing_classes():
-        corpus.notes.append(f"no turns of {', '.join(missing)}")
-    return corpus
+    return evaluations
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
-def _transcript(path: Path) -> dict[str, str]:
+def _read_transcript(path: Path) -> dict[str, str]:
     """Return the words of every turn of a dialogue, by turn; none where it was not transcribed."""
-    matches = (
-        (_TRANSCRIPT.fullmatch(line.strip()) for line in _lines(path)) if path.is_file() else ()
-    )
-    return {
-        match["turn"]: match["text"].strip() for match in matches if match and match["text"].strip()
-    }
+    texts: dict[str, str] = {}
+    for line in _read_lines(path) if path.is_file() else []:
+        match = _TRANSCRIPT.fullmatch(line.strip())
+        if match and match["text"].strip():
+            texts[match["turn"]] = match["text"].strip()
+    return texts

@@ -84,14 +84,16 @@ class Corpus:
     notes: list[str] = field(default_factory=list)
 
     def missing_classes(self) -> list[str]:
-        """Classes of which no item carries the label."""
-        seen = {item.label for item in self.items}
-        return [name for name in settings.CLASSES if name not in seen]
+        """Return the classes of which no item carries the label."""
+        present = {item.label for item in self.items}
+        return [name for name in settings.CLASSES if name not in present]
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """Return a hash of the names, sizes and times of files: cheap, and changes when one of them
-    does."""
+    """Return a hash of the names, sizes and times of files.
+
+    It is cheap, since nothing is read, and changes when one of the files does.
+    """
     digest = hashlib.sha256()
     for path in sorted(paths):
         stat = path.stat()
@@ -100,7 +102,9 @@ def fingerprint(paths: Iterable[Path]) -> str:
 
 
 def inside(root: Path, relative: str) -> Path | None:
-    """Return ``root / relative`` where that stays below `root`, else None (a row that points
-    outside)."""
+    """Return ``root / relative`` where that stays below `root`, else None.
+
+    A corpus is somebody else's file: a row, or a link, that points outside is not followed.
+    """
     path = (root / relative).resolve()
     return path if path.is_relative_to(root.resolve()) else None

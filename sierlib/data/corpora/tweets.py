@@ -40,7 +40,8 @@ def load(file: str | Path) -> Corpus:
     corpus = Corpus(f"tweets:{path}", [])
     with path.open(encoding="utf-8-sig", errors="replace") as lines:
         header = [name.strip() for name in next(lines, "").split("\t")]
-        if missing := [name for name in COLUMNS if name not in header]:
+        missing = [name for name in COLUMNS if name not in header]
+        if missing:
             raise ValueError(
                 f"{path}, line 1: no column {' or '.join(missing)} in {header}; expected the "
                 "header text<TAB>label"
@@ -48,23 +49,27 @@ def load(file: str | Path) -> Corpus:
         for number, line in enumerate(lines, 2):
             if not line.strip():
                 continue
-            name, place, row = f"tweet-{number}", f"line {number}", line.split("\t")
-            if len(row) != len(header):
-                reason = f"expected {len(header)} fields, found {len(row)}: {place}"
-                corpus.quarantined.append((name, str(path), reason))
-                continue
-            text, label = (row[header.index(column)].strip() for column in COLUMNS)
-            emotion = settings.relabel(label)
-            if emotion is None:
-                reason = (
-                    f"label {label!r} belongs to none of {', '.join(settings.CLASSES)}: {place}"
-                )
-                corpus.quarantined.append((name, str(path), reason))
-            elif not text:
-                corpus.quarantined.append((name, str(path), f"empty text: {place}"))
+            text, emotion, reason = _read_row(header, line)
+            if reason:
+                quarantined = (f"tweet-{number}", str(path), f"{reason}: line {number}")
+                corpus.quarantined.append(quarantined)
             else:
-                corpus.items.append(Item(name, text=text, label=emotion))
+                corpus.items.append(Item(f"tweet-{number}", text=text, label=emotion))
     corpus.fingerprint = fingerprint([path])
-    if missing := corpus.missing_classes():
-        corpus.notes.append(f"no tweets of {', '.join(missing)}")
+    missing_classes = corpus.missing_classes()
+    if missing_classes:
+        corpus.notes.append(f"no tweets of {', '.join(missing_classes)}")
     return corpus
+
+
+def _read_row(header: list[str], line: str) -> tuple[str, str | None, str]:
+    """Return a tweet's text, its class, and what is wrong or ""."""
+    fields = line.split("\t")
+    if len(fields) != len(header):
+        return "", None, f"expected {len(header)} fields, found {len(fields)}"
+    text = fields[header.index("text")].strip()
+    label = fields[header.index("label")].strip()
+    emotion = settings.relabel(label)
+    if emotion is None:
+        return text, None, f"label {label!r} belongs to none of {', '.join(settings.CLASSES)}"
+    return text, emotion, "" if text else "empty text"

@@ -296,7 +296,11 @@ def test_recovery_agrees_with_the_scores_of_notebook_04(tiny_run: Run) -> None:
     guesses = {name: value.argmax(axis=1) for name, value in predicted.items()}
     table = as_nested(measure_recovery(rows, guesses, truth), "rows", "who")["all"]
     scores = results.evaluate(tiny_run)["scores"]
-    for name, title in (("fused", "ParallelNet"), ("speech", "SER only"), ("image", "IER only")):
+    for name, title in (
+        ("fused", "ParallelNet"),
+        ("speech", "speech only"),
+        ("image", "image only"),
+    ):
         assert table[title]["winner"] == pytest.approx(scores["labels"][name]["accuracy"]["value"])
         assert table[title]["truth"] == pytest.approx(scores["truth"][name]["accuracy"]["value"])
     assert table[LABEL]["truth"] == pytest.approx(scores["truth"]["label"]["accuracy"]["value"])
@@ -379,7 +383,7 @@ def test_figures_show_what_they_are_given() -> None:
     noise = pd.DataFrame(
         [
             {"modality": m, "level": level, "network": name, "accuracy": 0.5, "low": 0.4, "high": 0.6}
-            for m in ("speech", "image") for level in (0, 1) for name in ("ParallelNet", "SER only")
+            for m in ("speech", "image") for level in (0, 1) for name in ("ParallelNet", "speech only")
         ]
     )  # fmt: skip
     figure = trust_plots.noise(noise)

@@ -78,8 +78,8 @@ def test_what_noise_does_is_put_into_words(fused: float, words: str) -> None:
             {"modality": "speech", "level": level, "network": name, "n": 100, "accuracy": right, "low": right - 0.1,
              "high": right + 0.1}
             for level in (0.0, 0.4)
-            for name, right in (("ParallelNet", 0.8 if level == 0 else fused), ("SER only", 0.5), ("IER only", 0.6))
+            for name, right in (("ParallelNet", 0.8 if level == 0 else fused), ("speech only", 0.5), ("image only", 0.6))
         ]
     )  # fmt: skip
     (said,) = sentences.judge_noise(table)
-    assert words in said and "SER only from 50.0% to 50.0% (the same throughout" in said
+    assert words in said and "speech only from 50.0% to 50.0% (the same throughout" in said

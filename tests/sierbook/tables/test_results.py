@@ -253,7 +253,7 @@ def test_heads_are_read_off_the_trained_network(
 )
 def test_a_verdict_follows_the_interval(low: float, high: float, said: str) -> None:
     verdict = sentences.judge_fusion(_evaluation(low, high))
-    assert len(verdict) == 1 and said in verdict[0] and "ParallelNet − SER only" in verdict[0]
+    assert len(verdict) == 1 and said in verdict[0] and "ParallelNet − speech only" in verdict[0]
 
 
 def test_being_ahead_of_a_network_that_learned_nothing_says_little() -> None:
@@ -285,7 +285,11 @@ def test_a_network_that_learned_nothing_is_called_so(histories: dict[str, dict[s
 
 def test_training_tables_name_every_model(histories: dict[str, dict[str, Any]]) -> None:
     by_title = {history["title"]: history for history in histories.values()}
-    assert list(results.training_table(by_title).columns) == ["ParallelNet", "SER only", "IER only"]
+    assert list(results.training_table(by_title).columns) == [
+        "ParallelNet",
+        "speech only",
+        "image only",
+    ]
 
 
 def test_teachers_are_described(built_run: Run) -> None:

@@ -79,7 +79,7 @@ def test_table_1_has_six_rows_with_what_was_published_beside_them() -> None:
     table = studies.table(studies.merge([_history("baseline2", 0.5)], []), "Table 1")
     assert list(table.index) == [NETWORKS[name].title for name in names_in_group("Table 1")]
     assert dict(table["published"]) == {
-        title: f"{value:.2%}" for title, value in settings.PAPER_TABLE_1.items()
+        NETWORKS[name].title: f"{value:.2%}" for name, value in settings.PAPER_TABLE_1.items()
     }
     low, high = wilson_interval(np.arange(50) < 25)
     assert table.loc["Baseline 2", "accuracy, validation"] == f"50.0% [{low:.1%}, {high:.1%}]"
@@ -89,7 +89,9 @@ def test_over_several_seeds_the_mean_has_students_interval() -> None:
     histories = [_history("ser", right, repeat) for repeat, right in enumerate((0.5, 0.6, 0.7))]
     table = studies.table(studies.merge(histories, []), "Table 1")
     wanted = stats.t.interval(0.95, 2, np.mean([0.5, 0.6, 0.7]), stats.sem([0.5, 0.6, 0.7]))
-    assert table.loc["SER only", "mean over seeds"] == "60.0% [{:.1%}, {:.1%}] of 3".format(*wanted)
+    assert table.loc["speech only", "mean over seeds"] == "60.0% [{:.1%}, {:.1%}] of 3".format(
+        *wanted
+    )
 
 
 def test_remarks_hold_the_papers_words_against_the_curves() -> None:
@@ -150,8 +152,8 @@ def test_speed_and_steadiness_are_told_of_each_training() -> None:
 
 def test_curves_can_be_drawn_again() -> None:
     found = studies.curves(studies.merge([_history("ser", 0.5)], []), ["ser", "ier"])
-    assert list(found) == ["SER only"] and [
-        row["val_loss"] for row in found["SER only"]["epochs"]
+    assert list(found) == ["speech only"] and [
+        row["val_loss"] for row in found["speech only"]["epochs"]
     ] == [3.0, 2.0, 2.5]
 
 

@@ -30,7 +30,8 @@ def _build(root: Path, **splits: list[str]) -> Path:
     for tweet in TWEETS:
         (root / "data" / "78476" / f"{tweet}-1.jpg").touch()
     (root / "raw_tweets_text.csv").write_bytes(
-        f'id,text\r\n{TWEETS[0]},"two\nlines, ""quoted"""\r\n"{TWEETS[1]}",NA\r\n{TWEETS[2]},plain\r\n'
+        f'id,text\r\n{TWEETS[0]},"two\nlines, ""quoted"""\r\n"{TWEETS[1]}",NA\r\n'
+        f"{TWEETS[2]},plain\r\n"
         f"1,not needed\r\n{TWEETS[3]},\r\n{TWEETS[4]},last 😀\r\n".encode()
     )
     return root

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sierlib import settings
-from sierlib.data.corpora import Corpus, Item, open_corpus
+from sierlib.data.corpora import Corpus, Item, fi, open_corpus
 from sierlib.data.corpora.items import fingerprint, inside
 from sierlib.run import DATA_SPECS, resolve_spec
 
@@ -37,9 +37,20 @@ def test_the_embedded_corpus_serves_every_role(role: str) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "role"),
-    [("", "data"), ("imagenet:x", "data"), ("tweets:x", "data"), ("synthetic:x", "data"), ("pairs", "data"),
-     ("pairs:", "data"), ("fi:x", "ser"), ("iemocap", "ser"), ("pairs:x", "ier"), (":", "ier"), ("SYNTHETIC", "ier")],
-)  # fmt: skip
+    [
+        ("", "data"),
+        ("imagenet:x", "data"),
+        ("tweets:x", "data"),
+        ("synthetic:x", "data"),
+        ("pairs", "data"),
+        ("pairs:", "data"),
+        ("fi:x", "ser"),
+        ("iemocap", "ser"),
+        ("pairs:x", "ier"),
+        (":", "ier"),
+        ("SYNTHETIC", "ier"),
+    ],
+)
 def test_an_unknown_spec_is_told_which_exist(spec: str, role: str) -> None:
     with pytest.raises(ValueError, match=f"unknown {role} spec") as error:
         resolve_spec(spec, role)
@@ -87,9 +98,21 @@ def test_a_folder_of_another_layout_says_what_was_expected(tmp_path: Path) -> No
         open_corpus(f"bt4sa:{tmp_path}", "data", SMOKE, 0)
 
 
-def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["shuffle=1", "file=other.tsv"])
+def test_an_unknown_option_is_refused(option: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="unknown option"):
-        open_corpus(f"tweets:{_tweets(tmp_path)}?shuffle=1", "ser", SMOKE, 0)
+        open_corpus(f"tweets:{_tweets(tmp_path)}?{option}", "ser", SMOKE, 0)
+
+
+def test_a_bug_in_an_adapter_is_not_taken_for_an_unknown_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(root: Path, positive: str = "excitement") -> Corpus:
+        raise TypeError(f"a bug beside {positive}")
+
+    monkeypatch.setattr(fi, "load", load)
+    with pytest.raises(TypeError, match="a bug beside all"):
+        open_corpus(f"fi:{tmp_path}?positive=all", "ier", SMOKE, 0)
 
 
 def test_the_fingerprint_changes_with_the_files(tmp_path: Path) -> None:

@@ -26,9 +26,15 @@ def root(tmp_path: Path) -> Path:
 def test_the_paper_s_four_folders_are_the_default(root: Path) -> None:
     corpus = fi.load(root)
     assert [(item.id, item.label) for item in corpus.items] == [
-        ("anger_0001", "anger"), ("anger_0002", "anger"), ("disgust_0001", "hate"), ("disgust_0002", "hate"),
-        ("excitement_0001", "happy"), ("excitement_0002", "happy"), ("sadness_0001", "sad"), ("sadness_0002", "sad"),
-    ]  # fmt: skip
+        ("anger_0001", "anger"),
+        ("anger_0002", "anger"),
+        ("disgust_0001", "hate"),
+        ("disgust_0002", "hate"),
+        ("excitement_0001", "happy"),
+        ("excitement_0002", "happy"),
+        ("sadness_0001", "sad"),
+        ("sadness_0002", "sad"),
+    ]
     assert all(item.image and item.image.is_file() for item in corpus.items)
     assert corpus.notes == [
         "8 pictures of other emotions left out: amusement 2, awe 2, contentment 2, fear 2"

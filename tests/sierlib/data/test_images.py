@@ -27,9 +27,20 @@ def _photograph(kind: str = "JPEG") -> bytes:
 
 @pytest.mark.parametrize(
     ("mode", "suffix"),
-    [("RGB", "png"), ("L", "png"), ("1", "png"), ("LA", "png"), ("RGBA", "png"), ("P", "gif"), ("CMYK", "jpg"),
-     ("YCbCr", "jpg"), ("RGB", "webp"), ("RGB", "bmp"), ("L", "tiff")],
-)  # fmt: skip
+    [
+        ("RGB", "png"),
+        ("L", "png"),
+        ("1", "png"),
+        ("LA", "png"),
+        ("RGBA", "png"),
+        ("P", "gif"),
+        ("CMYK", "jpg"),
+        ("YCbCr", "jpg"),
+        ("RGB", "webp"),
+        ("RGB", "bmp"),
+        ("L", "tiff"),
+    ],
+)
 def test_every_mode_becomes_rgb_of_the_same_look(mode: str, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a.{suffix}"
     picture = Image.fromarray(np.tile(RAMP.astype(np.uint8), (128, 1)))
@@ -73,9 +84,15 @@ def test_a_photograph_is_turned_upright(orientation: int, tmp_path: Path) -> Non
     upright.paste("lime", (30, 0, 60, 30))
     # What a camera stores for each orientation, so that a viewer shows `upright` (EXIF 2.3, tag
     # 0x0112).
-    undo = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
-            5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-            8: Image.Transpose.ROTATE_270}  # fmt: skip
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
     stored = upright.transpose(undo[orientation]) if orientation in undo else upright
     exif = Image.Exif()
     exif[0x0112] = orientation

@@ -21,9 +21,15 @@ def _write(folder: Path, header: str, *rows: str) -> Path:
 
 def test_rows_become_items(tmp_path: Path) -> None:
     corpus = pairs.load(
-        _write(tmp_path, "id,image,text,audio,label", 'x,a.jpg,"one, two",,anger', ",b.jpg,,a.wav,Excitement",
-               "z,a.jpg,both,a.wav,disgust", "w,a.jpg,last,,sad")
-    )  # fmt: skip
+        _write(
+            tmp_path,
+            "id,image,text,audio,label",
+            'x,a.jpg,"one, two",,anger',
+            ",b.jpg,,a.wav,Excitement",
+            "z,a.jpg,both,a.wav,disgust",
+            "w,a.jpg,last,,sad",
+        )
+    )
     assert [item.id for item in corpus.items] == ["x", "row-3", "z", "w"]
     assert [item.label for item in corpus.items] == ["anger", "happy", "hate", "sad"]
     assert [item.text for item in corpus.items] == ["one, two", None, "both", "last"]
@@ -47,10 +53,21 @@ def test_missing_classes_are_noted(tmp_path: Path) -> None:
 def test_bad_rows_are_quarantined(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     path = _write(
-        tmp_path / "inner", "id,image,text,audio", "a,a.jpg,fine,", 'b,,"two\nlines",', "c,a.jpg,,",
-        "d,../pairs.csv,out,", "e,/etc/hostname,out,", "f,none.jpg,gone,", "g,a.jpg,,none.wav", "h,a.jpg,,../x.wav",
-        "a,b.jpg,again,", "i,a.jpg,one,,many", "j,a.jpg,short", "k,a.jpg\x00,nul,",
-    )  # fmt: skip
+        tmp_path / "inner",
+        "id,image,text,audio",
+        "a,a.jpg,fine,",
+        'b,,"two\nlines",',
+        "c,a.jpg,,",
+        "d,../pairs.csv,out,",
+        "e,/etc/hostname,out,",
+        "f,none.jpg,gone,",
+        "g,a.jpg,,none.wav",
+        "h,a.jpg,,../x.wav",
+        "a,b.jpg,again,",
+        "i,a.jpg,one,,many",
+        "j,a.jpg,short",
+        "k,a.jpg\x00,nul,",
+    )
     corpus = pairs.load(path)
     assert [item.id for item in corpus.items] == ["a", "j"]
     assert {name: reason for name, _, reason in corpus.quarantined} == {
@@ -103,7 +120,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_any_text_survives_quoting(tmp_path: Path, texts: list[str]) -> None:
     path = _write(tmp_path, "image,text")
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("image", "text"), *(("a.jpg", text) for text in texts)])
+        rows = csv.writer(file)
+        rows.writerow(("image", "text"))
+        rows.writerows(("a.jpg", text) for text in texts)
     corpus = pairs.load(path)
     assert [item.text for item in corpus.items] == [text.strip() for text in texts if text.strip()]
     assert len(corpus.items) + len(corpus.quarantined) == len(texts)

@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from sierlib import settings
-from sierlib.data.corpora.embedded import scenes
+from sierlib.data.corpora.embedded import scenes, shapes
 
 SEEDS = st.integers(0, 2**31)
 EMOTIONS = st.sampled_from(settings.CLASSES)
@@ -89,9 +89,9 @@ def test_a_neutral_picture_has_no_emotion() -> None:
 
 
 def test_every_class_has_people_and_things() -> None:
-    assert set(scenes.KINDS) == {None, *settings.CLASSES}
+    assert set(shapes.KINDS) == {None, *settings.CLASSES}
     for emotion in settings.CLASSES:
-        kinds = scenes.KINDS[emotion]
+        kinds = shapes.KINDS[emotion]
         rng = np.random.default_rng(0)
         drawn = {
             e["kind"]

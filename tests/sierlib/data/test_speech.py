@@ -34,15 +34,28 @@ def spoken() -> np.ndarray:
 # text
 @pytest.mark.parametrize(
     ("raw", "read"),
-    [("see https://t.co/Ab1?x=2#y now", "see now"), ("WWW.example.org/a_b is up", "is up"),
-     ("@some_one and @other: hi", "and : hi"), ("mail me@home.org", "mail me home.org"),
-     ("#WorldPeace", "World Peace"), ("#worldpeace", "world peace"), ("#summer2016", "summer 2016"),
-     ("so #happy_day!", "so happy day !"), ("I ❤️ it", "I red heart it"),
-     ("😂ok😂", "face with tears of joy ok face with tears of joy"),
-     ("rock &amp; roll", "rock & roll"), ("rock &amp;amp; roll", "rock & roll"), ("it&#39;s", "it's"),
-     ("so fleeeeek", "so fleek"), ("two\nlines\\nhere", "two lines here"), ("  wide   space ", "wide space"),
-     ("“quoted” <b>*bold*</b>", "quoted b bold b"), ("café", "café"), ("100% of $5", "100% of $5")],
-)  # fmt: skip
+    [
+        ("see https://t.co/Ab1?x=2#y now", "see now"),
+        ("WWW.example.org/a_b is up", "is up"),
+        ("@some_one and @other: hi", "and : hi"),
+        ("mail me@home.org", "mail me home.org"),
+        ("#WorldPeace", "World Peace"),
+        ("#worldpeace", "world peace"),
+        ("#summer2016", "summer 2016"),
+        ("so #happy_day!", "so happy day !"),
+        ("I ❤️ it", "I red heart it"),
+        ("😂ok😂", "face with tears of joy ok face with tears of joy"),
+        ("rock &amp; roll", "rock & roll"),
+        ("rock &amp;amp; roll", "rock & roll"),
+        ("it&#39;s", "it's"),
+        ("so fleeeeek", "so fleek"),
+        ("two\nlines\\nhere", "two lines here"),
+        ("  wide   space ", "wide space"),
+        ("“quoted” <b>*bold*</b>", "quoted b bold b"),
+        ("café", "café"),
+        ("100% of $5", "100% of $5"),
+    ],
+)
 def test_a_tweet_is_cleaned_for_speaking(raw: str, read: str) -> None:
     assert speech.clean_text(raw) == read
 
@@ -136,8 +149,14 @@ def test_recordings_that_cannot_be_used_say_why(
         subtype="FLOAT",
     )
     monkeypatch.setattr(speech, "MAX_SECONDS", 0.4)
-    wanted = {"gone.wav": "missing audio file", "page.wav": "unreadable", "none.wav": "unreadable",
-              "empty.wav": "empty or damaged", "nan.wav": "empty or damaged", "long.wav": "recording of"}  # fmt: skip
+    wanted = {
+        "gone.wav": "missing audio file",
+        "page.wav": "unreadable",
+        "none.wav": "unreadable",
+        "empty.wav": "empty or damaged",
+        "nan.wav": "empty or damaged",
+        "long.wav": "recording of",
+    }
     for name, reason in wanted.items():
         with pytest.raises(Unusable, match=reason):
             speech.read_audio(tmp_path / name)

@@ -32,8 +32,17 @@ def test_labels_map_to_the_four_classes(tmp_path: Path) -> None:
     ]
     corpus = tweets.load(_write(tmp_path / "t.tsv", *(f"words\t{label}" for label in given)))
     assert [item.label for item in corpus.items] == [
-        "anger", "happy", "happy", "sad", "hate", "hate", "happy", "happy", "sad", "happy"
-    ]  # fmt: skip
+        "anger",
+        "happy",
+        "happy",
+        "sad",
+        "hate",
+        "hate",
+        "happy",
+        "happy",
+        "sad",
+        "happy",
+    ]
     assert [item.id for item in corpus.items[:2]] == ["tweet-2", "tweet-3"]
     assert not corpus.quarantined and not corpus.notes and corpus.fingerprint
 

@@ -24,6 +24,7 @@ from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.manifest import (
     COLUMNS,
     count_rows,
+    labelled_by_teachers,
     number_groups,
     read_manifest,
     read_truth,
@@ -57,21 +58,30 @@ def test_dirt_is_quarantined_with_its_reason_and_nothing_else_is_lost(
     twin = "my uncle sold the car"
     path = pairs_csv(
         root,
-        ("cut", "cut.png", "fine words", "sad"), ("page", "page.jpg", "fine words", "sad"),
-        ("empty", "empty.jpg", "fine words", "sad"), ("gone", "gone.png", "fine words", "sad"),
-        ("outside", "../outside.png", "fine words", "sad"), ("wordless", "other.png", "@you http://t.co/x", "sad"),
+        ("cut", "cut.png", "fine words", "sad"),
+        ("page", "page.jpg", "fine words", "sad"),
+        ("empty", "empty.jpg", "fine words", "sad"),
+        ("gone", "gone.png", "fine words", "sad"),
+        ("outside", "../outside.png", "fine words", "sad"),
+        ("wordless", "other.png", "@you http://t.co/x", "sad"),
         ("copy", "copy.png", "her cousin sold the car http://t.co/again", "happy"),
-        ("same-text", "other.png", twin, "happy"), ("same-picture", "0.png", "somebody else was there", "happy"),
-    )  # fmt: skip
+        ("same-text", "other.png", twin, "happy"),
+        ("same-picture", "0.png", "somebody else was there", "happy"),
+    )
     run = _run(tmp_path / "run", path, tiny_profile)
     counts = build_dataset(run)
     folder = run.folder / "dataset"
     quarantine = pd.read_csv(folder / "quarantine.csv", keep_default_na=False).set_index("id")
     assert list(quarantine.columns) == ["path", "reason"]
     wanted = {
-        "cut": "truncated", "page": "not an image", "empty": "empty image", "gone": "missing image",
-        "outside": "outside", "wordless": "text without words", "copy": "duplicate: of good-3",
-    }  # fmt: skip
+        "cut": "truncated",
+        "page": "not an image",
+        "empty": "empty image",
+        "gone": "missing image",
+        "outside": "outside",
+        "wordless": "text without words",
+        "copy": "duplicate: of good-3",
+    }
     assert set(quarantine.index) == set(wanted)
     for name, reason in wanted.items():
         assert reason in quarantine.loc[name, "reason"], name
@@ -244,11 +254,18 @@ def test_many_rows_of_one_text_cannot_be_split() -> None:
         split_rows(np.array(["sad"] * 50), np.zeros(50, int), 0)
 
 
+@pytest.mark.parametrize(
+    ("winners", "asked"), [(["ser", "ier"], True), (["given", "given"], False), (["given"], False)]
+)
+def test_where_labels_come_from_is_read_off_the_winners(winners: list[str], asked: bool) -> None:
+    assert labelled_by_teachers(pd.DataFrame({"winner": winners})) is asked
+
+
 # -------------------------------------------------------------------------------------------- feed
 def _collect(feed) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    batches = list(feed.as_numpy_iterator())
-    given = {name: np.concatenate([batch[0][name] for batch in batches]) for name in batches[0][0]}
-    return given, np.concatenate([batch[1] for batch in batches])
+    inputs, targets = zip(*feed.as_numpy_iterator(), strict=True)
+    frames = pd.DataFrame(inputs)  # a column for each modality, a row for each batch
+    return {name: np.concatenate(list(frames[name])) for name in frames}, np.concatenate(targets)
 
 
 def test_a_feed_gives_the_arrays_in_order(built_run: Run) -> None:

@@ -319,7 +319,7 @@ def test_predictions_are_for_the_test_rows_in_order(tiny_run: Run) -> None:
 
 
 def test_models_are_saved_with_what_was_seen(tiny_run: Run) -> None:
-    for name, title in zip(MAIN, ("ParallelNet", "SER only", "IER only"), strict=True):
+    for name, title in zip(MAIN, ("ParallelNet", "speech only", "image only"), strict=True):
         told = read_json(tiny_run.folder / "models" / f"{name}.json")
         assert told["title"] == title and told["precision"] in ("float32", "mixed_bfloat16")
     assert isinstance(load_model(tiny_run, "fused").get_layer("late_fusion"), WeightedAddition)

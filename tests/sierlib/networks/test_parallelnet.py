@@ -65,8 +65,9 @@ def inner(model: keras.Model) -> dict[str, np.ndarray]:
 
 def test_inputs_and_output_are_the_contracts(model: keras.Model) -> None:
     assert {tensor.name: tensor.shape for tensor in model.inputs} == {
-        "speech": (None, 128, 128, 1), "image": (None, 128, 128, 3),
-    }  # fmt: skip
+        "speech": (None, 128, 128, 1),
+        "image": (None, 128, 128, 3),
+    }
     assert model.output.shape == (None, 4)
     scores = model.predict(BATCH, verbose=0)
     assert scores.dtype == np.float32 and (scores > 0).all()

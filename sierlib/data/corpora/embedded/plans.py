@@ -18,13 +18,11 @@ from sierlib.data.corpora.items import Corpus, Item
 #: How the two modalities of a pair relate, and how often.
 RELATIONS: dict[str, float] = {"agree": 0.66, "conflict": 0.20, "neutral": 0.14}
 
-STRONG_SHARE = (
-    0.65  # of the emotions of a pair are strong ones, where the relation leaves that open
-)
+#: Share of strong emotions in a pair, where the relation leaves that open.
+STRONG_SHARE = 0.65
 
-CONFUSER_SHARE = (
-    0.15  # of emotional sentences and weak pictures also hold a minor sign of another class
-)
+#: Share of emotional sentences and weak pictures with a minor sign of another class.
+CONFUSER_SHARE = 0.15
 
 # The labels the teachers' corpora would carry, before the paper's relabelling.
 _IEMOCAP_LIKE = {
@@ -41,60 +39,56 @@ _FI_LIKE = {
 }
 
 
-def _shares() -> np.ndarray:
+def _class_shares() -> np.ndarray:
     counts = np.array([settings.PAPER_COUNTS[name] for name in settings.CLASSES], float)
     return counts / counts.sum()
 
 
-def _other(rng: np.random.Generator, emotion: str) -> str:
+def _draw_other(rng: np.random.Generator, emotion: str) -> str:
     """Draw another class, as often as the paper's data set holds it."""
-    shares = _shares()
+    shares = _class_shares()
     shares[settings.CLASSES.index(emotion)] = 0.0
     return str(rng.choice(settings.CLASSES, p=shares / shares.sum()))
 
 
-def _sentence(
+def _draw_sentence(
     rng: np.random.Generator, emotion: str | None, strength: int, teacher: bool
 ) -> dict[str, Any]:
-    """Draw a sentence; a hash of the text keeps the pairs' sentences and the teacher's apart."""
+    """Draw a sentence for the pairs or for the teacher: a hash of the text keeps the two apart."""
     while True:
         confuser = None
         if emotion is not None and rng.random() < CONFUSER_SHARE:
-            confuser = _other(rng, emotion)
-        made = grammar.sentence(rng, emotion, strength, confuser)
-        if (zlib.crc32(made["text"].encode()) % 2 == 0) == teacher:
-            return made
+            confuser = _draw_other(rng, emotion)
+        sentence = grammar.sentence(rng, emotion, strength, confuser)
+        if (zlib.crc32(sentence["text"].encode()) % 2 == 0) == teacher:
+            return sentence
 
 
-def _scene(rng: np.random.Generator, emotion: str | None, strength: int) -> dict[str, Any]:
+def _compose_scene(rng: np.random.Generator, emotion: str | None, strength: int) -> dict[str, Any]:
     distractor = None
     if emotion is not None and strength == 1 and rng.random() < CONFUSER_SHARE:
-        distractor = _other(rng, emotion)
+        distractor = _draw_other(rng, emotion)
     return scenes.compose(rng, emotion, strength, distractor)
 
 
-def _strength(rng: np.random.Generator) -> int:
+def _draw_strength(rng: np.random.Generator) -> int:
     return 2 if rng.random() < STRONG_SHARE else 1
 
 
-def _plan(rng: np.random.Generator, emotion: str) -> dict[str, Any]:
+def _draw_plan(rng: np.random.Generator, emotion: str) -> dict[str, Any]:
     """Decide what each modality of a pair carries: (emotion or None, strength)."""
     relation = str(rng.choice(list(RELATIONS), p=list(RELATIONS.values())))
     dominant = str(rng.choice(("speech", "image")))
-    other = "image" if dominant == "speech" else "speech"
+    other = settings.OTHER[dominant]
+    carried: dict[str, tuple[str | None, int]]
     if relation == "agree":
-        strengths = {"speech": _strength(rng), "image": _strength(rng)}
-        carried: dict[str, tuple[str | None, int]] = {
-            name: (emotion, value) for name, value in strengths.items()
-        }
-        if strengths["speech"] == strengths["image"]:
-            dominant = "both"
-        else:
-            dominant = max(strengths, key=lambda name: strengths[name])
+        speech, image = _draw_strength(rng), _draw_strength(rng)
+        carried = {"speech": (emotion, speech), "image": (emotion, image)}
+        dominant = "speech" if speech > image else "image" if image > speech else "both"
     elif relation == "conflict":
-        carried = {dominant: (emotion, 2), other: (_other(rng, emotion), 1)}
+        carried = {dominant: (emotion, 2), other: (_draw_other(rng, emotion), 1)}
     else:
-        carried = {dominant: (emotion, _strength(rng)), other: (None, 0)}
+        carried = {dominant: (emotion, _draw_strength(rng)), other: (None, 0)}
     return {"relation": relation, "dominant": dominant, **carried}
 
 
@@ -117,47 +111,57 @@ def pairs(count: int, seed: int) -> Corpus:
         carry it.
     """
     rng = np.random.default_rng([seed, 1])
-    emotions = rng.choice(settings.CLASSES, size=count, p=_shares())
+    emotions = rng.choice(settings.CLASSES, size=count, p=_class_shares())
     # Every class is in even the smallest corpus, often enough to be split.
     for index, name in enumerate(np.repeat(settings.CLASSES, 4)[: count // 2]):
         emotions[index] = name
     rng.shuffle(emotions)
     items = []
     for index, emotion in enumerate(str(name) for name in emotions):
-        plan = _plan(rng, emotion)
-        spoken, strength = plan["speech"]
-        seen, size = plan["image"]
-        sentence = _sentence(rng, spoken, strength, teacher=False)
-        scene = _scene(rng, seen, size)
+        plan = _draw_plan(rng, emotion)
+        speech_emotion, speech_strength = plan["speech"]
+        image_emotion, image_strength = plan["image"]
+        sentence = _draw_sentence(rng, speech_emotion, speech_strength, teacher=False)
+        scene = _compose_scene(rng, image_emotion, image_strength)
         truth = {
             "emotion": emotion,
             "relation": plan["relation"],
             "dominant": plan["dominant"],
             "speech": {
-                "emotion": spoken,
-                "strength": strength,
+                "emotion": speech_emotion,
+                "strength": speech_strength,
                 "emotion_words": sentence["emotion_words"],
                 "confuser_words": sentence["confuser_words"],
             },
-            "image": {"emotion": seen, "strength": size, "boxes": scenes.emotion_boxes(scene)},
+            "image": {
+                "emotion": image_emotion,
+                "strength": image_strength,
+                "boxes": scenes.emotion_boxes(scene),
+            },
         }
-        sentiment = "neutral" if spoken is None else "positive" if spoken == "happy" else "negative"
-        items.append(
-            Item(
-                f"pair-{index:06d}",
-                text=sentence["text"],
-                scene=scene,
-                sentiment=sentiment,
-                seed=index,
-                truth=truth,
-            )
+        item = Item(
+            f"pair-{index:06d}",
+            text=sentence["text"],
+            scene=scene,
+            sentiment=_sentiment_of(speech_emotion),
+            seed=index,
+            truth=truth,
         )
+        items.append(item)
     return Corpus("synthetic", items, fingerprint=f"pairs-{count}-{seed}")
 
 
-def _teacher_items(
+def _sentiment_of(emotion: str | None) -> str:
+    """Return what B-T4SA's labels would call the words of a pair."""
+    if emotion is None:
+        return "neutral"
+    return "positive" if emotion == "happy" else "negative"
+
+
+def _plan_teacher_items(
     count: int, seed: int, stream: int
 ) -> list[tuple[np.random.Generator, str, int]]:
+    """Return, for each item, the generator to go on with, its emotion and its strength."""
     rng = np.random.default_rng([seed, stream])
     emotions = np.resize(settings.CLASSES, count)
     rng.shuffle(emotions)
@@ -165,11 +169,13 @@ def _teacher_items(
 
 
 def speech_corpus(count: int, seed: int) -> Corpus:
-    """Generate the speech teacher's corpus: sentences with IEMOCAP-like labels, classes in equal
-    shares."""
+    """Generate the speech teacher's corpus: sentences with labels such as IEMOCAP's.
+
+    Classes have equal shares, and `truth` holds ``emotion``, ``strength`` and ``raw_label``.
+    """
     items = []
-    for index, (rng, emotion, strength) in enumerate(_teacher_items(count, seed, 2)):
-        sentence = _sentence(rng, emotion, strength, teacher=True)
+    for index, (rng, emotion, strength) in enumerate(_plan_teacher_items(count, seed, 2)):
+        sentence = _draw_sentence(rng, emotion, strength, teacher=True)
         raw = str(rng.choice(_IEMOCAP_LIKE[emotion]))
         truth = {"emotion": emotion, "strength": strength, "raw_label": raw}
         items.append(
@@ -185,11 +191,14 @@ def speech_corpus(count: int, seed: int) -> Corpus:
 
 
 def image_corpus(count: int, seed: int) -> Corpus:
-    """Generate the image teacher's corpus: pictures with FI-like labels, classes in equal
-    shares."""
+    """Generate the image teacher's corpus: pictures with labels such as FI's.
+
+    Classes have equal shares; `truth` is as in `speech_corpus`, with the ``boxes`` of what carries
+    the emotion.
+    """
     items = []
-    for index, (rng, emotion, strength) in enumerate(_teacher_items(count, seed, 3)):
-        scene = _scene(rng, emotion, strength)
+    for index, (rng, emotion, strength) in enumerate(_plan_teacher_items(count, seed, 3)):
+        scene = _compose_scene(rng, emotion, strength)
         raw = str(rng.choice(_FI_LIKE[emotion]))
         truth = {
             "emotion": emotion,
