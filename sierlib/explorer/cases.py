@@ -19,7 +19,7 @@ from sierlib.data.shards import item_picture, item_sound
 from sierlib.data.speech import Word
 from sierlib.experiment.manifest import find_items
 from sierlib.explorer import listening
-from sierlib.explorer.payload import sample_payload
+from sierlib.explorer.payload import Payload, sample_payload
 from sierlib.run import Run
 from sierlib.shapley.explain import explain
 
@@ -177,11 +177,11 @@ def choose_rows(
     return rows.loc[[*chosen, *decided]]
 
 
-def teacher_payload(row: dict[Any, Any]) -> dict[str, Any] | None:
+def teacher_payload(row: dict[Any, Any]) -> Payload | None:
     """Return both teachers' opinions on a manifest row; None where none was asked."""
     if row["winner"] == "given":
         return None
-    payload: dict[str, Any] = {"winner": settings.ROLES[row["winner"]]}
+    payload: Payload = {"winner": settings.ROLES[row["winner"]]}
     for role, modality in settings.ROLES.items():
         payload[modality] = [float(row[f"{role}_{name}"]) for name in settings.CLASSES]
     return payload
@@ -201,11 +201,9 @@ def _describe_picture(case: ExplainedRow) -> str:
     return f"Picture of sample {case.row['id']}, labelled {case.row['label']}{content}"
 
 
-def case_payload(
-    case: ExplainedRow, methods: Sequence[str] = ("owen", "published")
-) -> dict[str, Any]:
+def case_payload(case: ExplainedRow, methods: Sequence[str] = ("owen", "published")) -> Payload:
     """Return an explained row as `sierlib.explorer.widget.Explorer` takes it."""
-    by_method: dict[str, dict[str, Any]] = {}
+    by_method: dict[str, Payload] = {}
     for method in methods:
         by_method[method] = {name: case.of(name, method) for name in case.explanations}
     return sample_payload(

@@ -178,7 +178,8 @@ def modality_share(explanation: Any) -> float:
 
     It is 0.5 where both are zero.
     """
-    speech, image = abs(explanation.speech_value), abs(explanation.image_value)
+    speech = abs(explanation.speech_value)
+    image = abs(explanation.image_value)
     return 0.5 if speech + image == 0 else float(speech / (speech + image))
 
 

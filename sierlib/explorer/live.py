@@ -163,7 +163,8 @@ class Live(ipywidgets.VBox):
                     return
             self._show_pair(pair)
         finally:
-            self.go.disabled, self.explorer.progress = False, 0.0
+            self.go.disabled = False
+            self.explorer.progress = 0.0
 
     def _collect_input(self, folder: Path) -> dict[str, Any]:
         """Return what `explain_own` takes of what was chosen.
@@ -173,7 +174,8 @@ class Live(ipywidgets.VBox):
         ValueError
             Naming what is still missing.
         """
-        image, audio = self.photograph.within(folder), None
+        image = self.photograph.within(folder)
+        audio = None
         text = self.sentence.value.strip()
         if image is None:
             raise ValueError("Choose a photograph first: upload one, or give its path.")

@@ -6,7 +6,6 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -16,6 +15,7 @@ from matplotlib.axes import Axes
 from sierlib import settings
 from sierlib.explorer import listening
 from sierlib.explorer.pair import OwnPair
+from sierlib.explorer.payload import Payload
 from sierlib.explorer.widget import static_html
 from sierlib.run import ensure_folder, write_json
 
@@ -88,7 +88,7 @@ def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
     plt.close(figure)
 
 
-def _collect_numbers(pair: OwnPair, values: np.ndarray) -> dict[str, Any]:
+def _collect_numbers(pair: OwnPair, values: np.ndarray) -> Payload:
     """Return prediction, values, words and notes as plain values."""
     explanations = {}
     for key, explanation in pair.explanations.items():

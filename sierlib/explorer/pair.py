@@ -16,7 +16,7 @@ from sierlib import settings
 from sierlib.data import images, speech
 from sierlib.data.corpora import Unusable
 from sierlib.explorer import listening
-from sierlib.explorer.payload import sample_payload
+from sierlib.explorer.payload import Payload, sample_payload
 from sierlib.shapley.explain import Explanation, explain
 
 PICTURE_SIZE = 256  # pixels of the picture in the page, twice what the network sees
@@ -70,7 +70,7 @@ class OwnPair:
         """The explanation of the target."""
         return self.explanations[self.target]
 
-    def payload(self) -> dict[str, Any]:
+    def payload(self) -> Payload:
         """Return the sample as `sierlib.explorer.widget.Explorer` takes it."""
         return sample_payload(
             self.name,
@@ -254,7 +254,8 @@ def _find_words(
 
 def _describe_cut(sound: np.ndarray, words: list[speech.Word]) -> str:
     """Say how much of the sound lies beyond the window, and which words are lost with it."""
-    seconds, window = len(sound) / settings.SAMPLE_RATE, settings.WINDOW_SECONDS
+    seconds = len(sound) / settings.SAMPLE_RATE
+    window = settings.WINDOW_SECONDS
     note = (
         f"speech of {seconds:.1f} s is longer than the window of {window:.1f} s: "
         f"{seconds - window:.1f} s were cut"

@@ -128,13 +128,16 @@ def encode_mel(log_mel: np.ndarray) -> Payload:
 def _grid(regions: Sequence[Any]) -> Payload:
     """Lay the regions of one level of one modality out as a grid; their boxes tile it regularly."""
     ordered = sorted(regions, key=lambda region: (region.box[0], region.box[2]))
-    tops, lefts, sizes = set(), set(), set()
+    tops = set()
+    lefts = set()
+    sizes = set()
     for region in ordered:
         r0, r1, c0, c1 = region.box
         tops.add(r0)
         lefts.add(c0)
         sizes.add((r1 - r0, c1 - c0))
-    rows, cols = len(tops), len(lefts)
+    rows = len(tops)
+    cols = len(lefts)
     if rows * cols != len(regions) or len(sizes) != 1:
         raise ValueError(
             f"{len(regions)} regions of sizes {sorted(sizes)} are no grid of {rows} by {cols}"
@@ -178,7 +181,8 @@ def explanation_payload(explanation: Any, depth: int = 6) -> Payload:
                 regions[region.modality].append(region)
             levels.append({m: _grid(each) for m, each in regions.items()})
     else:
-        speech, image = np.asarray(explanation.speech_map), np.asarray(explanation.image_map)
+        speech = np.asarray(explanation.speech_map)
+        image = np.asarray(explanation.image_map)
         flat = bool(np.allclose(speech, speech[:1]))
         for n in range(depth + 1):
             levels.append({"speech": _sums(speech, n, flat), "image": _sums(image, n, False)})

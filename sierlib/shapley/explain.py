@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
@@ -30,14 +29,21 @@ from sierlib.shapley.partition import (
     PAIRS,
     Box,
     Trees,
-    Values,
     divide,
     evaluations,
     owen,
     published,
     sampled,
 )
-from sierlib.shapley.value_function import BATCH_SIZE, Array, Progress, Side, Sides, ValueFunction
+from sierlib.shapley.value_function import (
+    BATCH_SIZE,
+    Array,
+    Progress,
+    Side,
+    Sides,
+    ValueFunction,
+    Values,
+)
 
 #: More evaluations than this are made only when `max_evals` asks for them.
 MOST_EVALS = 50_000
@@ -46,6 +52,8 @@ MOST_EVALS = 50_000
 BLUR = 0.1
 
 METHODS = ("owen", "sampled", "published")
+
+Share = Callable[[float], object]  # called with the share that is done, from 0 to 1
 
 Arrays = dict[str, Array]  # by modality
 Levels = dict[str, list[Values]]  # by modality and level, (regions, classes)
@@ -139,8 +147,8 @@ class Explanation:
 
 def explain(
     model: Any,
-    speech: NDArray[Any],
-    image: NDArray[Any],
+    speech: Array,
+    image: Array,
     *,
     target: int | str | None = None,
     depth: int = 6,
@@ -153,7 +161,7 @@ def explain(
     output: str = "probability",
     modality: str | None = None,
     precision: str | None = None,
-    progress: bool | Callable[[float], object] | None = None,
+    progress: bool | Share | None = None,
 ) -> Any:
     """Explain a prediction by the values of regions of the speech and of the image.
 
@@ -272,7 +280,7 @@ def explain(
     return _name_classes(found) if target == "all" else found[0]
 
 
-# ----------------------------------------------------------------------- 1. what is refused
+# --- 1. What is refused ---
 
 
 def _check_choice(name: str, choice: Any, choices: tuple[str | None, ...]) -> None:
@@ -297,7 +305,8 @@ def _check_array(name: str, values: Any, channels: int) -> Array:
     missing = np.sum(~np.isfinite(array))
     if missing:
         raise ValueError(f"{name} has {missing} values that are NaN or infinite; expected [0, 1]")
-    least, most = array.min(), array.max()
+    least = array.min()
+    most = array.max()
     if least < 0 or most > 1:
         raise ValueError(f"{name} has values from {least:g} to {most:g}; expected [0, 1]")
     return array
@@ -320,7 +329,8 @@ def _check_model(model: Any, inputs: Arrays) -> None:
         raise ValueError(f"the model's output has shape {shape}; expected (n, classes)")
     for tensor in graph_inputs(model):
         name = tensor.name if tensor.name in inputs else modalities_of(model)[0]
-        shape, expected = inputs[name].shape, tuple(tensor.shape[1:])
+        shape = inputs[name].shape
+        expected = tuple(tensor.shape[1:])
         fits = len(expected) == len(shape) and all(
             length in (None, side) for length, side in zip(expected, shape, strict=True)
         )
@@ -389,7 +399,7 @@ def _plan_evaluations(
     return pairs, min(evaluations(method, depth, both=both, pairs=pairs), max_evals)
 
 
-# ------------------------------------------------------------------ 2. trees, baselines, contexts
+# --- 2. Trees, baselines, contexts ---
 
 
 def _divide_inputs(
@@ -457,8 +467,9 @@ def _contexts(method: str, both: bool) -> tuple[bool, ...]:
 class _ProgressCalls:
     """Call a function with the share that is done, at most ten times a second."""
 
-    def __init__(self, call: Callable[[float], object], total: int) -> None:
-        self.call, self.total = call, total
+    def __init__(self, call: Share, total: int) -> None:
+        self.call = call
+        self.total = total
         self.done = 0
         self.last = time.monotonic()
 
@@ -472,9 +483,7 @@ class _ProgressCalls:
 
 
 @contextmanager
-def _show_progress(
-    total: int, progress: bool | Callable[[float], object] | None
-) -> Iterator[Progress]:
+def _show_progress(total: int, progress: bool | Share | None) -> Iterator[Progress]:
     """Show a bar, or call a function from 0 to 1; a bar that was not asked for waits 5 seconds."""
     if callable(progress):
         progress(0.0)
@@ -486,7 +495,7 @@ def _show_progress(
         yield bar
 
 
-# ----------------------------------------------------------------- 3. the first division
+# --- 3. The division into speech and image ---
 
 
 def _score_corners(f: ValueFunction, trees: Trees) -> Values:
@@ -511,7 +520,7 @@ def _remember_corners(f: ValueFunction, trees: Trees, corners: Values) -> None:
             f.remember(m, mask, scores.take(f.contexts, axis=0))
 
 
-# ------------------------------------------------------------------- 4. the divisions below
+# --- 4. The divisions below it ---
 
 
 class _Valuation(NamedTuple):
@@ -537,7 +546,9 @@ def _value_regions(
         score_1 = (image - nothing + whole - speech) / 2  # as Algorithm 1 calls them
         score_2 = (speech - nothing + whole - image) / 2
         return _Valuation(published(f, trees, {"speech": score_2, "image": score_1}))
-    values, errors, undivided = {}, {}, {}
+    values: Levels = {}
+    errors: Levels = {}
+    undivided: Levels = {}
     if method == "owen":
         leaves, rest = owen(f, trees, max_evals or np.inf)
         for m, tree in trees.items():
@@ -553,7 +564,7 @@ def _value_regions(
     return _Valuation(values, errors or None)
 
 
-# ------------------------------------------------------------------------ 5. explanations
+# --- 5. Explanations ---
 
 
 def _gather_explanations(

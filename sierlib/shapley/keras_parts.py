@@ -11,6 +11,9 @@ import numpy as np
 from sierlib import settings
 from sierlib.shapley.value_function import Branches, Callee, Parts, Scorer, Sides, Whole
 
+Compiled = Callable[..., Any]
+Cut = dict[str, list[Any]]  # by modality, tensors of a graph
+
 
 def graph_inputs(model: Any) -> list[Any]:
     """Return the symbolic inputs of a Keras graph, none for a callable.
@@ -70,7 +73,7 @@ def scorer_for(model: Any, sides: Sides, precision: str | None = None) -> Scorer
     return Whole(compiled, sides)
 
 
-class _Compiled(NamedTuple):
+class _Kept(NamedTuple):
     """What was compiled of a model, and the copy in another precision that it runs, if any."""
 
     scorer: Parts | Callee
@@ -78,7 +81,7 @@ class _Compiled(NamedTuple):
 
 
 #: By model and precision: explaining a second sample traces nothing again.
-_COMPILED: WeakKeyDictionary[Any, dict[str | None, _Compiled]] = WeakKeyDictionary()
+_COMPILED: WeakKeyDictionary[Any, dict[str | None, _Kept]] = WeakKeyDictionary()
 
 
 def _compiled(model: Any, precision: str | None) -> Parts | Callee:
@@ -87,15 +90,15 @@ def _compiled(model: Any, precision: str | None) -> Parts | Callee:
         copy = _copy_in_precision(model, precision) if precision else None
         cut = _find_cut(model)
         scorer = _compile_parts(copy or model, model) if cut else _compile_whole(model)
-        known[precision] = _Compiled(scorer, copy)
-    compiled = known[precision]
-    if compiled.copy is not None:
+        known[precision] = _Kept(scorer, copy)
+    kept = known[precision]
+    if kept.copy is not None:
         # The weights may have changed since the copy was made.
-        compiled.copy.set_weights(model.get_weights())
-    return compiled.scorer
+        kept.copy.set_weights(model.get_weights())
+    return kept.scorer
 
 
-def _find_cut(model: Any) -> dict[str, list[Any]]:
+def _find_cut(model: Any) -> Cut:
     """Return, by modality, the last tensors of a Keras graph that depend on that modality alone.
 
     Empty when there is nothing to gain: a single modality, or inputs that meet at once.
@@ -110,7 +113,8 @@ def _find_cut(model: Any) -> dict[str, list[Any]]:
             if node.is_input:
                 continue
             union: set[str] = set()
-            union.update(*(origins[id(tensor)] for tensor in node.input_tensors))
+            for tensor in node.input_tensors:
+                union |= origins[id(tensor)]
             for tensor in node.outputs:
                 origins[id(tensor)] = union
             # Where modalities meet, what comes in of a single one is the last that does.
@@ -120,7 +124,7 @@ def _find_cut(model: Any) -> dict[str, list[Any]]:
     at_once = any(id(tensor) in last for tensor in model.inputs)
     if at_once or not last:
         return {}
-    cut: dict[str, list[Any]] = {modality: [] for modality in settings.MODALITIES}
+    cut: Cut = {modality: [] for modality in settings.MODALITIES}
     for key, tensor in last.items():
         (modality,) = origins[key]
         cut[modality].append(tensor)
@@ -136,7 +140,7 @@ def _compile_parts(branch_model: Any, model: Any) -> Parts:
     return Parts(branches, _compile_heads(model, _find_cut(model)))
 
 
-def _compile_branch(start: Any, features: list[Any]) -> Callable[..., Any]:
+def _compile_branch(start: Any, features: list[Any]) -> Compiled:
     """Compile what leads from the input of a modality, masked, to the tensors where it is cut."""
     import keras
     import tensorflow as tf
@@ -149,13 +153,13 @@ def _compile_branch(start: Any, features: list[Any]) -> Callable[..., Any]:
         return [tf.cast(tensor, tf.float32) for tensor in run([masked])]
 
     # Batches of any length run without tracing again, and without padding.
-    members, leaf = tf.TensorSpec([None, None], tf.bool), tf.TensorSpec(start.shape[1:3], tf.int32)
+    members = tf.TensorSpec([None, None], tf.bool)
+    leaf = tf.TensorSpec(start.shape[1:3], tf.int32)
     x = tf.TensorSpec(start.shape[1:])
-    compiled: Callable[..., Any] = tf.function(branch, input_signature=[members, leaf, x, x])
-    return compiled
+    return tf.function(branch, input_signature=[members, leaf, x, x])
 
 
-def _compile_heads(model: Any, cut: dict[str, list[Any]]) -> Callable[..., Any]:
+def _compile_heads(model: Any, cut: Cut) -> Compiled:
     """Compile what leads from the cut to the scores, for every pair of a speech and an image."""
     import keras
     import tensorflow as tf
@@ -163,15 +167,15 @@ def _compile_heads(model: Any, cut: dict[str, list[Any]]) -> Callable[..., Any]:
     run = keras.Function([*cut["speech"], *cut["image"]], model.outputs)
 
     def heads(speech: Any, image: Any) -> Any:
-        n, k = tf.shape(speech[0])[0], tf.shape(image[0])[0]
+        n = tf.shape(speech[0])[0]
+        k = tf.shape(image[0])[0]
         repeated = [tf.repeat(tensor, k, axis=0) for tensor in speech]
         tiled = [tf.tile(tensor, [n, *[1] * (tensor.ndim - 1)]) for tensor in image]
         scores = run(repeated + tiled)[0]
         return tf.reshape(scores, [n, k, scores.shape[-1]])
 
     signature = [_batch_specs(cut["speech"]), _batch_specs(cut["image"])]
-    compiled: Callable[..., Any] = tf.function(heads, input_signature=signature)
-    return compiled
+    return tf.function(heads, input_signature=signature)
 
 
 def _batch_specs(tensors: list[Any]) -> list[Any]:

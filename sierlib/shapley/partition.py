@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sierlib.shapley.value_function import ValueFunction
+from sierlib.shapley.value_function import ValueFunction, Values
 
 #: Pairs of orders that `sampled` draws unless told otherwise.
 PAIRS = 8
@@ -34,7 +34,6 @@ WITHIN = 4.0
 #: The most regions refined together before their halves compete for what is left of a budget.
 WAVE = 64
 
-Values = NDArray[np.float64]
 Box = tuple[int, int, int, int]  # first row, end row, first column, end column
 
 
@@ -288,7 +287,8 @@ def published(f: ValueFunction, trees: Trees, scores: Leaves) -> dict[str, list[
     """
     values = {}
     for m, tree in trees.items():
-        nothing, parents = f(m, [0]), f(m, [tree.mask(0, 0)])
+        nothing = f(m, [0])
+        parents = f(m, [tree.mask(0, 0)])
         levels = [scores[m][None]]
         for level in range(1, tree.depth + 1):
             alone = f(m, [tree.mask(level, k) for k in range(1 << level)])  # (2**level, classes)

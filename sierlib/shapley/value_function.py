@@ -26,6 +26,7 @@ SMALLEST_PROBABILITY = 1e-7
 BATCH_SIZE = 64
 
 Array = NDArray[Any]
+Values = NDArray[np.float64]
 Members = NDArray[np.bool_]  # (n, leaves), True where a region is present
 Callee = Callable[[dict[str, Array]], Any]
 
@@ -90,19 +91,22 @@ class Whole:
     """
 
     def __init__(self, model: Callee, sides: Sides) -> None:
-        self.model, self.sides = model, sides
+        self.model = model
+        self.sides = sides
 
     def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
         """Return (n, contexts, classes); see `Scorer`."""
-        n, other = len(members), settings.OTHER[modality]
-        side, companion = self.sides[modality], self.sides[other]
+        n = len(members)
+        side = self.sides[modality]
+        other = settings.OTHER[modality]
+        companion = self.sides[other]
         present = members[:, side.leaf][..., None]  # (n, H, W, 1)
         masked = np.where(present, side.x, side.baseline)
         scores = []
         for whole in contexts:
             constant = companion.x if whole else companion.baseline
-            rows = self.model({modality: masked, other: np.repeat(constant[None], n, axis=0)})
-            rows = np.asarray(rows)
+            kept = np.repeat(constant[None], n, axis=0)
+            rows = np.asarray(self.model({modality: masked, other: kept}))
             if rows.ndim != 2 or len(rows) != n:
                 raise ValueError(
                     f"the model returned an array of shape {rows.shape} for {n} inputs; "
@@ -137,7 +141,8 @@ class Branches:
     """
 
     def __init__(self, parts: Parts, sides: Sides) -> None:
-        self.parts, self.sides = parts, sides
+        self.parts = parts
+        self.sides = sides
         self.kept: dict[tuple[str, bool], Any] = {}
 
     def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
@@ -157,7 +162,8 @@ class Branches:
 
     def _features(self, modality: str, members: Members) -> Any:
         side = self.sides[modality]
-        x, baseline = side.x.astype(np.float32), side.baseline.astype(np.float32)
+        x = side.x.astype(np.float32)
+        baseline = side.baseline.astype(np.float32)
         return self.parts.branches[modality](members, side.leaf, x, baseline)
 
     def _whole_or_absent(self, modality: str, present: bool) -> Any:
@@ -203,14 +209,18 @@ class ValueFunction:
         batch_size: int = BATCH_SIZE,
         progress: Progress | None = None,
     ) -> None:
-        self.scorer, self.sides, self.contexts = scorer, sides, contexts
-        self.logarithm, self.batch_size, self.progress = logarithm, batch_size, progress
+        self.scorer = scorer
+        self.sides = sides
+        self.contexts = contexts
+        self.logarithm = logarithm
+        self.batch_size = batch_size
+        self.progress = progress
         self.live = {modality: side.live() for modality, side in sides.items()}
-        self.known: dict[tuple[str, int], NDArray[np.float64]] = {}
+        self.known: dict[tuple[str, int], Values] = {}
         self.classes: list[int] = []
         self.n_evals = 0
 
-    def remember(self, modality: str, mask: int, scores: NDArray[np.float64]) -> None:
+    def remember(self, modality: str, mask: int, scores: Values) -> None:
         """Take the scores (contexts, classes) of a coalition as known."""
         self.known[modality, mask & self.live[modality]] = scores.mean(axis=0)[self.classes]
 
@@ -219,7 +229,7 @@ class ValueFunction:
         reduced = {mask & self.live[modality] for mask in masks}
         return {mask for mask in reduced if (modality, mask) not in self.known}
 
-    def __call__(self, modality: str, masks: Sequence[int]) -> NDArray[np.float64]:
+    def __call__(self, modality: str, masks: Sequence[int]) -> Values:
         """Return the scores of coalitions of one modality.
 
         Parameters
@@ -241,9 +251,7 @@ class ValueFunction:
                 self.remember(modality, mask, row)
         return np.stack([self.known[modality, mask & self.live[modality]] for mask in masks])
 
-    def score(
-        self, modality: str, masks: Sequence[int], contexts: Sequence[bool]
-    ) -> NDArray[np.float64]:
+    def score(self, modality: str, masks: Sequence[int], contexts: Sequence[bool]) -> Values:
         """Return (n, contexts, classes) from the model: all classes, and nothing is remembered.
 
         Raises
