@@ -505,7 +505,8 @@ def _score_corners(f: ValueFunction, trees: Trees) -> Values:
     """
     m = next(iter(trees))
     both = len(trees) == 2  # then m is speech
-    corners = f.score(m, [0, trees[m].mask(0, 0)], (False, True) if both else (True,))
+    contexts = (False, True) if both else (True,)
+    corners = f.score(m, [0, trees[m].mask(0, 0)], contexts)
     if both:
         return corners
     corners = np.repeat(corners, 2, axis=1)
@@ -599,9 +600,11 @@ def _spread(sides: Sides, levels: Levels, j: int) -> dict[str, Values]:
     """
     maps = {}
     for m, side in sides.items():
+        values = np.zeros(side.leaves)
+        if m in levels:
+            values = levels[m][-1][:, j]
         areas = np.bincount(side.leaf.ravel())
-        shares = levels[m][-1][:, j] / areas if m in levels else np.zeros(len(areas))
-        maps[m] = shares[side.leaf]
+        maps[m] = (values / areas)[side.leaf]
     return maps
 
 
