@@ -188,7 +188,7 @@ def explanation_payload(explanation: Any, depth: int = 6) -> Payload:
             levels.append({"speech": _sums(speech, n, flat), "image": _sums(image, n, False)})
     payload: Payload = {}
     for name in ("base_value", "value", "speech_value", "image_value", "interaction"):
-        (payload[name.removesuffix("_value")],) = _round([getattr(explanation, name)])
+        payload[name.removesuffix("_value")] = _round([getattr(explanation, name)])[0]
     return {**payload, "n_evals": int(explanation.n_evals), "levels": levels}
 
 

@@ -289,7 +289,7 @@ def test_the_class_and_the_method_can_be_chosen_and_the_seed_repeats(
     )
     assert (
         first.target == "hate"
-        and first.found.method == method
+        and first.explanation.method == method
         and set(first.explanations) == set(settings.CLASSES)
     )
     np.testing.assert_array_equal(first.audio, second.audio)
