@@ -34,7 +34,8 @@ def invert_values(speech_map: np.ndarray) -> np.ndarray:
         float32 (102400,), 16 kHz, in [-1, 1].
     """
     values = np.clip(speech_map, 0, None)
-    sound = speech.to_sound((values / max(values.max(), 1e-12))[..., np.newaxis])
+    log_mel = values / max(values.max(), 1e-12)
+    sound = speech.to_sound(log_mel[..., np.newaxis])
     return sound / max(1.0, float(np.abs(sound).max()))
 
 
@@ -45,7 +46,8 @@ def time_importance(speech_map: np.ndarray) -> np.ndarray:
 
 def spoken_frames(audio: np.ndarray) -> int:
     """Return how many of the 128 frames hold sound of the recording."""
-    return int(min(settings.SIZE, np.ceil(len(audio) / settings.HOP)))
+    frames = np.ceil(len(audio) / settings.HOP)
+    return int(min(settings.SIZE, frames))
 
 
 def keep_frames(
@@ -76,7 +78,8 @@ def keep_frames(
         raise ValueError(f"{frames} frames: between 0 and {len(importance)} were expected")
     keep = np.zeros(len(importance), bool)
     if frames:
-        keep[:frames] = importance[:frames] >= np.percentile(importance[:frames], percentile)
+        spoken = importance[:frames]
+        keep[:frames] = spoken >= np.percentile(spoken, percentile)
     return keep
 
 
@@ -100,7 +103,8 @@ def silence(audio: np.ndarray, keep: np.ndarray) -> np.ndarray:
     # What is kept shrinks by a fade at each end, so that the fades lie inside it and silence stays
     # silent.
     shrunk = minimum_filter1d(gain, 2 * _FADE + 1)
-    gain = np.convolve(np.pad(shrunk, _FADE, mode="edge"), ramp / ramp.sum(), mode="valid")
+    padded = np.pad(shrunk, _FADE, mode="edge")
+    gain = np.convolve(padded, ramp / ramp.sum(), mode="valid")
     return (audio[: len(gain)] * gain).astype(np.float32)
 
 

@@ -51,7 +51,8 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
     # Numbers, and the sentence with its words shaded.
     values = listening.word_values(pair.words, pair.explanation.speech_map)
     write_json(folder / "prediction.json", _collect_numbers(pair, values))
-    title = html.escape(f"{pair.name}: {pair.predicted} ({pair.probabilities[pair.predicted]:.2f})")
+    score = pair.probabilities[pair.predicted]
+    title = html.escape(f"{pair.name}: {pair.predicted} ({score:.2f})")
     head = f'<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n'
     sentence = listening.sentence_html(pair.words, values)
     (folder / "sentence.html").write_text(head + sentence, encoding="utf-8")
@@ -75,7 +76,8 @@ def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
     np.save(path.with_suffix(".npy"), values)
     is_speech = modality == "speech"
     columns = listening.spoken_frames(pair.audio) if is_speech else settings.SIZE
-    figure, axis = plt.subplots(figsize=(9, 4) if is_speech else (5, 5), dpi=110)
+    size = (9, 4) if is_speech else (5, 5)
+    figure, axis = plt.subplots(figsize=size, dpi=110)
     overlay(pair.inputs[modality][:, :columns], values[:, :columns], axis)
     axis.set_title(f"{modality}: {values.sum():+.3f} for {pair.target}")
     if is_speech:

@@ -121,8 +121,9 @@ def encode_mel(log_mel: np.ndarray) -> Payload:
     """Quantise a log-mel (rows, cols) or (rows, cols, 1) in [0, 1] to a byte per value."""
     mel = np.asarray(log_mel, np.float64)
     mel = mel[..., 0] if mel.ndim == 3 else mel
+    rows, cols = mel.shape
     data = np.rint(np.clip(mel, 0, 1) * 255).astype(np.uint8)
-    return {"rows": mel.shape[0], "cols": mel.shape[1], "data": _base64(data.tobytes())}
+    return {"rows": rows, "cols": cols, "data": _base64(data.tobytes())}
 
 
 def _grid(regions: Sequence[Any]) -> Payload:
@@ -142,7 +143,8 @@ def _grid(regions: Sequence[Any]) -> Payload:
         raise ValueError(
             f"{len(regions)} regions of sizes {sorted(sizes)} are no grid of {rows} by {cols}"
         )
-    return {"rows": rows, "cols": cols, "values": _round(region.value for region in ordered)}
+    values = [region.value for region in ordered]
+    return {"rows": rows, "cols": cols, "values": _round(values)}
 
 
 def _sums(values: np.ndarray, level: int, time_only: bool) -> Payload:
@@ -185,7 +187,8 @@ def explanation_payload(explanation: Any, depth: int = 6) -> Payload:
         image = np.asarray(explanation.image_map)
         flat = bool(np.allclose(speech, speech[:1]))
         for n in range(depth + 1):
-            levels.append({"speech": _sums(speech, n, flat), "image": _sums(image, n, False)})
+            level = {"speech": _sums(speech, n, flat), "image": _sums(image, n, False)}
+            levels.append(level)
     payload: Payload = {}
     for name in ("base_value", "value", "speech_value", "image_value", "interaction"):
         payload[name.removesuffix("_value")] = _round([getattr(explanation, name)])[0]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -366,7 +366,9 @@ def _target_classes(target: int | str | None, scores: Values) -> list[int]:
         return [int(scores.argmax())]
     if target == "all":
         return list(range(len(scores)))
-    return [settings.CLASSES.index(target) if isinstance(target, str) else int(target)]
+    if isinstance(target, str):
+        return [settings.CLASSES.index(target)]
+    return [int(target)]
 
 
 def _plan_evaluations(
@@ -452,7 +454,9 @@ def _make_sides(inputs: Arrays, baselines: Arrays, trees: Trees) -> Sides:
     """Put each modality's input, baseline and regions together; one not explained is one region."""
     sides = {}
     for m, x in inputs.items():
-        leaf = trees[m].labels() if m in trees else np.zeros(x.shape[:2], np.int32)
+        leaf = np.zeros(x.shape[:2], np.int32)
+        if m in trees:
+            leaf = trees[m].labels()
         sides[m] = Side(x, baselines[m], leaf)
     return sides
 
@@ -464,14 +468,14 @@ def _contexts(method: str, both: bool) -> tuple[bool, ...]:
     return (False,) if method == "published" else (False, True)
 
 
+@dataclass
 class _ProgressCalls:
     """Call a function with the share that is done, at most ten times a second."""
 
-    def __init__(self, call: Share, total: int) -> None:
-        self.call = call
-        self.total = total
-        self.done = 0
-        self.last = time.monotonic()
+    call: Share
+    total: int
+    done: int = 0
+    last: float = field(default_factory=time.monotonic)
 
     def update(self, n: int, /) -> None:
         """Count evaluations; see `Progress`."""
@@ -624,5 +628,7 @@ def _list_regions(trees: Trees, valuation: _Valuation, j: int) -> list[list[Regi
 
 
 def _name_classes(found: list[Explanation]) -> dict[Any, Explanation]:
-    names = settings.CLASSES if len(found) == len(settings.CLASSES) else range(len(found))
-    return dict(zip(names, found, strict=True))
+    """Return explanations by class name, or by number where the classes are not the four."""
+    if len(found) == len(settings.CLASSES):
+        return dict(zip(settings.CLASSES, found, strict=True))
+    return dict(enumerate(found))

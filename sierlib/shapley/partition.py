@@ -262,8 +262,9 @@ def _draw_order(rng: np.random.Generator, depth: int) -> NDArray[np.int64]:
     order = np.zeros(1, np.int64)
     for _ in range(depth):
         coin = rng.integers(0, 2, len(order))
-        halves = np.stack([2 * order + coin, 2 * order + 1 - coin], axis=1)
-        order = halves.ravel()
+        first = 2 * order + coin
+        second = 2 * order + 1 - coin
+        order = np.stack([first, second], axis=1).ravel()
     return order
 
 
@@ -291,7 +292,8 @@ def published(f: ValueFunction, trees: Trees, scores: Leaves) -> dict[str, list[
         parents = f(m, [tree.mask(0, 0)])
         levels = [scores[m][None]]
         for level in range(1, tree.depth + 1):
-            alone = f(m, [tree.mask(level, k) for k in range(1 << level)])  # (2**level, classes)
+            masks = [tree.mask(level, k) for k in range(1 << level)]
+            alone = f(m, masks)  # (2**level, classes)
             pairs = alone.reshape(len(parents), 2, -1)
             siblings = pairs[:, ::-1].reshape(alone.shape)
             together = np.repeat(parents, 2, axis=0)
@@ -319,7 +321,11 @@ def evaluations(method: str, depth: int, *, both: bool = True, pairs: int = PAIR
     (10924, 4036, 256)
     """
     halves = (2 << depth) - 2  # the regions below the root
-    masks = {"owen": 2 * (4**depth - 1) // 3, "sampled": pairs * halves, "published": halves}
+    masks = {
+        "owen": 2 * (4**depth - 1) // 3,
+        "sampled": pairs * halves,
+        "published": halves,
+    }
     if not both:
         return 2 + masks[method]
     contexts = 1 if method == "published" else 2

@@ -11,7 +11,7 @@ image branches, nor the other way round, and only the heads run on combinations.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,6 +79,7 @@ class Progress(Protocol):
         """Count n more evaluations."""
 
 
+@dataclass
 class Whole:
     """Score coalitions by evaluations of the whole model.
 
@@ -90,9 +91,8 @@ class Whole:
         The sample, by modality; the inputs keep its dtype.
     """
 
-    def __init__(self, model: Callee, sides: Sides) -> None:
-        self.model = model
-        self.sides = sides
+    model: Callee
+    sides: Sides
 
     def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
         """Return (n, contexts, classes); see `Scorer`."""
@@ -101,9 +101,10 @@ class Whole:
         other = settings.OTHER[modality]
         companion = self.sides[other]
         present = members[:, side.leaf][..., None]  # (n, H, W, 1)
-        masked = np.where(present, side.x, side.baseline)
         scores = []
         for whole in contexts:
+            # Arrays of its own for every call: a callable may work in place.
+            masked = np.where(present, side.x, side.baseline)
             constant = companion.x if whole else companion.baseline
             kept = np.repeat(constant[None], n, axis=0)
             rows = np.asarray(self.model({modality: masked, other: kept}))
@@ -133,6 +134,7 @@ class Parts:
     heads: Callable[..., Any]
 
 
+@dataclass
 class Branches:
     """Score coalitions by the branch of the masked modality and the heads.
 
@@ -140,10 +142,9 @@ class Branches:
     kept, so that memory depends on the batch and not on the number of coalitions.
     """
 
-    def __init__(self, parts: Parts, sides: Sides) -> None:
-        self.parts = parts
-        self.sides = sides
-        self.kept: dict[tuple[str, bool], Any] = {}
+    parts: Parts
+    sides: Sides
+    kept: dict[tuple[str, bool], Any] = field(default_factory=dict, init=False)
 
     def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
         """Return (n, contexts, classes); see `Scorer`."""
@@ -222,11 +223,13 @@ class ValueFunction:
 
     def remember(self, modality: str, mask: int, scores: Values) -> None:
         """Take the scores (contexts, classes) of a coalition as known."""
-        self.known[modality, mask & self.live[modality]] = scores.mean(axis=0)[self.classes]
+        score = scores.mean(axis=0)[self.classes]
+        self.known[modality, mask & self.live[modality]] = score
 
     def missing(self, modality: str, masks: Iterable[int]) -> set[int]:
         """Return the distinct coalitions among `masks` that have not been scored."""
-        reduced = {mask & self.live[modality] for mask in masks}
+        live = self.live[modality]
+        reduced = {mask & live for mask in masks}
         return {mask for mask in reduced if (modality, mask) not in self.known}
 
     def __call__(self, modality: str, masks: Sequence[int]) -> Values:
@@ -249,7 +252,8 @@ class ValueFunction:
             scores = self.score(modality, batch, self.contexts)
             for mask, row in zip(batch, scores, strict=True):
                 self.remember(modality, mask, row)
-        return np.stack([self.known[modality, mask & self.live[modality]] for mask in masks])
+        live = self.live[modality]
+        return np.stack([self.known[modality, mask & live] for mask in masks])
 
     def score(self, modality: str, masks: Sequence[int], contexts: Sequence[bool]) -> Values:
         """Return (n, contexts, classes) from the model: all classes, and nothing is remembered.

@@ -49,6 +49,21 @@ def test_callable_gets_its_dtype_and_batch() -> None:
     )
 
 
+def test_a_callable_may_work_in_place() -> None:
+    model = curved(35)
+
+    def in_place(x: dict[str, np.ndarray]) -> np.ndarray:
+        scores = model(x)
+        for array in x.values():
+            array *= 0
+        return scores
+
+    found = explain(in_place, SPEECH, IMAGE, depth=2, target=0)
+    np.testing.assert_array_equal(
+        found.speech_map, explain(model, SPEECH, IMAGE, depth=2, target=0).speech_map
+    )
+
+
 def test_logit_is_the_logarithm_of_the_model() -> None:
     model = curved(17)
     logit = explain(model, SPEECH, IMAGE, depth=2, target=1, output="logit")
