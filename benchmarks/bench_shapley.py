@@ -263,7 +263,7 @@ def compare(effort: Effort, precision: str | None, predict_seconds: float) -> No
         times["(a) predict, image"].append(seconds)
 
     print(f"\nwidth {width:g}, depth {DEPTH}, {repeats} repeats")
-    print(f"{alone.n_evals} evaluations explaining the image alone, {both.n_evals} both")
+    print(f"{alone.n_evals} evaluations explaining the image alone, {both.n_evals} explaining both")
     for part, inputs in counts.items():
         print(
             f"distinct masked inputs, {part}: {', '.join(f'{n} of {m}' for m, n in inputs.items())}"

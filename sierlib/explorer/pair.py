@@ -17,7 +17,7 @@ from sierlib.data import images, speech
 from sierlib.data.corpora import Unusable
 from sierlib.explorer import listening
 from sierlib.explorer.payload import Payload, sample_payload
-from sierlib.shapley.explain import Explanation, explain
+from sierlib.shapley.explain import Explanation, ProgressCall, explain
 
 PICTURE_SIZE = 256  # pixels of the picture in the page, twice what the network sees
 
@@ -97,7 +97,7 @@ def explain_own(
     target: int | str | None = None,
     percentile: float = settings.SILENCE_PERCENTILE,
     seed: int = 0,
-    progress: bool | Callable[[float], object] | None = None,
+    progress: bool | ProgressCall | None = None,
 ) -> OwnPair:
     """Predict and explain a photograph with a sentence or a recording.
 

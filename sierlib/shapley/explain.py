@@ -53,7 +53,7 @@ BLUR = 0.1
 
 METHODS = ("owen", "sampled", "published")
 
-Share = Callable[[float], object]  # called with the share that is done, from 0 to 1
+ProgressCall = Callable[[float], object]  # called with the share that is done, from 0 to 1
 
 Arrays = dict[str, Array]  # by modality
 Levels = dict[str, list[Values]]  # by modality and level, (regions, classes)
@@ -161,7 +161,7 @@ def explain(
     output: str = "probability",
     modality: str | None = None,
     precision: str | None = None,
-    progress: bool | Share | None = None,
+    progress: bool | ProgressCall | None = None,
 ) -> Any:
     """Explain a prediction by the values of regions of the speech and of the image.
 
@@ -472,7 +472,7 @@ def _contexts(method: str, both: bool) -> tuple[bool, ...]:
 class _ProgressCalls:
     """Call a function with the share that is done, at most ten times a second."""
 
-    call: Share
+    call: ProgressCall
     total: int
     done: int = 0
     last: float = field(default_factory=time.monotonic)
@@ -487,7 +487,7 @@ class _ProgressCalls:
 
 
 @contextmanager
-def _show_progress(total: int, progress: bool | Share | None) -> Iterator[Progress]:
+def _show_progress(total: int, progress: bool | ProgressCall | None) -> Iterator[Progress]:
     """Show a bar, or call a function from 0 to 1; a bar that was not asked for waits 5 seconds."""
     if callable(progress):
         progress(0.0)

@@ -74,18 +74,16 @@ def test_of_those_the_furthest_ahead_are_chosen_and_none_where_none_qualifies() 
 def test_a_case_knows_whether_its_speech_decides(
     label: str, speech: float, image: float, decides: bool
 ) -> None:
-    found = SimpleNamespace(speech_value=speech, image_value=image)
-    nothing = np.zeros(0)
     case = ExplainedRow(
-        {"label": label},
-        None,
-        nothing,
-        nothing,
-        nothing,
-        np.eye(4)[3],
-        [],
-        {"sad": {"owen": found}},
-    )  # type: ignore[arg-type]
+        row={"label": label},
+        item=None,  # type: ignore[arg-type]
+        audio=np.zeros(0),
+        speech=np.zeros(0),
+        image=np.zeros(0),
+        probabilities=np.eye(4)[3],
+        words=[],
+        explanations={"sad": {"owen": SimpleNamespace(speech_value=speech, image_value=image)}},
+    )
     assert case.speech_decides is decides
 
 
@@ -97,10 +95,9 @@ def test_rows_are_explained_with_all_that_is_known_of_them(
     assert [case.row["id"] for case in cases] == list(rows["id"])
     model = load_model(tiny_run, "fused")
     for case in cases:
-        given = {"speech": case.speech[np.newaxis], "image": case.image[np.newaxis]}
-        np.testing.assert_allclose(
-            case.probabilities, model.predict(given, verbose=0)[0], atol=1e-4
-        )
+        inputs = {"speech": case.speech[np.newaxis], "image": case.image[np.newaxis]}
+        scores = model.predict(inputs, verbose=0)[0]
+        np.testing.assert_allclose(case.probabilities, scores, atol=1e-4)
         assert case.predicted == settings.CLASSES[int(case.probabilities.argmax())]
         assert [word.text for word in case.words] == case.row["text"].split()
         assert set(case.explanations) == set(settings.CLASSES)
