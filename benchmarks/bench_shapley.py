@@ -18,12 +18,13 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
+from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault(
-    "TF_ENABLE_ONEDNN_OPTS", "1"
-)  # as sierlib does, which is imported after TensorFlow here
+# As sierlib does, which is imported after TensorFlow here.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import keras
 import numpy as np
@@ -32,12 +33,16 @@ import tensorflow as tf
 
 from sierlib import settings
 from sierlib.networks.parallelnet import parallel_net
-from sierlib.shapley import explain
+from sierlib.shapley import Explanation, explain
 from sierlib.shapley.value_function import ValueFunction
 
 DEPTH = 6
 BATCH = 64
-EXACT_DEPTH = 3  # where float32 and bfloat16 are compared: without a budget, so that both divide the same regions
+# Float32 and bfloat16 are compared without a budget, so that both divide the same regions.
+EXACT_DEPTH = 3
+
+Call = Callable[[], Any]
+Times = dict[str, list[float]]
 
 
 class Effort(NamedTuple):
@@ -51,76 +56,88 @@ class Effort(NamedTuple):
 #: By default; the wide one takes most of the time, and is timed less often.
 EFFORTS = (Effort(0.125, 500, 3), Effort(1.0, 200, 2))
 
+#: The batch and whether the function is compiled, for shap's explainer.
+SHAP_OPTIONS: dict[str, tuple[int | str, bool]] = {
+    "(b) PartitionExplainer, default batch": ("auto", False),
+    f"(b) PartitionExplainer, batch {BATCH}, compiled": (BATCH, True),
+}
 
-def sample() -> tuple[np.ndarray, np.ndarray]:
-    """Return a speech (128, 128, 1) and an image (128, 128, 3) none of whose regions equal the
-    baseline."""
+
+def draw_sample() -> dict[str, np.ndarray]:
+    """Return a speech (128, 128, 1) and an image (128, 128, 3) of which no region is at zero."""
     rng = np.random.default_rng(0)
-    speech, image = (
-        rng.uniform(0.1, 1, (settings.SIZE, settings.SIZE, 1)),
-        rng.uniform(0.1, 1, (settings.SIZE, settings.SIZE, 3)),
-    )
-    return speech.astype("float32"), image.astype("float32")
+    speech = rng.uniform(0.1, 1, (settings.SIZE, settings.SIZE, 1))
+    image = rng.uniform(0.1, 1, (settings.SIZE, settings.SIZE, 3))
+    return {"speech": speech.astype("float32"), "image": image.astype("float32")}
+
+
+def build_network(width: float) -> keras.Model:
+    """Build ParallelNet at that width, with random weights."""
+    filters = settings.PROFILES["paper" if width == 1.0 else "quick"].n1_filters
+    quick = settings.PROFILES["quick"]
+    return parallel_net(replace(quick, name=f"width {width:g}", width=width, n1_filters=filters))
 
 
 def predict_each(model: keras.Model, masks: int, seconds_allowed: float) -> float:
-    """Return the seconds of `masks` calls of `model.predict` on one input each, extrapolated when
-    they take long."""
-    speech, image = sample()
-    one = {"speech": speech[None], "image": image[None]}
+    """Return the seconds of so many calls of `model.predict` on one input each.
+
+    It is extrapolated when they take longer than allowed.
+    """
+    one = {modality: x[None] for modality, x in draw_sample().items()}
     model.predict(one, verbose=0)
-    start, done = time.perf_counter(), 0
+    start = time.perf_counter()
+    done = 0
     while done < masks and time.perf_counter() - start < seconds_allowed:
         model.predict(one, verbose=0)
         done += 1
     return (time.perf_counter() - start) / done * masks
 
 
-def counted(call: Callable[[], Any]) -> tuple[Any, dict[str, int]]:
-    """Return an explanation and, by modality, how many distinct masked inputs were scored for
-    it."""
-    made: list[ValueFunction] = []
+def count_inputs(call: Callable[[], Explanation]) -> tuple[Explanation, dict[str, int]]:
+    """Return an explanation and, by modality, how many distinct masked inputs were scored."""
+    functions: list[ValueFunction] = []
 
-    class Remembered(ValueFunction):
-        def __init__(self, *given: Any, **options: Any) -> None:
-            super().__init__(*given, **options)
-            made.append(self)
+    class Kept(ValueFunction):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            functions.append(self)
 
-    ValueFunction = Remembered  # type: ignore[misc]
-    try:
-        found = call()
-    finally:
-        ValueFunction = ValueFunction  # type: ignore[misc]
-    (f,) = made
-    # A modality that is not explained was run once, as it is.
-    return found, {m: sum(modality == m for modality, _ in f.known) or 1 for m in f.sides}
+    with mock.patch("sierlib.shapley.explain.ValueFunction", Kept):
+        explanation = call()
+    (f,) = functions
+    counts = {}
+    for m in f.sides:
+        # A modality that is not explained was run once, as it is.
+        counts[m] = sum(modality == m for modality, _ in f.known) or 1
+    return explanation, counts
 
 
 def partition_explainer(
-    model: keras.Model, evals: int, batch: int | str, compiled: bool, made: list[int]
-) -> Callable[[], Any]:
-    """Return a call of shap's explainer of the image, the speech staying as it is; `made` is told
-    of evaluations."""
-    speech, image = sample()
+    model: keras.Model, evals: int, batch: int | str, compiled: bool, sizes: list[int]
+) -> Call:
+    """Return a call of shap's explainer of the image, the speech staying as it is.
+
+    The number of evaluations of every batch is appended to `sizes`.
+    """
+    sample = draw_sample()
+    speech, image = sample["speech"], sample["image"]
     run = tf.function(model, reduce_retracing=True) if compiled else None
 
     def score(images: np.ndarray) -> np.ndarray:
-        made.append(len(images))
-        inputs = {
-            "speech": np.repeat(speech[None], len(images), 0),
-            "image": np.asarray(images, "float32"),
-        }
+        n = len(images)
+        sizes.append(n)
+        inputs = {"speech": np.repeat(speech[None], n, 0), "image": np.asarray(images, "float32")}
         return np.asarray(run(inputs) if run else model.predict(inputs, verbose=0))
 
-    explainer = shap.PartitionExplainer(
-        score, shap.maskers.Image(np.zeros(image.shape, "float32"), image.shape)
-    )
-    return lambda: explainer(
-        image[None], max_evals=evals, batch_size=batch, outputs=[0], silent=True
-    )
+    masker = shap.maskers.Image(np.zeros(image.shape, "float32"), image.shape)
+    explainer = shap.PartitionExplainer(score, masker)
+    options = {"max_evals": evals, "batch_size": batch, "outputs": [0], "silent": True}
+    return lambda: explainer(image[None], **options)
 
 
-def branches(model: keras.Model, modality: str) -> tf.types.experimental.PolymorphicFunction:
+def compile_branches(
+    model: keras.Model, modality: str
+) -> tf.types.experimental.PolymorphicFunction:
     """Return the compiled branches of one modality, N1 and N2."""
     letter = modality[0]
     layers = [model.get_layer(f"N1_{letter}"), model.get_layer(f"N2_{letter}")]
@@ -129,24 +146,22 @@ def branches(model: keras.Model, modality: str) -> tf.types.experimental.Polymor
     )
 
 
-def floor(model: keras.Model, masked: dict[str, int]) -> Callable[[], Any]:
+def forward_passes(model: keras.Model, counts: dict[str, int]) -> Call:
     """Return the forward passes of so many masked inputs by modality, in batches."""
-    run = {m: branches(model, m) for m in masked}
-    batch = {
-        m: tf.constant(np.repeat(x[None], BATCH, 0))
-        for m, x in zip(("speech", "image"), sample(), strict=True)
-    }
+    sample = draw_sample()
+    runs = {m: compile_branches(model, m) for m in counts}
+    batches = {m: tf.constant(np.repeat(sample[m][None], BATCH, 0)) for m in counts}
 
     def forward() -> None:
-        for m, n in masked.items():
+        for m, n in counts.items():
             for start in range(0, n, BATCH):
-                run[m](batch[m][: min(BATCH, n - start)])
+                runs[m](batches[m][: min(BATCH, n - start)])
 
     return forward
 
 
-def seconds(call: Callable[[], Any]) -> float:
-    """Return how long a call takes."""
+def time_call(call: Call) -> float:
+    """Return how many seconds a call takes."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
@@ -162,109 +177,103 @@ def ratios(values: list[float], others: list[float]) -> str:
     return spread([value / other for value, other in zip(values, others, strict=True)])
 
 
-def largest_change(exact: Any, rough: Any) -> float:
-    """Return the largest difference between two explanations' values of any region of any level."""
-    return max(
-        abs(a.value - b.value)
-        for level, other in zip(exact.levels, rough.levels, strict=True)
-        for a, b in zip(level, other, strict=True)
+def print_times(times: Times) -> None:
+    """Print the seconds of every call."""
+    print(f"\n{'':60}seconds")
+    for name, values in times.items():
+        print(f"  {name:58}{spread(values)}")
+
+
+def print_ratios(
+    times: Times, evals: int, shap_evals: dict[str, int], precision: str | None
+) -> None:
+    """Print what else explains the image, and the floor, beside `explain`."""
+    print(f"\n{'':60}ratio")
+    for slow in (*shap_evals, "(a) predict, image"):
+        share = evals / shap_evals.get(slow, evals)
+        seconds = [share * each for each in times[slow]]
+        print(f"  {slow + ' / explain':58}{ratios(seconds, times['explain, image'])}")
+    for part in ("image", "both"):
+        name = f"explain, {part}"
+        least = f"(c) floor, {part}"
+        print(f"  {name + ' / ' + least:58}{ratios(times[name], times[least])}")
+        if precision:
+            line = f"{name} / the same in {precision}"
+            print(f"  {line:58}{ratios(times[name], times[f'{name}, {precision}'])}")
+
+
+def print_change(model: keras.Model, precision: str) -> None:
+    """Print by how much a precision changes the values of regions."""
+    exact, rough = (
+        explain(model, **draw_sample(), target=0, depth=EXACT_DEPTH, precision=each)
+        for each in (None, precision)
+    )
+    changes = []
+    for level, other in zip(exact.levels, rough.levels, strict=True):
+        changes += [abs(a.value - b.value) for a, b in zip(level, other, strict=True)]
+    finest = [abs(region.value) for region in exact.levels[-1]]
+    print(
+        f"  {precision}, depth {EXACT_DEPTH} in full: a region's value changes by "
+        f"{max(changes):.1e} at most;"
+    )
+    print(
+        f"  the finest regions are worth {statistics.mean(finest):.1e} on average, "
+        f"{max(finest):.1e} at most"
     )
 
 
 def compare(effort: Effort, precision: str | None, predict_seconds: float) -> None:
     """Print the table for one width."""
     width, evals, repeats = effort
-    filters = settings.PROFILES["paper" if width == 1.0 else "quick"].n1_filters
-    model = parallel_net(
-        replace(
-            settings.PROFILES["quick"], name=f"width {width:g}", width=width, n1_filters=filters
-        )
-    )
-    speech, image = sample()
+    model = build_network(width)
+    run = partial(explain, model, **draw_sample(), target=0, depth=DEPTH, max_evals=evals)
 
-    def ours(modality: str | None, precision: str | None = None, **options: Any) -> Any:
-        options = {
-            "depth": DEPTH,
-            "max_evals": evals,
-            "modality": modality,
-            "precision": precision,
-            **options,
-        }
-        return explain(model, speech, image, target=0, **options)
-
+    # What `explain` does, counted; the first call compiles.
     start = time.perf_counter()
-    both, masked_both = counted(lambda: ours(None))
+    both, both_inputs = count_inputs(run)
     first = time.perf_counter() - start
-    alone, masked_alone = counted(lambda: ours("image"))
-    masked, n_image = {"image": masked_alone, "both": masked_both}, alone.n_evals
-    tuned: dict[str, tuple[int | str, bool]] = {
-        "default batch": ("auto", False),
-        f"batch {BATCH}, compiled": (BATCH, True),
+    alone, image_inputs = count_inputs(partial(run, modality="image"))
+    counts = {"image": image_inputs, "both": both_inputs}
+
+    # Everything that is timed, called once before.
+    calls: dict[str, Call] = {
+        "explain, image": partial(run, modality="image"),
+        "explain, both": run,
     }
-    counts: dict[str, list[int]] = {how: [] for how in tuned}
-    calls: dict[str, Callable[[], Any]] = {
-        "explain, image": lambda: ours("image"),
-        "explain, both": lambda: ours(None),
-        **{
-            f"(b) PartitionExplainer, {how}": partition_explainer(model, n_image, *tuned[how], made)
-            for how, made in counts.items()
-        },
-        **{f"(c) floor, {what}": floor(model, inputs) for what, inputs in masked.items()},
-    }
+    sizes: dict[str, list[int]] = {name: [] for name in SHAP_OPTIONS}
+    others: dict[str, Call] = {}
+    for name, (batch, compiled) in SHAP_OPTIONS.items():
+        others[name] = partition_explainer(model, alone.n_evals, batch, compiled, sizes[name])
+    for part, inputs in counts.items():
+        others[f"(c) floor, {part}"] = forward_passes(model, inputs)
     if precision:
-        calls[f"explain, image, {precision}"] = lambda: ours("image", precision)
-        calls[f"explain, both, {precision}"] = lambda: ours(None, precision)
-    for name, call in calls.items():
-        if name not in ("explain, image", "explain, both"):  # which have been compiled
-            call()
-    shap_made = {f"(b) PartitionExplainer, {how}": sum(made) for how, made in counts.items()}
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    times["(a) predict, image"] = []
+        for name, call in calls.items():
+            others[f"{name}, {precision}"] = partial(call, precision=precision)
+    for call in others.values():
+        call()
+    shap_evals = {name: sum(each) for name, each in sizes.items()}
+    calls |= others
+
+    # Interleaved, so that what else the machine does falls on all of them.
+    times: Times = {name: [] for name in (*calls, "(a) predict, image")}
     for _ in range(repeats):
         for name, call in calls.items():
-            times[name].append(seconds(call))
-        times["(a) predict, image"].append(predict_each(model, n_image, predict_seconds))
+            times[name].append(time_call(call))
+        seconds = predict_each(model, alone.n_evals, predict_seconds)
+        times["(a) predict, image"].append(seconds)
 
     print(f"\nwidth {width:g}, depth {DEPTH}, {repeats} repeats")
-    print(
-        f"{n_image} evaluations explaining the image alone, {both.n_evals} explaining both "
-        "modalities"
-    )
-    for what, inputs in masked.items():
+    print(f"{alone.n_evals} evaluations explaining the image alone, {both.n_evals} explaining both")
+    for part, inputs in counts.items():
         print(
-            f"distinct masked inputs, {what}: {', '.join(f'{n} of {m}' for m, n in inputs.items())}"
+            f"distinct masked inputs, {part}: {', '.join(f'{n} of {m}' for m, n in inputs.items())}"
         )
-    print(f"evaluations that shap made: {', '.join(str(n) for n in shap_made.values())}")
+    print(f"evaluations that shap made: {', '.join(map(str, shap_evals.values()))}")
     print(f"first call, which compiles: {first:.1f} s")
-    print(f"\n{'':60}seconds")
-    for name, values in times.items():
-        print(f"  {name:58}{spread(values)}")
-    print(f"\n{'':60}ratio")
-    for slow in [name for name in times if name[1] in "ab"]:
-        each = n_image / shap_made.get(slow, n_image)
-        print(
-            f"  {slow + ' / explain':58}{ratios([each * t for t in times[slow]], times['explain, image'])}"
-        )
-    for what in masked:
-        name, least = f"explain, {what}", f"(c) floor, {what}"
-        print(f"  {name + ' / ' + least:58}{ratios(times[name], times[least])}")
-        if precision:
-            name = f"{name} / the same in {precision}"
-            print(
-                f"  {name:58}{ratios(times[f'explain, {what}'], times[f'explain, {what}, {precision}'])}"
-            )
+    print_times(times)
+    print_ratios(times, alone.n_evals, shap_evals, precision)
     if precision:
-        exact, rough = (ours(None, p, depth=EXACT_DEPTH, max_evals=None) for p in (None, precision))
-        finest = [abs(region.value) for region in exact.levels[-1]]
-        change = largest_change(exact, rough)
-        print(
-            f"  {precision}, depth {EXACT_DEPTH} in full: a region's value changes by {change:.1e} "
-            "at most;"
-        )
-        print(
-            f"  the finest regions are worth {statistics.mean(finest):.1e} on average, "
-            f"{max(finest):.1e} at most"
-        )
+        print_change(model, precision)
 
 
 def main() -> None:
@@ -272,13 +281,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Time sierlib.shapley.explain; see the head of this file."
     )
-    parser.add_argument(
-        "--width",
-        type=float,
-        nargs="+",
-        default=[e.width for e in EFFORTS],
-        help="1.0 is the paper's",
-    )
+    widths = [effort.width for effort in EFFORTS]
+    parser.add_argument("--width", type=float, nargs="+", default=widths, help="1.0 is the paper's")
     parser.add_argument("--evals", type=int, help="evaluations of each explanation")
     parser.add_argument("--repeats", type=int)
     parser.add_argument(
@@ -288,15 +292,12 @@ def main() -> None:
         "--predict-seconds", type=float, default=6.0, help="time for (a) before it is extrapolated"
     )
     options = parser.parse_args()
-    usual = {effort.width: effort for effort in EFFORTS}
+    precision = None if options.precision == "none" else options.precision
+    defaults = {effort.width: effort for effort in EFFORTS}
     for width in options.width:
-        effort = usual.get(width, EFFORTS[0])
-        effort = Effort(width, options.evals or effort.evals, options.repeats or effort.repeats)
-        compare(
-            effort,
-            None if options.precision == "none" else options.precision,
-            options.predict_seconds,
-        )
+        default = defaults.get(width, EFFORTS[0])
+        effort = Effort(width, options.evals or default.evals, options.repeats or default.repeats)
+        compare(effort, precision, options.predict_seconds)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,7 @@ mpl.rcParams.update(
 
 
 def canvas(width, height):
-    """Return axes in which one unit is a tenth of an inch, on a white sheet with rounded
-    corners."""
+    """Return axes on a white sheet with rounded corners; a unit is a tenth of an inch."""
     figure = Figure(figsize=(width / 10, height / 10))
     figure.patch.set_alpha(0)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
@@ -251,6 +250,8 @@ def configurations():
             box(axes, left + 20, y, 6, 4.2, f"$N2_{letter}$", colour, 9.5)
             box(axes, left + 31, y, 5, 4.2, f"$F_{other[letter]}$", BOTH, 9.5)
             arrow(axes, (left + 23, y), (left + 28.5, y), colour)
+            up = 1 if letter == "s" else -1  # N1 is drawn on the side of its own modality
+            there = rows[other[letter]][0]
             if number == 3:
                 arrow(axes, (left + 7.3, y), (left + 17, y), colour)
             else:  # N1 of the other modality joins the input of N2
@@ -266,28 +267,16 @@ def configurations():
                 )
                 arrow(axes, (left + 7.3, y), (left + 12, y), colour)
                 arrow(axes, (left + 14, y), (left + 17, y), BOTH)
-                middle = y - 6 if letter == "s" else y + 6
+                middle = y - 6 * up
                 box(axes, left + 4, middle, 5.6, 3.6, f"$N1_{letter}$", colour, 8.6)
-                arrow(axes, (left + 4, y - 2.1 if letter == "s" else y + 2.1),
-                      (left + 4, middle + 1.8 if letter == "s" else middle - 1.8), colour)  # fmt: skip
-                there = rows[other[letter]][0]
-                arrow(
-                    axes,
-                    (left + 6.8, middle),
-                    (left + 13, there + (-1.6 if there > y else 1.6)),
-                    colour,
-                )
+                arrow(axes, (left + 4, y - 2.1 * up), (left + 4, middle + 1.8 * up), colour)
+                arrow(axes, (left + 6.8, middle), (left + 13, there + 1.6 * up), colour)
             if number != 2:  # N1 joins what N2 of the other modality gives
-                outer = y + 6 if letter == "s" else y - 6
+                outer = y + 6 * up
                 box(axes, left + 20, outer, 6, 3.6, f"$N1_{letter}$", colour, 8.6)
-                arrow(
-                    axes,
-                    (left + 5.5, y + 2.1 if letter == "s" else y - 2.1),
-                    (left + 17, outer),
-                    colour,
-                )
-                arrow(axes, (left + 23, outer), (left + 30, rows[other[letter]][0] + (-2.1 if letter == "i" else 2.1)),
-                      colour, bend=-0.12 if letter == "s" else 0.12)  # fmt: skip
+                arrow(axes, (left + 5.5, y + 2.1 * up), (left + 17, outer), colour)
+                end = (left + 30, there + 2.1 * up)
+                arrow(axes, (left + 23, outer), end, colour, bend=-0.12 * up)
     text(
         axes,
         56,

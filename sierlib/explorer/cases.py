@@ -1,9 +1,10 @@
-"""Explained rows of a run's manifest: choose them, predict and explain them (Section 5.2, Fig. 4)."""
+"""Explained rows of a run's manifest, as in Fig. 4: choose them, predict and explain them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any
 
 import keras
@@ -14,10 +15,11 @@ from sierlib import settings
 from sierlib.data import speech
 from sierlib.data.corpora import Item
 from sierlib.data.feed import read_inputs
-from sierlib.data.shards import item_sound
+from sierlib.data.shards import item_picture, item_sound
 from sierlib.data.speech import Word
 from sierlib.experiment.manifest import find_items
 from sierlib.explorer import listening
+from sierlib.explorer.payload import Payload, sample_payload
 from sierlib.run import Run
 from sierlib.shapley.explain import explain
 
@@ -65,9 +67,9 @@ class ExplainedRow:
     @property
     def speech_decides(self) -> bool:
         """Whether the prediction is right and the speech decides it (see `speech_lead`)."""
-        found = self.of()
-        lead = float(listening.speech_lead(found.speech_value, found.image_value))
-        return self.predicted == self.row["label"] and lead > 0
+        explanation = self.of()
+        lead = listening.speech_lead(explanation.speech_value, explanation.image_value)
+        return self.predicted == self.row["label"] and float(lead) > 0
 
 
 def explain_rows(
@@ -91,27 +93,25 @@ def explain_rows(
 
     Returns
     -------
-    list of Explained
+    list of ExplainedRow
         In the order of `rows`.
     """
     items = find_items(run, list(rows["id"]))
-    given = read_inputs(rows, run.folder / "dataset")
-    probabilities = np.asarray(model.predict(given, verbose=0), dtype=np.float64)
+    inputs = read_inputs(rows, run.folder / "dataset")
+    probabilities = np.asarray(model.predict(inputs, verbose=0), dtype=np.float64)
     explained = []
     for place, row in enumerate(rows.to_dict("records")):
         item = items[row["id"]]
         audio = item_sound(item)
-        words = (
-            speech.align(audio, row["text"]) if item.text is not None else speech.recognise(audio)
-        )
+        words = speech.recognise(audio) if item.text is None else speech.align(audio, row["text"])
         case = ExplainedRow(
-            row,
-            item,
-            audio,
-            given["speech"][place],
-            given["image"][place],
-            probabilities[place],
-            words,
+            row=row,
+            item=item,
+            audio=audio,
+            speech=inputs["speech"][place],
+            image=inputs["image"][place],
+            probabilities=probabilities[place],
+            words=words,
         )
         for method in methods:
             found = explain(
@@ -123,13 +123,9 @@ def explain_rows(
                 method=method,
                 **options,
             )
-            by_class = (
-                found
-                if isinstance(found, dict)
-                else {case.predicted if target is None else target: found}
-            )
-            for name, value in by_class.items():
-                case.explanations.setdefault(str(name), {})[method] = value
+            by_class = found if isinstance(found, dict) else {target or case.predicted: found}
+            for name, explanation in by_class.items():
+                case.explanations.setdefault(str(name), {})[method] = explanation
         explained.append(case)
     return explained
 
@@ -137,8 +133,9 @@ def explain_rows(
 def choose_rows(
     rows: pd.DataFrame, probabilities: np.ndarray, count: int, lead: np.ndarray | None = None
 ) -> pd.DataFrame:
-    """Choose test rows to explain as Fig. 4 does: two "sad" ones, the other classes, and some in
-    which speech decides.
+    """Choose test rows to explain as Fig. 4 does.
+
+    Those are two "sad" ones, the other classes, and some in which speech decides.
 
     Parameters
     ----------
@@ -161,62 +158,54 @@ def choose_rows(
     decided: list[Any] = []
     if lead is not None:
         predicted = np.array(settings.CLASSES)[probabilities.argmax(axis=1)]
-        ahead = pd.Series(lead, index=rows.index)[
-            (predicted == rows["label"].to_numpy()) & (np.asarray(lead) > 0)
-        ]
-        decided = list(ahead.sort_values(ascending=False).index[: -(-count // 3)])
+        ahead = (predicted == rows["label"].to_numpy()) & (np.asarray(lead) > 0)
+        leads = pd.Series(lead, index=rows.index)[ahead].sort_values(ascending=False)
+        decided = list(leads.index[: -(-count // 3)])
         count -= len(decided)
+    # Of the others a queue for each class, the surest first.
     others = rows.drop(index=decided)
-    sure = pd.Series(probabilities.max(axis=1), index=rows.index)[others.index].sort_values(
-        ascending=False
-    )
-    queues = {
-        name: list(sure.index[others["label"][sure.index] == name]) for name in settings.CLASSES
-    }
+    sureness = pd.Series(probabilities.max(axis=1), index=rows.index)[others.index]
+    labels = others["label"][sureness.sort_values(ascending=False).index]
+    queues = {name: list(labels.index[labels == name]) for name in settings.CLASSES}
     chosen: list[Any] = []
-    order = ("sad", "sad", "hate", "anger", "happy")
-    turn = 0
+    turns = cycle(("sad", "sad", "hate", "anger", "happy"))
     while len(chosen) < min(count, len(others)):
-        queue = queues[order[turn % len(order)]]
-        turn += 1
+        queue = queues[next(turns)]
         if queue:
             # Not the very surest, which look alike: the first quarter's last.
             chosen.append(queue.pop(len(queue) // 4))
     return rows.loc[[*chosen, *decided]]
 
 
-def teacher_payload(row: dict[Any, Any]) -> dict[str, Any] | None:
-    """Return both teachers' opinions on a manifest row as the explorer takes them; None where none
-    was asked."""
+def teacher_payload(row: dict[Any, Any]) -> Payload | None:
+    """Return both teachers' opinions on a manifest row; None where none was asked."""
     if row["winner"] == "given":
         return None
-    opinion = {
-        modality: [float(row[f"{role}_{name}"]) for name in settings.CLASSES]
-        for role, modality in (("ser", "speech"), ("ier", "image"))
-    }
-    return {**opinion, "winner": {"ser": "speech", "ier": "image"}[row["winner"]]}
+    payload: Payload = {"winner": settings.ROLES[row["winner"]]}
+    for role, modality in settings.ROLES.items():
+        payload[modality] = [float(row[f"{role}_{name}"]) for name in settings.CLASSES]
+    return payload
 
 
 def _describe_picture(case: ExplainedRow) -> str:
-    """Say what a picture shows to those who do not see it; of a photograph nothing is known but its
-    label."""
-    drawn = [
-        f"{element['kind']} ({element['emotion']})" if element["emotion"] else str(element["kind"])
-        for element in reversed(
-            (case.item.scene or {}).get("elements", [])
-        )  # those that carry an emotion come last
-    ]
-    shown = f", showing {', '.join(drawn)}" if drawn else ""
-    return f"Picture of sample {case.row['id']}, labelled {case.row['label']}{shown}"
+    """Say what a picture shows to those who do not see it.
+
+    Of a photograph nothing is known but its label.
+    """
+    elements = (case.item.scene or {}).get("elements", [])
+    parts = []
+    for element in reversed(elements):  # those that carry an emotion come last
+        emotion = f" ({element['emotion']})" if element["emotion"] else ""
+        parts.append(f"{element['kind']}{emotion}")
+    content = f", showing {', '.join(parts)}" if parts else ""
+    return f"Picture of sample {case.row['id']}, labelled {case.row['label']}{content}"
 
 
-def case_payload(
-    case: ExplainedRow, methods: Sequence[str] = ("owen", "published")
-) -> dict[str, Any]:
-    """Return an explained pair as the explorer takes it."""
-    from sierlib.data.shards import item_picture
-    from sierlib.explorer.payload import sample_payload
-
+def case_payload(case: ExplainedRow, methods: Sequence[str] = ("owen", "published")) -> Payload:
+    """Return an explained row as `sierlib.explorer.widget.Explorer` takes it."""
+    by_method: dict[str, Payload] = {}
+    for method in methods:
+        by_method[method] = {name: case.of(name, method) for name in case.explanations}
     return sample_payload(
         case.row["id"],
         image=item_picture(case.item, 256),
@@ -228,8 +217,5 @@ def case_payload(
         text=case.row["text"],
         alt=_describe_picture(case),
         teachers=teacher_payload(case.row),
-        explanations={
-            method: {name: by[method] for name, by in case.explanations.items()}
-            for method in methods
-        },
+        explanations=by_method,
     )

@@ -13,6 +13,7 @@ from sierlib import settings
 from sierlib.data import speech
 
 FRAME_SECONDS = settings.HOP / settings.SAMPLE_RATE
+UNDERLINE = "text-decoration: underline 2px; text-underline-offset: 4px;"
 _FADE = settings.SAMPLE_RATE // 200  # samples; a cut without a fade clicks
 
 
@@ -33,19 +34,20 @@ def invert_values(speech_map: np.ndarray) -> np.ndarray:
         float32 (102400,), 16 kHz, in [-1, 1].
     """
     values = np.clip(speech_map, 0, None)
-    sound = speech.to_sound((values / max(values.max(), 1e-12))[..., np.newaxis])
+    log_mel = values / max(values.max(), 1e-12)
+    sound = speech.to_sound(log_mel[..., np.newaxis])
     return sound / max(1.0, float(np.abs(sound).max()))
 
 
 def time_importance(speech_map: np.ndarray) -> np.ndarray:
-    """Average the speech map over frequency, as Section 3.3 does: (128, 128) to (128,) frames of 50
-    ms."""
+    """Average the speech map (128, 128) over frequency: (128,) frames of 50 ms (Section 3.3)."""
     return np.asarray(speech_map, dtype=np.float64).mean(axis=0)
 
 
 def spoken_frames(audio: np.ndarray) -> int:
     """Return how many of the 128 frames hold sound of the recording."""
-    return int(min(settings.SIZE, np.ceil(len(audio) / settings.HOP)))
+    frames = np.ceil(len(audio) / settings.HOP)
+    return int(min(settings.SIZE, frames))
 
 
 def keep_frames(
@@ -76,7 +78,8 @@ def keep_frames(
         raise ValueError(f"{frames} frames: between 0 and {len(importance)} were expected")
     keep = np.zeros(len(importance), bool)
     if frames:
-        keep[:frames] = importance[:frames] >= np.percentile(importance[:frames], percentile)
+        spoken = importance[:frames]
+        keep[:frames] = spoken >= np.percentile(spoken, percentile)
     return keep
 
 
@@ -100,7 +103,8 @@ def silence(audio: np.ndarray, keep: np.ndarray) -> np.ndarray:
     # What is kept shrinks by a fade at each end, so that the fades lie inside it and silence stays
     # silent.
     shrunk = minimum_filter1d(gain, 2 * _FADE + 1)
-    gain = np.convolve(np.pad(shrunk, _FADE, mode="edge"), ramp / ramp.sum(), mode="valid")
+    padded = np.pad(shrunk, _FADE, mode="edge")
+    gain = np.convolve(padded, ramp / ramp.sum(), mode="valid")
     return (audio[: len(gain)] * gain).astype(np.float32)
 
 
@@ -114,28 +118,30 @@ def word_values(words: Sequence[speech.Word], speech_map: np.ndarray) -> np.ndar
     numpy.ndarray
         float64 (words,), in units of the model's output.
     """
-    cumulative = np.concatenate(
-        [[0.0], np.cumsum(np.asarray(speech_map, dtype=np.float64).sum(axis=0))]
-    )
-    edges = np.arange(len(cumulative)) * FRAME_SECONDS
-    starts = np.array([word.start for word in words], dtype=float)
-    ends = np.array([word.end for word in words], dtype=float)
-    return np.interp(ends, edges, cumulative) - np.interp(starts, edges, cumulative)
+    frames = np.asarray(speech_map, dtype=np.float64).sum(axis=0)
+    return _sum_over_time(frames, words)
 
 
 def kept_words(
     words: Sequence[speech.Word], keep: np.ndarray, share: float = 0.5
 ) -> list[speech.Word]:
     """Return the words of which at least a share of the time is kept."""
-    edges = np.arange(len(keep) + 1) * FRAME_SECONDS
-    cumulative = np.concatenate([[0.0], np.cumsum(keep * FRAME_SECONDS)])
-    return [
-        word
-        for word in words
-        if word.end > word.start
-        and np.interp(word.end, edges, cumulative) - np.interp(word.start, edges, cumulative)
-        >= share * (word.end - word.start)
-    ]
+    seconds = _sum_over_time(keep * FRAME_SECONDS, words)
+    kept = []
+    for word, kept_seconds in zip(words, seconds, strict=True):
+        length = word.end - word.start
+        if length > 0 and kept_seconds >= share * length:
+            kept.append(word)
+    return kept
+
+
+def _sum_over_time(frames: np.ndarray, words: Sequence[speech.Word]) -> np.ndarray:
+    """Sum what frames have over each word's time; a frame covered in part counts for that part."""
+    cumulative = np.concatenate([[0.0], np.cumsum(frames)])
+    edges = np.arange(len(cumulative)) * FRAME_SECONDS
+    starts = np.array([word.start for word in words], dtype=float)
+    ends = np.array([word.end for word in words], dtype=float)
+    return np.interp(ends, edges, cumulative) - np.interp(starts, edges, cumulative)
 
 
 def sentence_html(
@@ -160,13 +166,10 @@ def sentence_html(
     for index, (word, value) in enumerate(zip(words, values, strict=True)):
         # Mixed with white rather than translucent: dark letters stay readable whatever the page's
         # own colours are.
-        full, share = ((255, 193, 7) if value > 0 else (110, 168, 254)), abs(value) / top
-        colour = ", ".join(str(round(255 + (one - 255) * share)) for one in full)
-        line = (
-            "text-decoration: underline 2px; text-underline-offset: 4px;"
-            if index in planted
-            else ""
-        )
+        darkest = (255, 193, 7) if value > 0 else (110, 168, 254)
+        share = abs(value) / top
+        colour = ", ".join(str(round(255 + (tone - 255) * share)) for tone in darkest)
+        line = UNDERLINE if index in planted else ""
         parts.append(
             f'<span title="{value:+.3f}" style="color: #111; background: rgb({colour}); '
             f'padding: 2px 3px; border-radius: 3px; {line}">{html.escape(word.text)}</span>'
@@ -174,16 +177,20 @@ def sentence_html(
     return f'<p style="font-size: 1.15em; line-height: 2;">{" ".join(parts)}</p>'
 
 
-def modality_share(explained: Any) -> float:
-    """Return speech's share of the prediction: |speech| / (|speech| + |image|), 0.5 where both are
-    zero."""
-    spoken, seen = abs(explained.speech_value), abs(explained.image_value)
-    return 0.5 if spoken + seen == 0 else float(spoken / (spoken + seen))
+def modality_share(explanation: Any) -> float:
+    """Return speech's share of the prediction: |speech| / (|speech| + |image|).
+
+    It is 0.5 where both are zero.
+    """
+    speech = abs(explanation.speech_value)
+    image = abs(explanation.image_value)
+    return 0.5 if speech + image == 0 else float(speech / (speech + image))
 
 
 def speech_lead(speech: Any, image: Any) -> np.ndarray:
-    """Return by how much the speech decides: |speech| - |image| where it speaks for the class, else
-    minus infinity.
+    """Return by how much the speech decides.
+
+    That is |speech| - |image| where it speaks for the class, else minus infinity.
 
     A speech that speaks against the class does not decide for it, however little the image says. An
     image weighs the same whether it helps or has to be overcome. It is the difference and not the

@@ -1,9 +1,12 @@
-"""The explorer on a photograph and a sentence of one's own, in Jupyter: choose or record, predict,
-explain, look."""
+"""The explorer on a photograph and a sentence of one's own, in Jupyter.
+
+One chooses or records, has it predicted and explained, and looks at it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,15 +35,15 @@ class Recorder(anywidget.AnyWidget):
     """
 
     _esm = HERE / "recorder.js"
-    wav = traitlets.CBytes(b"").tag(
-        sync=True
-    )  # a cast, for the browser's bytes arrive as a memoryview
+    # A cast, for the browser's bytes arrive as a memoryview.
+    wav = traitlets.CBytes(b"").tag(sync=True)
     at_most = traitlets.Int(30).tag(sync=True)
 
 
 class Upload(anywidget.AnyWidget):
-    """A file that is chosen or dropped in the browser, or named by its path where the kernel runs;
-    the last one counts.
+    """A file that is chosen or dropped in the browser, or named by its path.
+
+    The path is one where the kernel runs. The last one counts.
 
     Parameters
     ----------
@@ -69,8 +72,9 @@ class Upload(anywidget.AnyWidget):
     at_most = traitlets.Int(9_000_000).tag(sync=True)
 
     def within(self, folder: Path) -> Path | None:
-        """Return the file of that path, or what was uploaded, written to the folder; None where
-        there is neither.
+        """Return the file of that path, or what was uploaded, written to the folder.
+
+        None where there is neither.
 
         Raises
         ------
@@ -89,8 +93,9 @@ class Upload(anywidget.AnyWidget):
 
 
 class Live(ipywidgets.VBox):
-    """Predict and explain what a reader brings; bad input is answered by one line, and what was
-    shown before stays.
+    """Predict and explain what a reader brings.
+
+    Bad input is answered by one line, and what was shown before stays.
 
     Parameters
     ----------
@@ -130,77 +135,72 @@ class Live(ipywidgets.VBox):
         self.source.observe(self._show_source, "value")
         self.go.on_click(self.explain)
         self._show_source()
-        super().__init__(
-            [
-                self.photograph,
-                self.sentence,
-                self.source,
-                self.recorder,
-                self.file,
-                self.go,
-                self.explorer,
-            ]
-        )
+        inputs = [self.photograph, self.sentence, self.source, self.recorder, self.file]
+        super().__init__([*inputs, self.go, self.explorer])
 
     def _show_source(self, _: Any = None) -> None:
         for name, widget in (("recording", self.recorder), ("file", self.file)):
             widget.layout.display = None if self.source.value == name else "none"
 
-    def _tell(self, share: float) -> None:
+    def _show_progress(self, share: float) -> None:
         self.explorer.progress = share
 
     def explain(self, _: Any = None) -> None:
         """Predict and explain what was chosen, and show it."""
-        self.go.disabled, self.explorer.message = (
-            True,
-            "Reading, speaking, aligning the words, explaining …",
-        )
+        self.go.disabled = True
+        self.explorer.message = "Reading, speaking, aligning the words, explaining …"
         try:
-            with TemporaryDirectory() as place:
-                folder = Path(place)
+            with TemporaryDirectory() as folder:
                 try:
-                    own = explain_own(
-                        self.model, **self._chosen(folder), **self.settings, progress=self._tell
+                    pair = explain_own(
+                        self.model,
+                        **self._collect_input(Path(folder)),
+                        **self.settings,
+                        progress=self._show_progress,
                     )
                 except (ValueError, OSError) as problem:
                     self.explorer.message = str(problem).replace(f"{folder}/", "")
                     return
-            self._show(own)
+            self._show_pair(pair)
         finally:
-            self.go.disabled, self.explorer.progress = False, 0.0
+            self.go.disabled = False
+            self.explorer.progress = 0.0
 
-    def _chosen(self, folder: Path) -> dict[str, Any]:
-        """Return what `explain_own` is to be given.
+    def _collect_input(self, folder: Path) -> dict[str, Any]:
+        """Return what `explain_own` takes of what was chosen.
 
         Raises
         ------
         ValueError
             Naming what is still missing.
         """
-        image, text, source, audio = (
-            self.photograph.within(folder),
-            self.sentence.value,
-            self.source.value,
-            None,
-        )
+        image = self.photograph.within(folder)
+        audio = None
+        text = self.sentence.value.strip()
         if image is None:
             raise ValueError("Choose a photograph first: upload one, or give its path.")
-        if source == "file" and (audio := self.file.within(folder)) is None:
-            raise ValueError("Choose a recording first, or let the voice speak the sentence.")
-        if source == "recording":
+        if self.source.value == "file":
+            audio = self.file.within(folder)
+            if audio is None:
+                raise ValueError("Choose a recording first, or let the voice speak the sentence.")
+        elif self.source.value == "recording":
             if not self.recorder.wav:
                 raise ValueError("Record something first, or let the voice speak the sentence.")
             audio = folder / "your recording.wav"
             audio.write_bytes(self.recorder.wav)
-        if audio is None and not text.strip():
+        elif not text:
             raise ValueError("Write a sentence for the voice to speak.")
-        return {"image": image, "audio": audio, "text": text if text.strip() else None}
+        return {"image": image, "audio": audio, "text": self.sentence.value if text else None}
 
-    def _show(self, own: OwnPair) -> None:
-        payload, taken = own.payload(), {sample["id"] for sample in self.explorer.samples}
-        names = (own.name, *(f"{own.name} {number}" for number in range(2, len(taken) + 3)))
-        payload["id"] = next(name for name in names if name not in taken)
+    def _show_pair(self, pair: OwnPair) -> None:
+        payload = pair.payload()
+        # A name that is in the gallery already gets a number.
+        names = {sample["id"] for sample in self.explorer.samples}
+        for number in count(2):
+            if payload["id"] not in names:
+                break
+            payload["id"] = f"{pair.name} {number}"
         with self.explorer.hold_sync():
             self.explorer.samples = [payload, *self.explorer.samples]
             self.explorer.sample = payload["id"]
-        self.explorer.message = "; ".join(own.notes)
+        self.explorer.message = "; ".join(pair.notes)

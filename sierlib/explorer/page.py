@@ -6,7 +6,6 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -16,6 +15,7 @@ from matplotlib.axes import Axes
 from sierlib import settings
 from sierlib.explorer import listening
 from sierlib.explorer.pair import OwnPair
+from sierlib.explorer.payload import Payload
 from sierlib.explorer.widget import static_html
 from sierlib.run import ensure_folder, write_json
 
@@ -26,7 +26,7 @@ PAGE = Path(__file__).parent / "page.html"
 _VALUES = ("base_value", "value", "speech_value", "image_value", "interaction", "n_evals")
 
 
-def write_page(own: OwnPair, folder: str | Path) -> Path:
+def write_page(pair: OwnPair, folder: str | Path) -> Path:
     """Write what was found into a folder.
 
     Returns
@@ -38,39 +38,51 @@ def write_page(own: OwnPair, folder: str | Path) -> Path:
         (``removed.wav``).
     """
     folder = ensure_folder(Path(folder))
-    for modality in own.inputs:
-        _write_map(own, modality, folder / f"{modality}_map")
-    kept, removed = (listening.silence(own.audio, keep) for keep in (own.keep, ~own.keep))
-    for name, sound in (("speech", own.audio), ("kept", kept), ("removed", removed)):
+    # Maps and sounds.
+    for modality in pair.inputs:
+        _write_map(pair, modality, folder / f"{modality}_map")
+    sounds = {
+        "speech": pair.audio,
+        "kept": listening.silence(pair.audio, pair.keep),
+        "removed": listening.silence(pair.audio, ~pair.keep),
+    }
+    for name, sound in sounds.items():
         soundfile.write(folder / f"{name}.wav", sound, settings.SAMPLE_RATE)
-    values = listening.word_values(own.words, own.found.speech_map)
-    write_json(folder / "prediction.json", _collect_numbers(own, values))
-    title = html.escape(f"{own.name}: {own.predicted} ({own.probabilities[own.predicted]:.2f})")
+    # Numbers, and the sentence with its words shaded.
+    values = listening.word_values(pair.words, pair.explanation.speech_map)
+    write_json(folder / "prediction.json", _collect_numbers(pair, values))
+    score = pair.probabilities[pair.predicted]
+    title = html.escape(f"{pair.name}: {pair.predicted} ({score:.2f})")
     head = f'<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-    (folder / "sentence.html").write_text(
-        head + listening.sentence_html(own.words, values), encoding="utf-8"
+    sentence = listening.sentence_html(pair.words, values)
+    (folder / "sentence.html").write_text(head + sentence, encoding="utf-8")
+    # The page with the explorer.
+    target = "predicted" if pair.target == pair.predicted else pair.target
+    panel = static_html(
+        [pair.payload()], "explorer", target=target, threshold=round(pair.percentile)
     )
-    shown = "predicted" if own.target == own.predicted else own.target
-    panel = static_html([own.payload()], "explorer", target=shown, threshold=round(own.percentile))
-    page = Template(PAGE.read_text(encoding="utf-8")).substitute(
-        title=title, summary=_write_summary(own), explorer=panel
-    )
+    template = Template(PAGE.read_text(encoding="utf-8"))
+    page = template.substitute(title=title, summary=_write_summary(pair), explorer=panel)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
 
 
-def _write_map(own: OwnPair, modality: str, path: Path) -> None:
-    """Write a map as numbers, and drawn over its input: orange speaks for the class, purple against
-    it."""
-    values, spoken = getattr(own.found, f"{modality}_map"), modality == "speech"
+def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
+    """Write a map as numbers, and drawn over its input.
+
+    Orange speaks for the class, purple against it.
+    """
+    values = getattr(pair.explanation, f"{modality}_map")
     np.save(path.with_suffix(".npy"), values)
-    seen = listening.spoken_frames(own.audio) if spoken else settings.SIZE
-    figure, axis = plt.subplots(figsize=(9, 4) if spoken else (5, 5), dpi=110)
-    overlay(own.inputs[modality][:, :seen], values[:, :seen], axis)
-    axis.set_title(f"{modality}: {values.sum():+.3f} for {own.target}")
-    if spoken:
+    is_speech = modality == "speech"
+    columns = listening.spoken_frames(pair.audio) if is_speech else settings.SIZE
+    size = (9, 4) if is_speech else (5, 5)
+    figure, axis = plt.subplots(figsize=size, dpi=110)
+    overlay(pair.inputs[modality][:, :columns], values[:, :columns], axis)
+    axis.set_title(f"{modality}: {values.sum():+.3f} for {pair.target}")
+    if is_speech:
         axis.set(aspect="auto", ylim=(0, settings.SIZE))  # low frequencies at the bottom
-        for word in own.words:
+        for word in pair.words:
             text = word.text.replace("$", r"\$")
             middle = (word.start + word.end) / 2 / listening.FRAME_SECONDS
             axis.text(middle, -2, text, rotation=90, ha="center", va="top", fontsize=9)
@@ -78,48 +90,50 @@ def _write_map(own: OwnPair, modality: str, path: Path) -> None:
     plt.close(figure)
 
 
-def _collect_numbers(own: OwnPair, values: np.ndarray) -> dict[str, Any]:
+def _collect_numbers(pair: OwnPair, values: np.ndarray) -> Payload:
     """Return prediction, values, words and notes as plain values."""
-    kept = listening.kept_words(own.words, own.keep)
+    explanations = {}
+    for key, explanation in pair.explanations.items():
+        numbers = {name: getattr(explanation, name) for name in _VALUES}
+        explanations[key] = numbers | {"share": listening.modality_share(explanation)}
+    kept = listening.kept_words(pair.words, pair.keep)
+    words = []
+    for word, value in zip(pair.words, values, strict=True):
+        words.append({**vars(word), "value": value, "kept": word in kept})
     return {
-        "predicted": own.predicted,
-        "probabilities": own.probabilities,
-        "target": own.target,
-        "method": own.found.method,
-        "depth": len(own.found.levels) - 1,
-        "explanations": {
-            key: {name: getattr(one, name) for name in _VALUES}
-            | {"share": listening.modality_share(one)}
-            for key, one in own.explanations.items()
-        },
-        "text": own.text,
-        "seconds": len(own.audio) / settings.SAMPLE_RATE,
-        "words": [
-            {**vars(w), "value": v, "kept": w in kept}
-            for w, v in zip(own.words, values, strict=True)
-        ],
-        "percentile": own.percentile,
-        "recognised_after_silencing": own.recognised,
-        "notes": own.notes,
+        "predicted": pair.predicted,
+        "probabilities": pair.probabilities,
+        "target": pair.target,
+        "method": pair.explanation.method,
+        "depth": len(pair.explanation.levels) - 1,
+        "explanations": explanations,
+        "text": pair.text,
+        "seconds": len(pair.audio) / settings.SAMPLE_RATE,
+        "words": words,
+        "percentile": pair.percentile,
+        "recognised_after_silencing": pair.recognised,
+        "notes": pair.notes,
     }
 
 
-def _write_summary(own: OwnPair) -> str:
+def _write_summary(pair: OwnPair) -> str:
     """Write what one would tell somebody, as HTML."""
+    explanation = pair.explanation
     # The first division, because its values add up whatever the method.
-    parts = " and ".join(
-        f"{region.value:+.2f} from the {region.modality}" for region in own.found.levels[0]
-    )
+    regions = explanation.levels[0]
+    parts = " and ".join(f"{region.value:+.2f} from the {region.modality}" for region in regions)
+    words = f"“{pair.recognised}”" if pair.recognised else "no word"
     lines = [
-        f"The score of “{own.target}” is {own.found.value:.2f}: {own.found.base_value:.2f} without "
-        f"any input, {parts}.",
-        f"With the speech below percentile {own.percentile:g} of importance silenced, the "
-        "recogniser hears " + (f"“{own.recognised}”." if own.recognised else "no word."),
+        f"The score of “{pair.target}” is {explanation.value:.2f}: {explanation.base_value:.2f} "
+        f"without any input, {parts}.",
+        f"With the speech below percentile {pair.percentile:g} of importance silenced, the "
+        f"recogniser hears {words}.",
     ]
-    notes = [
-        f'<p class="note">{html.escape(note[0].upper() + note[1:])}.</p>' for note in own.notes
-    ]
-    return "\n".join([*(f"<p>{html.escape(line)}</p>" for line in lines), *notes])
+    paragraphs = [f"<p>{html.escape(line)}</p>" for line in lines]
+    for note in pair.notes:
+        sentence = html.escape(note[0].upper() + note[1:])
+        paragraphs.append(f'<p class="note">{sentence}.</p>')
+    return "\n".join(paragraphs)
 
 
 def overlay(
@@ -130,16 +144,8 @@ def overlay(
     axis.imshow(image.mean(axis=-1), cmap="gray", vmin=-0.2, vmax=1.2)
     axis.imshow(image_map, cmap=DIVERGING, vmin=-top, vmax=top, alpha=0.65)
     for left, up, right, down in boxes:
-        axis.add_patch(
-            plt.Rectangle(
-                (left - 0.5, up - 0.5),
-                right - left,
-                down - up,
-                fill=False,
-                ec="#00aa88",
-                lw=1.6,
-                ls="--",
-            )
-        )
+        frame = plt.Rectangle((left - 0.5, up - 0.5), right - left, down - up, fill=False)
+        frame.set(edgecolor="#00aa88", linewidth=1.6, linestyle="--")
+        axis.add_patch(frame)
     axis.axis("off")
     return axis

@@ -1,5 +1,4 @@
-"""Explain a photograph with a sentence or recording of one's own, and write what was found as a
-folder with a page."""
+"""Explain a photograph with a sentence or recording of one's own."""
 
 from __future__ import annotations
 
@@ -17,10 +16,10 @@ from sierlib import settings
 from sierlib.data import images, speech
 from sierlib.data.corpora import Unusable
 from sierlib.explorer import listening
-from sierlib.explorer.payload import sample_payload
-from sierlib.shapley.explain import Explanation, explain
+from sierlib.explorer.payload import Payload, sample_payload
+from sierlib.shapley.explain import Explanation, ProgressCall, explain
 
-SHOWN = 256  # pixels of the picture in the page, twice what the network sees
+PICTURE_SIZE = 256  # pixels of the picture in the page, twice what the network sees
 
 
 @dataclass(frozen=True)
@@ -67,17 +66,24 @@ class OwnPair:
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
     @property
-    def found(self) -> Explanation:
+    def explanation(self) -> Explanation:
         """The explanation of the target."""
         return self.explanations[self.target]
 
-    def payload(self) -> dict[str, Any]:
-        """Return the sample as `sierlib.explorer.Explorer` takes it."""
+    def payload(self) -> Payload:
+        """Return the sample as `sierlib.explorer.widget.Explorer` takes it."""
         return sample_payload(
-            self.name, image=self.picture, sound=self.audio, log_mel=self.inputs["speech"], words=self.words,
-            scores=list(self.probabilities.values()), classes=list(self.probabilities), text=self.text,
-            alt=f"Your picture, {self.name}", explanations={self.found.method: self.explanations},
-        )  # fmt: skip
+            self.name,
+            image=self.picture,
+            sound=self.audio,
+            log_mel=self.inputs["speech"],
+            words=self.words,
+            scores=list(self.probabilities.values()),
+            classes=list(self.probabilities),
+            text=self.text,
+            alt=f"Your picture, {self.name}",
+            explanations={self.explanation.method: self.explanations},
+        )
 
 
 def explain_own(
@@ -91,7 +97,7 @@ def explain_own(
     target: int | str | None = None,
     percentile: float = settings.SILENCE_PERCENTILE,
     seed: int = 0,
-    progress: bool | Callable[[float], object] | None = None,
+    progress: bool | ProgressCall | None = None,
 ) -> OwnPair:
     """Predict and explain a photograph with a sentence or a recording.
 
@@ -134,20 +140,32 @@ def explain_own(
         "image": pixels.astype(np.float32) / 255,
     }
     # Four evaluations tell whether the class exists before thousands are made.
-    number = explain(model, **inputs, target=None if target == "all" else target, depth=0).target
-    found = explain(
+    first = explain(model, **inputs, target=None if target == "all" else target, depth=0)
+    by_class = explain(
         model, **inputs, target="all", method=method, depth=depth, seed=seed, progress=progress
     )
-    explanations = {str(key): one for key, one in found.items()}
-    shown = list(explanations)[number]
+    explanations = {str(key): explanation for key, explanation in by_class.items()}
+    shown = list(explanations)[first.target]
+    # Silence what matters little for that class, and listen to the rest.
     importance = listening.time_importance(explanations[shown].speech_map)
     keep = listening.keep_frames(importance, listening.spoken_frames(sound), percentile)
-    recognised = " ".join(word.text for word in speech.recognise(listening.silence(sound, keep)))
-    probabilities = {key: one.value for key, one in explanations.items()}
+    heard = speech.recognise(listening.silence(sound, keep))
+    probabilities = {key: explanation.value for key, explanation in explanations.items()}
     return OwnPair(
-        name, picture, text or "", inputs, sound, words, probabilities, explanations, shown, float(percentile), keep,
-        recognised, notes,
-    )  # fmt: skip
+        name=name,
+        picture=picture,
+        text=text or "",
+        inputs=inputs,
+        audio=sound,
+        words=words,
+        probabilities=probabilities,
+        explanations=explanations,
+        target=shown,
+        percentile=float(percentile),
+        keep=keep,
+        recognised=" ".join(word.text for word in heard),
+        notes=notes,
+    )
 
 
 def _load_model(model: Any) -> Any:
@@ -167,10 +185,10 @@ def _load_model(model: Any) -> Any:
         ) from error
 
 
-def _read_file(read: Callable[[Path], Any], path: str | Path) -> Any:
+def _read_file(read: Callable[..., Any], path: str | Path, *options: Any) -> Any:
     """Read a file, or say which one is unusable."""
     try:
-        return read(Path(path))
+        return read(Path(path), *options)
     except Unusable as problem:
         raise Unusable(f"{path}: {problem}") from problem
 
@@ -178,63 +196,69 @@ def _read_file(read: Callable[[Path], Any], path: str | Path) -> Any:
 def _read_picture(image: Any) -> tuple[str, np.ndarray, np.ndarray]:
     """Return a picture's name, its pixels as the network sees them, and as people do."""
     if isinstance(image, str | Path):
-        seen = _read_file(
-            lambda path: (images.read_image(path), images.read_image(path, SHOWN)), image
-        )
-        return Path(image).stem, *seen
+        pixels = _read_file(images.read_image, image)
+        picture = _read_file(images.read_image, image, PICTURE_SIZE)
+        return Path(image).stem, pixels, picture
     array = np.asarray(image)
     if array.ndim != 3 or array.shape[2] != 3 or not array.size:
         raise ValueError(
             f"image has shape {array.shape}; expected (height, width, 3), or a picture file"
         )
-    if (
-        array.dtype.kind == "f"
-        and np.isfinite(array).all()
-        and array.min() >= 0
-        and array.max() <= 1
-    ):
+    if array.dtype.kind == "f" and ((array >= 0) & (array <= 1)).all():
         array = np.rint(array * 255).astype(np.uint8)
     if array.dtype != np.uint8:
         raise ValueError(
             f"image has values of type {array.dtype}; expected uint8, or floats in [0, 1]"
         )
     size = (settings.SIZE, settings.SIZE)
-    return "own", np.asarray(Image.fromarray(array).resize(size, Image.Resampling.LANCZOS)), array
+    pixels = Image.fromarray(array).resize(size, Image.Resampling.LANCZOS)
+    return "own", np.asarray(pixels), array
 
 
 def _read_speech(
     text: str | None, audio: str | Path | None, seed: int
 ) -> tuple[np.ndarray, list[speech.Word], list[str]]:
     """Return the sound inside the window, the words in it, and notes on both."""
-    spoken = "" if text is None else speech.clean_text(text)
-    sound = (
-        speech.speak(spoken, seed=seed) if audio is None else _read_file(speech.read_audio, audio)
-    )
+    sentence = "" if text is None else speech.clean_text(text)
+    if audio is None:
+        sound = speech.speak(sentence, seed=seed)
+    else:
+        sound = _read_file(speech.read_audio, audio)
     sound = np.pad(sound, (0, max(0, settings.HOP - len(sound))))  # one frame at least
-    heard, window = sound[: settings.SIZE * settings.HOP], settings.WINDOW_SECONDS
-    notes, found, silent = [], [], not speech.log_mel(heard).any()
-    if not silent:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            found = speech.align(sound, spoken) if spoken else speech.recognise(heard)
-        notes = [
-            str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)
-        ]
-    words = [word for word in found if word.start < window]
-    if len(sound) > len(heard):
-        seconds, lost = (
-            len(sound) / settings.SAMPLE_RATE,
-            " ".join(word.text for word in found[len(words) :]),
-        )
-        notes.append(
-            f"speech of {seconds:.1f} s is longer than the window of {window:.1f} s: "
-            f"{seconds - window:.1f} s were cut" + (f", and with them “{lost}”" if lost else "")
-        )
-    if not words:
-        quiet = (
-            f"the first {window:.1f} s are silent"
-            if silent and sound[len(heard) :].any()
-            else "the recording is silent"
-        )
-        notes.append(f"{quiet}: no words were found" if silent else "no words were found")
-    return heard, words, notes
+    window = sound[: settings.SIZE * settings.HOP]
+    silent = not speech.log_mel(window).any()
+    words, notes = ([], []) if silent else _find_words(sound, window, sentence)
+    inside = [word for word in words if word.start < settings.WINDOW_SECONDS]
+    if len(sound) > len(window):
+        notes.append(_describe_cut(sound, words[len(inside) :]))
+    if silent:
+        part = "the recording is"
+        if sound[len(window) :].any():
+            part = f"the first {settings.WINDOW_SECONDS:.1f} s are"
+        notes.append(f"{part} silent: no words were found")
+    elif not inside:
+        notes.append("no words were found")
+    return window, inside, notes
+
+
+def _find_words(
+    sound: np.ndarray, window: np.ndarray, sentence: str
+) -> tuple[list[speech.Word], list[str]]:
+    """Align what is said to the sound, or recognise it; return what was warned of too."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        words = speech.align(sound, sentence) if sentence else speech.recognise(window)
+    notes = [str(each.message) for each in caught if issubclass(each.category, UserWarning)]
+    return words, notes
+
+
+def _describe_cut(sound: np.ndarray, words: list[speech.Word]) -> str:
+    """Say how much of the sound lies beyond the window, and which words are lost with it."""
+    seconds = len(sound) / settings.SAMPLE_RATE
+    window = settings.WINDOW_SECONDS
+    note = (
+        f"speech of {seconds:.1f} s is longer than the window of {window:.1f} s: "
+        f"{seconds - window:.1f} s were cut"
+    )
+    lost = " ".join(word.text for word in words)
+    return f"{note}, and with them “{lost}”" if lost else note

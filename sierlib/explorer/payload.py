@@ -1,28 +1,34 @@
-"""The explorer of explained predictions: its data, the Jupyter widget, and the same widget for a
-page without a kernel.
+"""What the explorer reads of a sample and of its explanations, as JSON.
 
-One sample is one JSON object, made by `sample_payload`:
+One sample is one object, made by `sample_payload`:
 
-    id           text that names the sample text         the sentence as it was posted (shown as
-    text, never as markup) window       seconds that the log-mel and the speech maps span duration
-    seconds of sound inside that window words        [{text, start, end}] in seconds; `importance`
-    may hold {method: {class: value}} for the finest level,
-                 otherwise a word's value is the sum of the steps of time it covers
-    image        {src: data URI, alt} mel          {rows, cols, data}: base64 of uint8, row 0 is the
-    lowest frequency audio        {rate, encoding: "mulaw", data}: base64 of G.711 mu-law bytes,
-    mono classes      names, in the order of every vector below scores       the model's
-    probabilities predicted    name; `label` the true one, or null teachers     {speech:
-    probabilities or null, image: the same, winner: "speech" or "image" or null} explanations
-    {method: {class: explanation}}
+    id            text that names the sample
+    text          the sentence as it was posted (shown as text, never as markup)
+    window        seconds that the log-mel and the speech maps span
+    duration      seconds of sound inside that window
+    words         [{text, start, end}] in seconds; `importance` may hold {method: {class: value}}
+                  for the finest level, otherwise a word's value is the sum of the steps of time
+                  it covers
+    image         {src: data URI, alt}
+    mel           {rows, cols, data}: base64 of uint8, row 0 is the lowest frequency
+    audio         {rate, encoding: "mulaw", data}: base64 of G.711 mu-law bytes, mono
+    classes       names, in the order of every vector below
+    scores        the model's probabilities
+    predicted     name
+    label         the true one, or null
+    teachers      {speech: probabilities or null, image: the same,
+                  winner: "speech" or "image" or null}
+    explanations  {method: {class: explanation}}
 
 and an explanation, made by `explanation_payload`:
 
-    base, value              the score of the baseline and of the sample speech, image
-    the modalities' values;  interaction: what only both bring n_evals                  coalitions
-    that were scored levels                   [{speech: grid, image: grid}] from the undivided
-    modality to the finest division, where
-                             grid is {rows, cols, values}, row by row, a value being its region's
-                             whole value
+    base, value    the score of the baseline and of the sample
+    speech, image  the modalities' values
+    interaction    what only both bring
+    n_evals        coalitions that were scored
+    levels         [{speech: grid, image: grid}] from the undivided modality to the finest
+                   division, where grid is {rows, cols, values}, row by row, a value being its
+                   region's whole value
 
 Mu-law takes a byte per sample of sound, sounds like 14 bits, and is decoded in 5 lines of
 JavaScript.
@@ -51,7 +57,8 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _rounded(values: Iterable[float]) -> list[float]:
+def _round(values: Iterable[float]) -> list[float]:
+    """Keep the significant digits of values, which must be finite."""
     numbers = np.asarray(list(values), dtype=np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError("an explanation or a score holds values that are not finite")
@@ -94,21 +101,19 @@ def encode_sound(sound: np.ndarray, rate: int = settings.SAMPLE_RATE) -> Payload
 
 
 def encode_image(image: np.ndarray | Image.Image, size: int = 256, quality: int = 82) -> str:
-    """Encode a photograph as a square WebP data URI; (H, W, 3) arrays are uint8 or float in [0,
-    1]."""
+    """Encode a photograph as a square WebP data URI.
+
+    An array (H, W, 3) is uint8, or float in [0, 1].
+    """
     if not isinstance(image, Image.Image):
         array = np.asarray(image)
-        array = (
-            array
-            if array.dtype == np.uint8
-            else np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
-        )
+        if array.dtype != np.uint8:
+            array = np.rint(np.clip(array, 0, 1) * 255).astype(np.uint8)
         image = Image.fromarray(array)
     side = min(size, max(image.size))
+    square = image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS).save(
-        out, "WEBP", quality=quality, method=6
-    )
+    square.save(out, "WEBP", quality=quality, method=6)
     return f"data:image/webp;base64,{_base64(out.getvalue())}"
 
 
@@ -116,37 +121,40 @@ def encode_mel(log_mel: np.ndarray) -> Payload:
     """Quantise a log-mel (rows, cols) or (rows, cols, 1) in [0, 1] to a byte per value."""
     mel = np.asarray(log_mel, np.float64)
     mel = mel[..., 0] if mel.ndim == 3 else mel
+    rows, cols = mel.shape
     data = np.rint(np.clip(mel, 0, 1) * 255).astype(np.uint8)
-    return {"rows": mel.shape[0], "cols": mel.shape[1], "data": _base64(data.tobytes())}
+    return {"rows": rows, "cols": cols, "data": _base64(data.tobytes())}
 
 
 def _grid(regions: Sequence[Any]) -> Payload:
     """Lay the regions of one level of one modality out as a grid; their boxes tile it regularly."""
-    rows, cols = (sorted({region.box[corner] for region in regions}) for corner in (0, 2))
-    sizes = {(r1 - r0, c1 - c0) for r0, r1, c0, c1 in (region.box for region in regions)}
-    if len(rows) * len(cols) != len(regions) or len(sizes) != 1:
-        raise ValueError(
-            f"{len(regions)} regions of sizes {sorted(sizes)} are no grid of {len(rows)} by "
-            f"{len(cols)}"
-        )
     ordered = sorted(regions, key=lambda region: (region.box[0], region.box[2]))
-    return {
-        "rows": len(rows),
-        "cols": len(cols),
-        "values": _rounded(region.value for region in ordered),
-    }
+    tops = set()
+    lefts = set()
+    sizes = set()
+    for region in ordered:
+        r0, r1, c0, c1 = region.box
+        tops.add(r0)
+        lefts.add(c0)
+        sizes.add((r1 - r0, c1 - c0))
+    rows = len(tops)
+    cols = len(lefts)
+    if rows * cols != len(regions) or len(sizes) != 1:
+        raise ValueError(
+            f"{len(regions)} regions of sizes {sorted(sizes)} are no grid of {rows} by {cols}"
+        )
+    values = [region.value for region in ordered]
+    return {"rows": rows, "cols": cols, "values": _round(values)}
 
 
 def _sums(values: np.ndarray, level: int, time_only: bool) -> Payload:
     """Sum a map over the 2**level regions that halving gives, rows first."""
     rows = 1 if time_only else 2 ** ((level + 1) // 2)
     cols = 2**level // rows
-    blocks = [
-        part.sum()
-        for band in np.array_split(values, rows)
-        for part in np.array_split(band, cols, axis=1)
-    ]
-    return {"rows": rows, "cols": cols, "values": _rounded(blocks)}
+    blocks: list[float] = []
+    for band in np.array_split(values, rows):
+        blocks += [block.sum() for block in np.array_split(band, cols, axis=1)]
+    return {"rows": rows, "cols": cols, "values": _round(blocks)}
 
 
 def explanation_payload(explanation: Any, depth: int = 6) -> Payload:
@@ -167,42 +175,36 @@ def explanation_payload(explanation: Any, depth: int = 6) -> Payload:
     """
     depth = min(depth, DEEPEST)
     known = getattr(explanation, "levels", None)
+    levels = []
     if known:
-        modalities = ("speech", "image")
-        levels = [
-            {m: _grid([region for region in level if region.modality == m]) for m in modalities}
-            for level in known[: depth + 1]
-        ]
+        for level in known[: depth + 1]:
+            regions: dict[str, list[Any]] = {m: [] for m in settings.MODALITIES}
+            for region in level:
+                regions[region.modality].append(region)
+            levels.append({m: _grid(each) for m, each in regions.items()})
     else:
-        speech, image = np.asarray(explanation.speech_map), np.asarray(explanation.image_map)
+        speech = np.asarray(explanation.speech_map)
+        image = np.asarray(explanation.image_map)
         flat = bool(np.allclose(speech, speech[:1]))
-        levels = [
-            {"speech": _sums(speech, n, flat), "image": _sums(image, n, False)}
-            for n in range(depth + 1)
-        ]
-    names = {
-        "base": "base_value",
-        "value": "value",
-        "speech": "speech_value",
-        "image": "image_value",
-    }
-    numbers = {
-        name: _rounded([getattr(explanation, attribute)])[0] for name, attribute in names.items()
-    }
-    interaction = _rounded([explanation.interaction])[0]
-    return {
-        **numbers,
-        "interaction": interaction,
-        "n_evals": int(explanation.n_evals),
-        "levels": levels,
-    }
+        for n in range(depth + 1):
+            level = {"speech": _sums(speech, n, flat), "image": _sums(image, n, False)}
+            levels.append(level)
+    payload: Payload = {}
+    for name in ("base_value", "value", "speech_value", "image_value", "interaction"):
+        payload[name.removesuffix("_value")] = _round([getattr(explanation, name)])[0]
+    return {**payload, "n_evals": int(explanation.n_evals), "levels": levels}
 
 
 def _word(word: Any) -> Payload:
     fields = dict(word) if isinstance(word, Mapping) else vars(word)
-    start, end = round(float(fields["start"]), 3), round(float(fields["end"]), 3)
-    given = {"importance": fields["importance"]} if fields.get("importance") else {}
-    return {"text": str(fields["text"]), "start": start, "end": end, **given}
+    payload = {
+        "text": str(fields["text"]),
+        "start": round(float(fields["start"]), 3),
+        "end": round(float(fields["end"]), 3),
+    }
+    if fields.get("importance"):
+        payload["importance"] = fields["importance"]
+    return payload
 
 
 def sample_payload(
@@ -252,23 +254,21 @@ def sample_payload(
         When `scores` or a teacher's vector does not have one value per class, or no explanation is
         given.
     """
-    teachers = {"speech": None, "image": None, "winner": None, **(teachers or {})}
-    vectors = {
-        "scores": scores,
-        "teachers['speech']": teachers["speech"],
-        "teachers['image']": teachers["image"],
-    }
-    for key, vector in vectors.items():
-        if vector is not None and len(vector) != len(classes):
-            raise ValueError(
-                f"sample {name}: {key} has {len(vector)} values for {len(classes)} classes"
-            )
+    opinions = {"speech": None, "image": None, "winner": None, **(teachers or {})}
+    _check_length(name, "scores", scores, classes)
+    for m in settings.MODALITIES:
+        if opinions[m] is not None:
+            _check_length(name, f"teachers['{m}']", opinions[m], classes)
+            opinions[m] = _round(opinions[m])
     if not any(explanations.values()):
         raise ValueError(f"sample {name}: no explanation to show")
+    by_method: dict[str, Payload] = {}
+    for method, by_class in explanations.items():
+        by_method[method] = {
+            target: explanation_payload(explanation, depth)
+            for target, explanation in by_class.items()
+        }
     sound = np.asarray(sound)[: int(window * rate)]
-    opinions = {
-        m: None if teachers[m] is None else _rounded(teachers[m]) for m in ("speech", "image")
-    }
     return {
         "id": str(name),
         "text": str(text),
@@ -279,12 +279,16 @@ def sample_payload(
         "mel": encode_mel(log_mel),
         "audio": encode_sound(sound, rate),
         "classes": list(classes),
-        "scores": _rounded(scores),
+        "scores": _round(scores),
         "predicted": classes[int(np.argmax(scores))],
         "label": label,
-        "teachers": {**opinions, "winner": teachers["winner"]},
-        "explanations": {
-            method: {target: explanation_payload(one, depth) for target, one in by_class.items()}
-            for method, by_class in explanations.items()
-        },
+        "teachers": opinions,
+        "explanations": by_method,
     }
+
+
+def _check_length(name: str, what: str, vector: Sequence[float], classes: Sequence[str]) -> None:
+    if len(vector) != len(classes):
+        raise ValueError(
+            f"sample {name}: {what} has {len(vector)} values for {len(classes)} classes"
+        )

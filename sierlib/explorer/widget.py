@@ -20,9 +20,8 @@ CSS = (HERE / "explorer.css").read_text(encoding="utf-8")
 
 def _json_block(value: Any, dom_id: str, sample: str | None = None) -> str:
     """Write a JSON block; `<` is escaped, so that no text in it can end the script."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace(
-        "<", "\\u003c"
-    )
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = text.replace("<", "\\u003c")
     name = "" if sample is None else f' data-sample="{html.escape(sample)}"'
     return f'<script type="application/json" data-explorer="{dom_id}"{name}>{text}</script>\n'
 
@@ -54,13 +53,11 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
         raise ValueError(
             f"unknown state {sorted(unknown)}: choose from {', '.join(Explorer.STATE)}"
         )
-    ids = [
-        str(sample.get("id", n)) for n, sample in enumerate(samples)
-    ]  # so that an absent block is noticed
-    settings = _json_block({"ids": ids, "state": state}, dom_id)
-    blocks = "".join(
-        _json_block(sample, dom_id, name) for name, sample in zip(ids, samples, strict=True)
-    )
+    # The ids come first, so that an absent block is noticed.
+    ids = [str(sample.get("id", n)) for n, sample in enumerate(samples)]
+    blocks = [_json_block({"ids": ids, "state": state}, dom_id)]
+    for name, sample in zip(ids, samples, strict=True):
+        blocks.append(_json_block(sample, dom_id, name))
     module = (HERE / "explorer.js").read_text(encoding="utf-8")
     css = json.dumps(CSS).replace("<", "\\u003c")
     # The book's theme puts a light ground behind HTML outputs in dark mode, and a scroll box, where
@@ -69,15 +66,16 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
     return (
         f"<style>{output} {{ background: none; padding: 0; overflow: visible; }}</style>\n"
         f'<div id="{dom_id}" data-mount><noscript>The explorer needs JavaScript.</noscript></div>\n'
-        f"{settings}{blocks}"
+        f"{''.join(blocks)}"
         f'<script type="module">\n{module}\n'
         f'mountBlocks(document.querySelector("div#{dom_id}[data-mount]"), {css});\n</script>\n'
     )
 
 
 class Explorer(anywidget.AnyWidget):
-    """Show explained samples in Jupyter; every control is a trait, so that ipywidgets can be linked
-    to it.
+    """Show explained samples in Jupyter.
+
+    Every control is a trait, so that ipywidgets can be linked to it.
 
     Parameters
     ----------
@@ -118,17 +116,19 @@ class Explorer(anywidget.AnyWidget):
 
     #: The names of the traits that a reader can change.
     STATE = (
-        *(
-            "sample",
-            "target",
-            "method",
-            "level",
-            "threshold",
-            "keep",
-            "opacity",
-            "smooth",
-            "compare",
-            "sample2",
-        ),
-        *("method2", "only_class", "only_right", "only_teachers", "only_modality"),
+        "sample",
+        "target",
+        "method",
+        "level",
+        "threshold",
+        "keep",
+        "opacity",
+        "smooth",
+        "compare",
+        "sample2",
+        "method2",
+        "only_class",
+        "only_right",
+        "only_teachers",
+        "only_modality",
     )

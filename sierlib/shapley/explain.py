@@ -1,26 +1,25 @@
-"""Explain a prediction by the Shapley values of regions of the speech and of the image (the paper,
-Section 3.3).
+"""Explain a prediction by the Shapley values of regions of the speech and of the image.
 
-The players are nested: the sample splits into speech and image (Algorithm 1's score_1 and score_2),
-each modality into halves, those into halves again. The Shapley value that respects such a nesting
-is the Owen value (Owen 1977): every region is compared in both contexts, its sibling absent and its
-sibling present, all the way down. `shap.PartitionExplainer` (Lundberg and Lee 2017; shap) computes
-it for one image; here speech and image are one tree.
+The players are nested (the paper, Section 3.3): the sample splits into speech and image (Algorithm
+1's score_1 and score_2), each modality into halves, those into halves again. The Shapley value that
+respects such a nesting is the Owen value (Owen 1977): every region is compared in both contexts,
+its sibling absent and its sibling present, all the way down. `shap.PartitionExplainer` (Lundberg
+and Lee 2017; shap) computes it for one image; here speech and image are one tree.
 
 Below the root the Owen value is linear in the scores, so each modality is a game of its own whose
-value function is the mean over the other modality absent and whole: v(S) = 1/2 [f(S, absent) + f(S,
-whole)].
+value function is the mean over the other modality absent and whole:
+v(S) = 1/2 [f(S, absent) + f(S, whole)].
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
@@ -29,15 +28,22 @@ from sierlib.shapley.keras_parts import graph_inputs, modalities_of, scorer_for
 from sierlib.shapley.partition import (
     PAIRS,
     Box,
-    Tree,
-    Values,
+    Trees,
     divide,
     evaluations,
     owen,
     published,
     sampled,
 )
-from sierlib.shapley.value_function import BATCH_SIZE, Side, ValueFunction
+from sierlib.shapley.value_function import (
+    BATCH_SIZE,
+    Array,
+    Progress,
+    Side,
+    Sides,
+    ValueFunction,
+    Values,
+)
 
 #: More evaluations than this are made only when `max_evals` asks for them.
 MOST_EVALS = 50_000
@@ -46,6 +52,14 @@ MOST_EVALS = 50_000
 BLUR = 0.1
 
 METHODS = ("owen", "sampled", "published")
+
+ProgressCall = Callable[[float], object]  # called with the share that is done, from 0 to 1
+
+Arrays = dict[str, Array]  # by modality
+Levels = dict[str, list[Values]]  # by modality and level, (regions, classes)
+
+#: The least time between two calls of a progress function.
+SECONDS_BETWEEN_CALLS = 0.1
 
 
 class Region(NamedTuple):
@@ -120,18 +134,21 @@ class Explanation:
 
     @property
     def gaps(self) -> list[float]:
-        """Return how far each level's sum is from `value - base_value`: 0 but for rounding, unless
-        `published`."""
-        return [
-            sum(region.value for region in level) - (self.value - self.base_value)
-            for level in self.levels
-        ]
+        """Return how far each level's sum is from `value - base_value`.
+
+        That is 0 but for rounding, unless the method is `published`.
+        """
+        total = self.value - self.base_value
+        gaps = []
+        for level in self.levels:
+            gaps.append(sum(region.value for region in level) - total)
+        return gaps
 
 
 def explain(
     model: Any,
-    speech: NDArray[Any],
-    image: NDArray[Any],
+    speech: Array,
+    image: Array,
     *,
     target: int | str | None = None,
     depth: int = 6,
@@ -144,7 +161,7 @@ def explain(
     output: str = "probability",
     modality: str | None = None,
     precision: str | None = None,
-    progress: bool | Callable[[float], object] | None = None,
+    progress: bool | ProgressCall | None = None,
 ) -> Any:
     """Explain a prediction by the values of regions of the speech and of the image.
 
@@ -193,7 +210,7 @@ def explain(
         "bfloat16" runs a Keras model's branches in that type; None leaves the model as it is.
     progress
         Whether to show a progress bar; None shows one after 5 seconds, in a terminal. A function is
-        called with the share that is done, from 0 to 1, some ten times a second.
+        called with the share that is done: 0, then at most ten times a second, and 1 at the end.
 
     Returns
     -------
@@ -220,261 +237,158 @@ def explain(
     >>> [(region.modality, region.box, region.value) for region in found.levels[1]][:2]
     [('speech', (0, 4, 0, 2), 0.5), ('speech', (0, 4, 2, 4), 0.5)]
     """
-    taken = modalities_of(model)
-    for name, given, expected in (
-        ("method", method, METHODS),
-        ("speech_split", speech_split, ("time", "longest")),
-        ("output", output, ("probability", "logit")),
-        ("modality", modality, (None, *taken)),
-        ("precision", precision, (None, "bfloat16")),
-    ):
-        if given not in expected:
-            raise ValueError(f"{name}={given!r}; expected one of {', '.join(map(repr, expected))}")
-    for name, number, least in (
-        ("depth", depth, 0),
-        ("max_evals", max_evals, 4),
-        ("batch_size", batch_size, 1),
-    ):
-        unset = number is None and name != "depth"
-        if not unset and (not isinstance(number, int | np.integer) or number < least):
-            raise ValueError(f"{name}={number!r}; expected an integer of at least {least}")
-    inputs = {"speech": _checked("speech", speech, 1), "image": _checked("image", image, 3)}
+    # 1. Refuse what is not as above, before the model is run.
+    modalities = modalities_of(model)
+    _check_choice("method", method, METHODS)
+    _check_choice("speech_split", speech_split, ("time", "longest"))
+    _check_choice("output", output, ("probability", "logit"))
+    _check_choice("modality", modality, (None, *modalities))
+    _check_choice("precision", precision, (None, "bfloat16"))
+    _check_integer("depth", depth, least=0)
+    _check_integer("max_evals", max_evals, least=4, optional=True)
+    _check_integer("batch_size", batch_size, least=1, optional=True)
+    inputs = {"speech": _check_array("speech", speech, 1), "image": _check_array("image", image, 3)}
     _check_model(model, inputs)
-    _classes(target, model.output_shape[-1] if graph_inputs(model) else None)
+    _check_target(target, model.output_shape[-1] if graph_inputs(model) else None)
 
-    explained = taken if modality is None else (modality,)
+    # 2. The players: a tree of regions for each modality that is explained.
+    explained = modalities if modality is None else (modality,)
     both = len(explained) == 2
-    split = {"speech": speech_split, "image": "longest"}
-    trees = {m: divide(inputs[m].shape[0], inputs[m].shape[1], depth, split[m]) for m in explained}
-    pairs = _affordable(method, depth, both, max_evals)
-    sides = {
-        m: Side(
-            inputs[m],
-            absent,
-            trees[m].labels() if m in trees else np.zeros(absent.shape[:2], np.int32),
-        )
-        for m, absent in _baselines(baseline, inputs).items()
-    }
-    contexts = (True,) if not both else (False,) if method == "published" else (False, True)
-    total = evaluations(method, depth, both=both, pairs=pairs)
-    with _bar(min(total, max_evals or total), progress) as bar:
+    trees = _divide_inputs(inputs, explained, depth, speech_split)
+    pairs, most = _plan_evaluations(method, depth, both, max_evals)
+    sides = _make_sides(inputs, _baseline_arrays(baseline, inputs), trees)
+
+    with _show_progress(most, progress) as shown:
         f = ValueFunction(
             scorer_for(model, sides, precision),
             sides,
-            dict.fromkeys(explained, contexts),
+            _contexts(method, both),
             logarithm=output == "logit",
             batch_size=batch_size or BATCH_SIZE,
-            bar=bar,
+            progress=shown,
         )
-        corners = _corners(f, trees)
-        classes = _classes(target, len(corners[0])) or [int(corners[3].argmax())]
-        f.classes = classes
-        for m, tree in trees.items():
-            for present in (0, 1):
-                states = [
-                    corners[2 * present + state if m == "speech" else 2 * state + present]
-                    for state in contexts
-                ]
-                f.remember(m, present * tree.mask(0, 0), np.stack(states))
-        corners = corners[:, classes]
-        scores = {
-            "speech": (corners[2] - corners[0] + corners[3] - corners[1])
-            / 2,  # Algorithm 1's score_2
-            "image": (corners[1] - corners[0] + corners[3] - corners[2]) / 2,  # and score_1
-        }
-        errors: dict[str, list[Values]] = {}
-        left: dict[str, Values] = {}
-        if method == "published":
-            values = published(f, trees, scores)
-        elif method == "owen":
-            leaves, left = owen(f, trees, np.inf if max_evals is None else max_evals)
-            values = {m: tree.sums(leaves[m]) for m, tree in trees.items()}
-        else:
-            draws = sampled(f, trees, pairs, seed)
-            values = {m: tree.sums(draws[m].mean(axis=0)) for m, tree in trees.items()}
-            if pairs > 1:
-                errors = {
-                    m: [drawn.std(axis=0, ddof=1) / np.sqrt(pairs) for drawn in tree.sums(draws[m])]
-                    for m, tree in trees.items()
-                }
+        # 3. The division into speech and image, which tells how many classes there are.
+        corners = _score_corners(f, trees)
+        f.classes = _target_classes(target, corners[1, 1])
+        _remember_corners(f, trees, corners)
+        corners = corners[..., f.classes]
+        # 4. The divisions below it.
+        valuation = _value_regions(f, trees, corners, method, max_evals, pairs, seed)
 
-    found = [
-        Explanation(
-            **{f"{m}_map": _map(sides[m], values.get(m), j) for m in settings.MODALITIES},
-            base_value=float(corners[0, j]),
-            value=float(corners[3, j]),
-            interaction=float(corners[3, j] - corners[2, j] - corners[1, j] + corners[0, j]),
-            levels=_regions(trees, values, errors, j),
-            n_evals=f.n_evals,
-            target=classes[j],
-            method=method,
-            stderr={m: _map(sides[m], errors.get(m), j) for m in settings.MODALITIES}
-            if errors
-            else None,
-            unrefined={
-                m: _map(sides[m], [left[m]] if m in left else None, j) for m in settings.MODALITIES
-            }
-            if left
-            else None,
-        )
-        for j in range(len(classes))
-    ]
-    if target != "all":
-        return found[0]
-    return dict(
-        zip(
-            settings.CLASSES if len(found) == len(settings.CLASSES) else range(len(found)),
-            found,
-            strict=True,
-        )
-    )
+    # 5. One explanation for each class.
+    found = _gather_explanations(f, trees, corners, valuation, method)
+    return _name_classes(found) if target == "all" else found[0]
 
 
-class _Telling(tqdm):
-    """A progress bar that calls a function wherever another would draw itself."""
-
-    def __init__(self, tell: Callable[[float], object], total: int) -> None:
-        self.tell = tell
-        super().__init__(total=total, file=io.StringIO())
-
-    def display(self, *_: Any, **__: Any) -> None:
-        self.tell(min(1.0, self.n / self.total) if self.total else 1.0)
+# --- 1. What is refused ---
 
 
-def _bar(total: int, progress: bool | Callable[[float], object] | None) -> Any:
-    if callable(progress):
-        return _Telling(progress, total)
-    quiet: dict[str, Any] = (
-        {"disable": None, "delay": 5} if progress is None else {"disable": not progress}
-    )
-    return tqdm(total=total, unit=" evaluations", **quiet)
+def _check_choice(name: str, choice: Any, choices: tuple[str | None, ...]) -> None:
+    if choice not in choices:
+        raise ValueError(f"{name}={choice!r}; expected one of {', '.join(map(repr, choices))}")
 
 
-def _corners(f: ValueFunction, trees: dict[str, Tree]) -> Values:
-    """Return (4, classes), Algorithm 1's predictions, at 2 * (speech present) + (image present).
-
-    When one modality is explained alone the other one always is present.
-    """
-    m = next(iter(trees))
-    ends = f.score(m, [0, trees[m].mask(0, 0)], (False, True) if len(trees) == 2 else (True,))
-    if len(trees) == 1:
-        return np.repeat(ends[:, 0], 2, axis=0) if m == "speech" else np.tile(ends[:, 0], (2, 1))
-    return ends.reshape(4, -1)  # both: m is speech
+def _check_integer(name: str, number: Any, *, least: int, optional: bool = False) -> None:
+    if number is None and optional:
+        return
+    if not isinstance(number, int | np.integer) or number < least:
+        raise ValueError(f"{name}={number!r}; expected an integer of at least {least}")
 
 
-def _map(side: Side, levels: list[Values] | None, j: int) -> Values:
-    """Return (H, W), what each finest region has of class j spread over its pixels; zeros without
-    levels."""
-    if levels is None:
-        return np.zeros(side.leaf.shape)
-    return (levels[-1][:, j] / np.bincount(side.leaf.ravel()))[side.leaf]
-
-
-def _regions(
-    trees: dict[str, Tree], values: dict[str, list[Values]], errors: dict[str, list[Values]], j: int
-) -> list[list[Region]]:
-    """Return the regions of class j level by level."""
-    depth = next(iter(trees.values())).depth
-    return [
-        [
-            Region(
-                m,
-                box,
-                float(values[m][level][k, j]),
-                float(errors[m][level][k, j]) if errors else None,
-            )
-            for m, tree in trees.items()
-            for k, box in enumerate(tree.boxes[level])
-        ]
-        for level in range(depth + 1)
-    ]
-
-
-def _checked(name: str, given: Any, channels: int) -> NDArray[Any]:
+def _check_array(name: str, values: Any, channels: int) -> Array:
     """Return an input or a baseline if it is (H, W, channels) floats in [0, 1]."""
-    array = np.asarray(given)
+    array = np.asarray(values)
     if array.ndim != 3 or array.shape[2] != channels or array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected (height, width, {channels})")
     if array.dtype.kind != "f":
         raise ValueError(f"{name} has dtype {array.dtype}; expected floats in [0, 1], e.g. float32")
-    if not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} has {np.sum(~np.isfinite(array))} values that are NaN or infinite; expected "
-            "[0, 1]"
-        )
-    if array.min() < 0 or array.max() > 1:
-        raise ValueError(
-            f"{name} has values from {array.min():g} to {array.max():g}; expected [0, 1]"
-        )
+    missing = np.sum(~np.isfinite(array))
+    if missing:
+        raise ValueError(f"{name} has {missing} values that are NaN or infinite; expected [0, 1]")
+    least = array.min()
+    most = array.max()
+    if least < 0 or most > 1:
+        raise ValueError(f"{name} has values from {least:g} to {most:g}; expected [0, 1]")
     return array
 
 
-def _check_model(model: Any, inputs: dict[str, NDArray[Any]]) -> None:
-    """Refuse what cannot be called, inputs that a Keras model does not take, and outputs that are
-    no scores."""
+def _check_model(model: Any, inputs: Arrays) -> None:
+    """Refuse what cannot be called, takes other inputs or returns no scores of classes."""
     if not callable(model):
+        kind = type(model).__name__
         raise ValueError(
-            f"model is a {type(model).__name__}; expected a Keras model, or a callable over both "
-            "inputs"
+            f"model is a {kind}; expected a Keras model, or a callable over both inputs"
         )
     if not graph_inputs(model):
         return
     if len(model.outputs) != 1:
         raise ValueError(f"the model has {len(model.outputs)} outputs; expected one, (n, classes)")
-    if model.outputs[0].ndim != 2 or model.outputs[0].shape[-1] == 0:
-        raise ValueError(
-            f"the model's output has shape {model.output_shape}; expected (n, classes)"
-        )
+    scores = model.outputs[0]
+    if scores.ndim != 2 or scores.shape[-1] == 0:
+        shape = model.output_shape
+        raise ValueError(f"the model's output has shape {shape}; expected (n, classes)")
     for tensor in graph_inputs(model):
         name = tensor.name if tensor.name in inputs else modalities_of(model)[0]
-        given, expected = inputs[name].shape, tuple(tensor.shape[1:])
-        if len(expected) != len(given) or any(
-            e not in (None, g) for e, g in zip(expected, given, strict=True)
-        ):
-            raise ValueError(
-                f"{name} has shape {given}; expected {expected}, as the model takes it"
-            )
-
-
-def _classes(target: int | str | None, n: int | None) -> list[int]:
-    """Return the numbers of the classes to explain among n (None: not known yet), none for the
-    predicted one."""
-    names = ", ".join(settings.CLASSES)
-    if target is None:
-        return []
-    if isinstance(target, str):
-        if target != "all" and (
-            target not in settings.CLASSES or n not in (None, len(settings.CLASSES))
-        ):
-            raise ValueError(
-                f"target={target!r}; expected one of {names} of a model with these classes, or "
-                "'all'"
-            )
-        return list(range(n or 0)) if target == "all" else [settings.CLASSES.index(target)]
-    if (
-        isinstance(target, bool)
-        or not isinstance(target, int | np.integer)
-        or not 0 <= target < (n or np.inf)
-    ):
-        raise ValueError(
-            f"target={target!r}; expected a class number below {n or 'that of classes'}, a name or "
-            "'all'"
+        shape = inputs[name].shape
+        expected = tuple(tensor.shape[1:])
+        fits = len(expected) == len(shape) and all(
+            length in (None, side) for length, side in zip(expected, shape, strict=True)
         )
+        if not fits:
+            raise ValueError(
+                f"{name} has shape {shape}; expected {expected}, as the model takes it"
+            )
+
+
+def _check_target(target: Any, classes: int | None) -> None:
+    """Refuse a class that is none of so many; None where their number is not known yet."""
+    if isinstance(target, str):
+        names = settings.CLASSES
+        named = target in names and classes in (None, len(names))
+        if target != "all" and not named:
+            raise ValueError(
+                f"target={target!r}; expected one of {', '.join(names)} of a model with these "
+                "classes, or 'all'"
+            )
+    elif target is not None:
+        integer = isinstance(target, int | np.integer) and not isinstance(target, bool)
+        if not integer or not 0 <= target < (classes or np.inf):
+            raise ValueError(
+                f"target={target!r}; expected a class number below {classes or 'that of classes'}, "
+                "a name or 'all'"
+            )
+
+
+def _target_classes(target: int | str | None, scores: Values) -> list[int]:
+    """Return the numbers of the classes to explain, given the sample's scores (classes,)."""
+    _check_target(target, len(scores))
+    if target is None:
+        return [int(scores.argmax())]
+    if target == "all":
+        return list(range(len(scores)))
+    if isinstance(target, str):
+        return [settings.CLASSES.index(target)]
     return [int(target)]
 
 
-def _affordable(method: str, depth: int, both: bool, max_evals: int | None) -> int:
-    """Return how many pairs of orders to draw; refuse what the number of evaluations does not
-    allow."""
+def _plan_evaluations(
+    method: str, depth: int, both: bool, max_evals: int | None
+) -> tuple[int, int]:
+    """Return how many pairs of orders to draw, and the most evaluations that will be made.
+
+    Raises
+    ------
+    ValueError
+        When that is beyond what is allowed.
+    """
+    most = evaluations(method, depth, both=both)
     if max_evals is None:
-        needed = evaluations(method, depth, both=both)
-        if needed > MOST_EVALS:
+        if most > MOST_EVALS:
             raise ValueError(
-                f"method={method!r} at depth={depth} needs {needed:,} evaluations; expected "
-                f"{MOST_EVALS:,} at most "
-                "unless max_evals is given"
+                f"method={method!r} at depth={depth} needs {most:,} evaluations; expected "
+                f"{MOST_EVALS:,} at most unless max_evals is given"
             )
-        return PAIRS
+        return PAIRS, most
     start = evaluations(method, depth, both=both, pairs=0)
     pair = evaluations(method, depth, both=both, pairs=1) - start
     needed = {"owen": 4, "sampled": start + pair, "published": start}[method]
@@ -483,40 +397,238 @@ def _affordable(method: str, depth: int, both: bool, max_evals: int | None) -> i
             f"max_evals={max_evals}; expected {needed:,} at least for method={method!r}, "
             f"depth={depth}"
         )
-    return (max_evals - start) // pair if pair else PAIRS
+    pairs = (max_evals - start) // pair if pair else PAIRS
+    return pairs, min(evaluations(method, depth, both=both, pairs=pairs), max_evals)
 
 
-def _blurred(x: NDArray[Any]) -> NDArray[Any]:
-    """Blur an input, in float32 at least because SciPy cannot do it in float16; the dtype stays."""
-    wide = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
-    return gaussian_filter(wide, (BLUR * x.shape[0], BLUR * x.shape[1], 0)).astype(
-        x.dtype, copy=False
-    )
+# --- 2. Trees, baselines, contexts ---
 
 
-def _baselines(baseline: Any, inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def _divide_inputs(
+    inputs: Arrays, explained: tuple[str, ...], depth: int, speech_split: str
+) -> Trees:
+    split = {"speech": speech_split, "image": "longest"}
+    trees = {}
+    for m in explained:
+        height, width, _ = inputs[m].shape
+        trees[m] = divide(height, width, depth, split[m])
+    return trees
+
+
+def _baseline_arrays(baseline: Any, inputs: Arrays) -> Arrays:
     """Return by modality what replaces absent regions, in the dtype of the inputs."""
     if isinstance(baseline, str):
-        if baseline not in ("zero", "blur"):
-            raise ValueError(
-                f"baseline={baseline!r}; expected 'zero', 'blur', or arrays (speech, image)"
-            )
         if baseline == "zero":
             return {m: np.zeros_like(x) for m, x in inputs.items()}
-        return {m: _blurred(x) for m, x in inputs.items()}
-    pair = isinstance(baseline, tuple) and len(baseline) == len(settings.MODALITIES)
-    given = dict(zip(settings.MODALITIES, baseline, strict=True)) if pair else baseline
-    if not isinstance(given, dict) or set(given) != set(settings.MODALITIES):
+        if baseline == "blur":
+            return {m: _blur(x) for m, x in inputs.items()}
+        raise ValueError(
+            f"baseline={baseline!r}; expected 'zero', 'blur', or arrays (speech, image)"
+        )
+    if isinstance(baseline, tuple) and len(baseline) == len(settings.MODALITIES):
+        baseline = dict(zip(settings.MODALITIES, baseline, strict=True))
+    if not isinstance(baseline, dict) or set(baseline) != set(settings.MODALITIES):
         raise ValueError(
             f"baseline is a {type(baseline).__name__}; expected 'zero', 'blur', a tuple of arrays "
-            "(speech, image), or "
-            "a dict of both"
+            "(speech, image), or a dict of both"
         )
     arrays = {}
     for m, x in inputs.items():
-        arrays[m] = _checked(f"the baseline of {m}", given[m], x.shape[2]).astype(x.dtype)
-        if arrays[m].shape != x.shape:
+        array = _check_array(f"the baseline of {m}", baseline[m], x.shape[2])
+        if array.shape != x.shape:
             raise ValueError(
-                f"the baseline of {m} has shape {arrays[m].shape}; expected {x.shape}, as its input"
+                f"the baseline of {m} has shape {array.shape}; expected {x.shape}, as its input"
             )
+        arrays[m] = array.astype(x.dtype)
     return arrays
+
+
+def _blur(x: Array) -> Array:
+    """Blur an input, in float32 at least because SciPy cannot do it in float16; the dtype stays."""
+    height, width, _ = x.shape
+    wide = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
+    return gaussian_filter(wide, (BLUR * height, BLUR * width, 0)).astype(x.dtype, copy=False)
+
+
+def _make_sides(inputs: Arrays, baselines: Arrays, trees: Trees) -> Sides:
+    """Put each modality's input, baseline and regions together; one not explained is one region."""
+    sides = {}
+    for m, x in inputs.items():
+        leaf = np.zeros(x.shape[:2], np.int32)
+        if m in trees:
+            leaf = trees[m].labels()
+        sides[m] = Side(x, baselines[m], leaf)
+    return sides
+
+
+def _contexts(method: str, both: bool) -> tuple[bool, ...]:
+    """Return the states of the other modality, absent and whole, in which coalitions are scored."""
+    if not both:
+        return (True,)
+    return (False,) if method == "published" else (False, True)
+
+
+@dataclass
+class _ProgressCalls:
+    """Call a function with the share that is done, at most ten times a second."""
+
+    call: ProgressCall
+    total: int
+    done: int = 0
+    last: float = field(default_factory=time.monotonic)
+
+    def update(self, n: int, /) -> None:
+        """Count evaluations; see `Progress`."""
+        self.done += n
+        now = time.monotonic()
+        if now - self.last >= SECONDS_BETWEEN_CALLS:
+            self.last = now
+            self.call(min(1.0, self.done / self.total))
+
+
+@contextmanager
+def _show_progress(total: int, progress: bool | ProgressCall | None) -> Iterator[Progress]:
+    """Show a bar, or call a function from 0 to 1; a bar that was not asked for waits 5 seconds."""
+    if callable(progress):
+        progress(0.0)
+        yield _ProgressCalls(progress, total)
+        progress(1.0)  # whatever was left of `total`, which is an upper bound
+        return
+    hide, delay = (None, 5) if progress is None else (not progress, 0)  # None: but in a terminal
+    with tqdm(total=total, unit=" evaluations", disable=hide, delay=delay) as bar:
+        yield bar
+
+
+# --- 3. The division into speech and image ---
+
+
+def _score_corners(f: ValueFunction, trees: Trees) -> Values:
+    """Return (2, 2, classes), Algorithm 1's predictions, at [speech present, image present].
+
+    When one modality is explained alone the other one always is present.
+    """
+    m = next(iter(trees))
+    both = len(trees) == 2  # then m is speech
+    contexts = (False, True) if both else (True,)
+    corners = f.score(m, [0, trees[m].mask(0, 0)], contexts)
+    if both:
+        return corners
+    corners = np.repeat(corners, 2, axis=1)
+    return corners if m == "speech" else corners.swapaxes(0, 1)
+
+
+def _remember_corners(f: ValueFunction, trees: Trees, corners: Values) -> None:
+    """Spare the value function what the first division has scored."""
+    for m, tree in trees.items():
+        by_presence = corners if m == "speech" else corners.swapaxes(0, 1)
+        for mask, scores in zip((0, tree.mask(0, 0)), by_presence, strict=True):
+            f.remember(m, mask, scores.take(f.contexts, axis=0))
+
+
+# --- 4. The divisions below it ---
+
+
+class _Valuation(NamedTuple):
+    """What a method says of regions; see `Explanation`."""
+
+    values: Levels
+    errors: Levels | None = None
+    undivided: Levels | None = None  # of the finest level alone
+
+
+def _value_regions(
+    f: ValueFunction,
+    trees: Trees,
+    corners: Values,
+    method: str,
+    max_evals: int | None,
+    pairs: int,
+    seed: int,
+) -> _Valuation:
+    """Value the regions of every level by the method asked for."""
+    if method == "published":
+        (nothing, image), (speech, whole) = corners
+        score_1 = (image - nothing + whole - speech) / 2  # as Algorithm 1 calls them
+        score_2 = (speech - nothing + whole - image) / 2
+        return _Valuation(published(f, trees, {"speech": score_2, "image": score_1}))
+    values: Levels = {}
+    errors: Levels = {}
+    undivided: Levels = {}
+    if method == "owen":
+        leaves, rest = owen(f, trees, max_evals or np.inf)
+        for m, tree in trees.items():
+            values[m] = tree.sums(leaves[m])
+            undivided[m] = [rest[m]]
+        return _Valuation(values, undivided=undivided)
+    draws = sampled(f, trees, pairs, seed)
+    for m, tree in trees.items():
+        values[m] = tree.sums(draws[m].mean(axis=0))
+        if pairs > 1:
+            deviations = [level.std(axis=0, ddof=1) for level in tree.sums(draws[m])]
+            errors[m] = [deviation / np.sqrt(pairs) for deviation in deviations]
+    return _Valuation(values, errors or None)
+
+
+# --- 5. Explanations ---
+
+
+def _gather_explanations(
+    f: ValueFunction, trees: Trees, corners: Values, valuation: _Valuation, method: str
+) -> list[Explanation]:
+    """Return the explanation of each class that the value function kept."""
+    found = []
+    for j, target in enumerate(f.classes):
+        (nothing, image), (speech, whole) = corners[..., j].tolist()
+        maps = _spread(f.sides, valuation.values, j)
+        explanation = Explanation(
+            speech_map=maps["speech"],
+            image_map=maps["image"],
+            base_value=nothing,
+            value=whole,
+            interaction=whole - speech - image + nothing,
+            levels=_list_regions(trees, valuation, j),
+            n_evals=f.n_evals,
+            target=target,
+            method=method,
+            stderr=_spread(f.sides, valuation.errors, j) if valuation.errors else None,
+            unrefined=_spread(f.sides, valuation.undivided, j) if valuation.undivided else None,
+        )
+        found.append(explanation)
+    return found
+
+
+def _spread(sides: Sides, levels: Levels, j: int) -> dict[str, Values]:
+    """Spread what the finest regions have of class j over their pixels: (H, W) by modality.
+
+    A modality that is not explained has zeros.
+    """
+    maps = {}
+    for m, side in sides.items():
+        values = np.zeros(side.leaves)
+        if m in levels:
+            values = levels[m][-1][:, j]
+        areas = np.bincount(side.leaf.ravel())
+        maps[m] = (values / areas)[side.leaf]
+    return maps
+
+
+def _list_regions(trees: Trees, valuation: _Valuation, j: int) -> list[list[Region]]:
+    """Return the regions of class j level by level."""
+    depth = next(iter(trees.values())).depth
+    levels: list[list[Region]] = [[] for _ in range(depth + 1)]
+    for level, regions in enumerate(levels):
+        for m, tree in trees.items():
+            values = valuation.values[m][level][:, j].tolist()
+            errors = [None] * len(values)
+            if valuation.errors:
+                errors = valuation.errors[m][level][:, j].tolist()
+            for box, value, error in zip(tree.boxes[level], values, errors, strict=True):
+                regions.append(Region(m, box, value, error))
+    return levels
+
+
+def _name_classes(found: list[Explanation]) -> dict[Any, Explanation]:
+    """Return explanations by class name, or by number where the classes are not the four."""
+    if len(found) == len(settings.CLASSES):
+        return dict(zip(settings.CLASSES, found, strict=True))
+    return dict(enumerate(found))

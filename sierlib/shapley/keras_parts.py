@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from sierlib import settings
-from sierlib.shapley.value_function import Branches, Callee, Parts, Scorer, Side, Whole
+from sierlib.shapley.value_function import Branches, Callee, Parts, Scorer, Sides, Whole
+
+Compiled = Callable[..., Any]
+Cut = dict[str, list[Any]]  # by modality, tensors of a graph
 
 
 def graph_inputs(model: Any) -> list[Any]:
-    """Return the symbolic inputs of a Keras graph, none for a callable (a Keras model without a
-    graph is one)."""
+    """Return the symbolic inputs of a Keras graph, none for a callable.
+
+    A Keras model without a graph is a callable.
+    """
     return list(getattr(model, "inputs", None) or ())
 
 
@@ -30,9 +35,8 @@ def modalities_of(model: Any) -> tuple[str, ...]:
     if not inputs:
         return settings.MODALITIES
     names = [tensor.name for tensor in inputs]
-    if (
-        len(inputs) == 1 and names[0] not in settings.MODALITIES
-    ):  # a single input is known by its channels
+    if len(inputs) == 1 and names[0] not in settings.MODALITIES:
+        # A single input is known by its channels.
         names = {1: ["speech"], 3: ["image"]}.get(inputs[0].shape[-1], names)
     if not set(names) <= set(settings.MODALITIES):
         raise ValueError(
@@ -41,7 +45,7 @@ def modalities_of(model: Any) -> tuple[str, ...]:
     return tuple(name for name in settings.MODALITIES if name in names)
 
 
-def scorer_for(model: Any, sides: dict[str, Side], precision: str | None = None) -> Scorer:
+def scorer_for(model: Any, sides: Sides, precision: str | None = None) -> Scorer:
     """Return the cheapest scorer a model allows.
 
     Parameters
@@ -69,108 +73,133 @@ def scorer_for(model: Any, sides: dict[str, Side], precision: str | None = None)
     return Whole(compiled, sides)
 
 
-#: By model and precision, what was compiled and the copy of the model in it, if any: explaining a
-#: second sample traces nothing again.
-_COMPILED: WeakKeyDictionary[Any, dict[str | None, tuple[Parts | Callee, Any]]] = (
-    WeakKeyDictionary()
-)
+class _Kept(NamedTuple):
+    """What was compiled of a model, and the copy in another precision that it runs, if any."""
+
+    scorer: Parts | Callee
+    copy: Any
+
+
+#: By model and precision: explaining a second sample traces nothing again.
+_COMPILED: WeakKeyDictionary[Any, dict[str | None, _Kept]] = WeakKeyDictionary()
 
 
 def _compiled(model: Any, precision: str | None) -> Parts | Callee:
     known = _COMPILED.setdefault(model, {})
     if precision not in known:
-        copy = _in_precision(model, precision) if precision else None
-        known[precision] = (_parts(copy or model, model) if _cut(model) else _whole(model), copy)
-    compiled, copy = known[precision]
-    if copy is not None:
-        copy.set_weights(model.get_weights())  # they may have changed since the copy was made
-    return compiled
+        copy = _copy_in_precision(model, precision) if precision else None
+        cut = _find_cut(model)
+        scorer = _compile_parts(copy or model, model) if cut else _compile_whole(model)
+        known[precision] = _Kept(scorer, copy)
+    kept = known[precision]
+    if kept.copy is not None:
+        # The weights may have changed since the copy was made.
+        kept.copy.set_weights(model.get_weights())
+    return kept.scorer
 
 
-def _cut(model: Any) -> dict[str, list[Any]]:
+def _find_cut(model: Any) -> Cut:
     """Return, by modality, the last tensors of a Keras graph that depend on that modality alone.
 
     Empty when there is nothing to gain: a single modality, or inputs that meet at once.
     """
     if len(model.inputs) == 1:
         return {}
+    # Which inputs each tensor depends on, from the inputs to the output.
     origins = {id(tensor): {tensor.name} for tensor in model.inputs}
-    found: dict[int, Any] = {}
+    last: dict[int, Any] = {}
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if node.is_input:
                 continue
-            union = set().union(*(origins[id(tensor)] for tensor in node.input_tensors))
-            origins.update((id(tensor), union) for tensor in node.outputs)
-            if len(union) > 1:
-                found.update((id(t), t) for t in node.input_tensors if len(origins[id(t)]) == 1)
-    inputs = {id(tensor) for tensor in model.inputs}
-    if not found or inputs & set(found):
+            union: set[str] = set()
+            for tensor in node.input_tensors:
+                union |= origins[id(tensor)]
+            for tensor in node.outputs:
+                origins[id(tensor)] = union
+            # Where modalities meet, what comes in of a single one is the last that does.
+            for tensor in node.input_tensors:
+                if len(union) > 1 and len(origins[id(tensor)]) == 1:
+                    last[id(tensor)] = tensor
+    at_once = any(id(tensor) in last for tensor in model.inputs)
+    if at_once or not last:
         return {}
-    return {
-        modality: [t for t in found.values() if origins[id(t)] == {modality}]
-        for modality in settings.MODALITIES
-    }
+    cut: Cut = {modality: [] for modality in settings.MODALITIES}
+    for key, tensor in last.items():
+        (modality,) = origins[key]
+        cut[modality].append(tensor)
+    return cut
 
 
-def _parts(branch_model: Any, model: Any) -> Parts:
+def _compile_parts(branch_model: Any, model: Any) -> Parts:
     """Compile the branches of one model and the heads of another with the same graph."""
+    branch_cut = _find_cut(branch_model)
+    branches = {}
+    for tensor in branch_model.inputs:
+        branches[tensor.name] = _compile_branch(tensor, branch_cut[tensor.name])
+    return Parts(branches, _compile_heads(model, _find_cut(model)))
+
+
+def _compile_branch(start: Any, features: list[Any]) -> Compiled:
+    """Compile what leads from the input of a modality, masked, to the tensors where it is cut."""
     import keras
     import tensorflow as tf
 
-    inputs = {tensor.name: tensor for tensor in branch_model.inputs}
-    cut, branch_cut = _cut(model), _cut(branch_model)
+    run = keras.Function([start], features)
 
-    def compile_branch(modality: str) -> Callable[..., Any]:
-        run = keras.Function([inputs[modality]], branch_cut[modality])
-        shape = inputs[modality].shape[1:]
+    def branch(members: Any, leaf: Any, x: Any, baseline: Any) -> Any:
+        present = tf.gather(members, leaf, axis=1)[..., None]  # (n, H, W, 1)
+        masked = tf.where(present, x, baseline)
+        return [tf.cast(tensor, tf.float32) for tensor in run([masked])]
 
-        def branch(members: Any, leaf: Any, x: Any, baseline: Any) -> Any:
-            present = tf.gather(members, leaf, axis=1)[..., None]
-            return [
-                tf.cast(features, tf.float32) for features in run([tf.where(present, x, baseline)])
-            ]
+    # Batches of any length run without tracing again, and without padding.
+    members = tf.TensorSpec([None, None], tf.bool)
+    leaf = tf.TensorSpec(start.shape[1:3], tf.int32)
+    x = tf.TensorSpec(start.shape[1:])
+    return tf.function(branch, input_signature=[members, leaf, x, x])
 
-        spec = [tf.TensorSpec([None, None], tf.bool), tf.TensorSpec(shape[:2], tf.int32)]
-        # Batches of any length run without tracing again, and without padding.
-        signature = [*spec, tf.TensorSpec(shape), tf.TensorSpec(shape)]
-        compiled: Callable[..., Any] = tf.function(branch, input_signature=signature)
-        return compiled
 
-    run_heads = keras.Function([*cut["speech"], *cut["image"]], model.outputs)
+def _compile_heads(model: Any, cut: Cut) -> Compiled:
+    """Compile what leads from the cut to the scores, for every pair of a speech and an image."""
+    import keras
+    import tensorflow as tf
+
+    run = keras.Function([*cut["speech"], *cut["image"]], model.outputs)
 
     def heads(speech: Any, image: Any) -> Any:
-        n, k = tf.shape(speech[0])[0], tf.shape(image[0])[0]
-        rows = [tf.repeat(t, k, axis=0) for t in speech] + [
-            tf.tile(t, [n, *[1] * (t.ndim - 1)]) for t in image
-        ]
-        scores = run_heads(rows)[0]
+        n = tf.shape(speech[0])[0]
+        k = tf.shape(image[0])[0]
+        repeated = [tf.repeat(tensor, k, axis=0) for tensor in speech]
+        tiled = [tf.tile(tensor, [n, *[1] * (tensor.ndim - 1)]) for tensor in image]
+        scores = run(repeated + tiled)[0]
         return tf.reshape(scores, [n, k, scores.shape[-1]])
 
-    specs = [
-        [tf.TensorSpec([None, *t.shape[1:]]) for t in cut[modality]]
-        for modality in settings.MODALITIES
-    ]
-    return Parts(
-        {m: compile_branch(m) for m in settings.MODALITIES},
-        tf.function(heads, input_signature=specs),
-    )
+    signature = [_batch_specs(cut["speech"]), _batch_specs(cut["image"])]
+    return tf.function(heads, input_signature=signature)
 
 
-def _whole(model: Any) -> Callee:
+def _batch_specs(tensors: list[Any]) -> list[Any]:
+    """Return the specs of tensors for batches of any length."""
+    import tensorflow as tf
+
+    return [tf.TensorSpec([None, *tensor.shape[1:]]) for tensor in tensors]
+
+
+def _compile_whole(model: Any) -> Callee:
     """Compile a Keras graph that takes one or both modalities."""
     import keras
     import tensorflow as tf
 
     run = keras.Function(list(model.inputs), list(model.outputs))
-    specs = [tf.TensorSpec([None, *tensor.shape[1:]]) for tensor in model.inputs]
-    compiled = tf.function(lambda *inputs: run(list(inputs))[0], input_signature=specs)
-    modalities = modalities_of(model)
-    names = [tensor.name for tensor in model.inputs] if len(modalities) > 1 else modalities
+    signature = _batch_specs(model.inputs)
+    compiled = tf.function(lambda *inputs: run(list(inputs))[0], input_signature=signature)
+    names = modalities_of(model)  # a single input may have another name
+    if len(names) > 1:
+        names = tuple(tensor.name for tensor in model.inputs)
     return lambda inputs: compiled(*(inputs[name].astype(np.float32) for name in names))
 
 
-def _in_precision(model: Any, precision: str) -> Any:
+def _copy_in_precision(model: Any, precision: str) -> Any:
     """Copy a Keras model so that its layers compute in another type; its weights stay float32."""
     import keras
 

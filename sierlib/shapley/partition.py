@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import accumulate, count
-from operator import or_
+from itertools import chain, count
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sierlib.shapley.value_function import ValueFunction
+from sierlib.shapley.value_function import ValueFunction, Values
 
 #: Pairs of orders that `sampled` draws unless told otherwise.
 PAIRS = 8
@@ -35,14 +34,15 @@ WITHIN = 4.0
 #: The most regions refined together before their halves compete for what is left of a budget.
 WAVE = 64
 
-Values = NDArray[np.float64]
-Box = tuple[int, int, int, int]
+Box = tuple[int, int, int, int]  # first row, end row, first column, end column
 
 
 @dataclass(frozen=True)
 class Tree:
-    """The division of one modality: region k of level l has the regions 2k and 2k + 1 of level l +
-    1 as halves."""
+    """The division of one modality.
+
+    Region k of level l has the regions 2k and 2k + 1 of level l + 1 as halves.
+    """
 
     boxes: list[list[Box]]
 
@@ -50,11 +50,6 @@ class Tree:
     def depth(self) -> int:
         """Return the number of halvings."""
         return len(self.boxes) - 1
-
-    @property
-    def areas(self) -> Values:
-        """Return the pixels of the finest regions."""
-        return np.array([(r1 - r0) * (c1 - c0) for r0, r1, c0, c1 in self.boxes[-1]], np.float64)
 
     def span(self, level: int, k: int) -> slice:
         """Return which of the finest regions make up a region."""
@@ -66,21 +61,33 @@ class Tree:
         width = 1 << (self.depth - level)
         return ((1 << width) - 1) << (k * width)
 
+    def shares(self, level: int, k: int) -> Values:
+        """Return (leaves, 1), the share of a region's area that each finest region in it has."""
+        areas = []
+        for r0, r1, c0, c1 in self.boxes[-1][self.span(level, k)]:
+            areas.append((r1 - r0) * (c1 - c0))
+        return np.array(areas, np.float64)[:, None] / sum(areas)
+
     def labels(self) -> NDArray[np.int32]:
         """Return the (H, W) numbers of the finest region around each pixel."""
-        labels = np.empty((self.boxes[0][0][1], self.boxes[0][0][3]), np.int32)
+        _, height, _, width = self.boxes[0][0]
+        labels = np.empty((height, width), np.int32)
         for leaf, (r0, r1, c0, c1) in enumerate(self.boxes[-1]):
             labels[r0:r1, c0:c1] = leaf
         return labels
 
     def sums(self, leaves: Values) -> list[Values]:
-        """Return by level the sums of values (..., leaves, classes) over regions, (..., regions,
-        classes)."""
-        shape = leaves.shape
-        return [
-            leaves.reshape(*shape[:-2], 1 << level, -1, shape[-1]).sum(axis=-2)
-            for level in range(self.depth + 1)
-        ]
+        """Return by level what regions have, (..., regions, classes), of (..., leaves, classes)."""
+        *others, _, classes = leaves.shape
+        sums = []
+        for level in range(self.depth + 1):
+            regions = leaves.reshape(*others, 1 << level, -1, classes)
+            sums.append(regions.sum(axis=-2))
+        return sums
+
+
+Trees = dict[str, Tree]  # by modality
+Leaves = dict[str, Values]  # by modality, (..., leaves, classes)
 
 
 def divide(height: int, width: int, depth: int, split: str) -> Tree:
@@ -112,7 +119,8 @@ def divide(height: int, width: int, depth: int, split: str) -> Tree:
         halves: list[Box] = []
         for r0, r1, c0, c1 in boxes[-1]:
             rows = split == "longest" and r1 - r0 >= c1 - c0
-            if (r1 - r0 if rows else c1 - c0) < 2:
+            length = r1 - r0 if rows else c1 - c0
+            if length < 2:
                 unit = "time step" if split == "time" else "pixel"
                 raise ValueError(
                     f"depth={depth} is deeper than a single {unit}: {height} x {width} can be "
@@ -129,124 +137,150 @@ def divide(height: int, width: int, depth: int, split: str) -> Tree:
 
 
 class _Context(NamedTuple):
-    """A region in one of the contexts it is scored in, in the order in which it is refined."""
+    """A region in one of the contexts it is scored in."""
 
-    priority: float
+    priority: float  # minus the gap that the context contributes, so that a heap gives the largest
     serial: int  # settles ties by age
     modality: str
     level: int
     k: int
     mask: int  # what else is present
-    without: Values
+    without: Values  # (classes,), the scores without and with the region
     within: Values
     weight: float
 
 
-def owen(
-    f: ValueFunction, trees: dict[str, Tree], budget: float
-) -> tuple[dict[str, Values], dict[str, Values]]:
-    """Return the Owen values of the finest regions, (leaves, classes) by modality, and what was
-    left undivided.
+def owen(f: ValueFunction, trees: Trees, budget: float) -> tuple[Leaves, Leaves]:
+    """Return the Owen values of the finest regions and what was left undivided.
 
     A region's value is the mean over its contexts of f(context and region) - f(context). Its halves
     inherit every context twice, with the other half absent and present. When the budget is spent,
-    what a region was credited with is spread over its pixels; the second result sums the absolute
-    amounts spread that way, in the same shape.
+    what a region was credited with is spread over its pixels.
+
+    Returns
+    -------
+    values, undivided
+        (leaves, classes) by modality; the second sums the absolute amounts spread that way.
     """
-    values: dict[str, Values] = {}
-    undivided: dict[str, Values] = {}
+    values: Leaves = {}
+    undivided: Leaves = {}
     heap: list[_Context] = []
     serial = count()
 
-    def context(
+    def push(
         m: str, level: int, k: int, mask: int, without: Values, within: Values, weight: float
-    ) -> _Context:
+    ) -> None:
         gap = float(np.abs(within - without).max()) * weight
-        return _Context(-gap, next(serial), m, level, k, mask, without, within, weight)
+        heappush(heap, _Context(-gap, next(serial), m, level, k, mask, without, within, weight))
 
+    # Each modality is a region with a single context: nothing else of it is present.
     for m, tree in trees.items():
         without, within = f(m, [0, tree.mask(0, 0)])
         values[m], undivided[m] = np.zeros((2, 1 << tree.depth, len(within)))
-        heappush(heap, context(m, 0, 0, 0, without, within, 1.0))
+        push(m, 0, 0, 0, without, within, 1.0)
+
     while heap:
+        # Choose the regions that are halved together: without a budget all there are, else those
+        # whose gaps are largest, until what is left would not pay for the next one.
         wave: list[tuple[_Context, int, int]] = []
-        wanted: dict[str, set[int]] = {m: set() for m in trees}
+        masks: dict[str, set[int]] = {m: set() for m in trees}
         room = budget - f.n_evals
-        largest, limited = -heap[0].priority, np.isfinite(budget)
-        for _ in range(len(heap)):
-            if limited and (len(wave) == WAVE or -heap[0].priority * WITHIN < largest):
-                break
+        most, last = (WAVE, heap[0].priority / WITHIN) if np.isfinite(budget) else (np.inf, np.inf)
+        while heap and len(wave) < most and heap[0].priority <= last:
             here = heappop(heap)
             m, tree = here.modality, trees[here.modality]
             if here.level < tree.depth:
-                left, right = (
-                    here.mask | tree.mask(here.level + 1, 2 * here.k + half) for half in (0, 1)
-                )
-                new = f.missing(m, (left, right)) - wanted[m]
-                cost = len(new) * len(f.contexts[m])
+                left = here.mask | tree.mask(here.level + 1, 2 * here.k)
+                right = here.mask | tree.mask(here.level + 1, 2 * here.k + 1)
+                new = f.missing(m, (left, right)) - masks[m]
+                cost = len(new) * len(f.contexts)
                 if cost <= room:
                     room -= cost
-                    wanted[m] |= new
+                    masks[m] |= new
                     wave.append((here, left, right))
                     continue
+            # Credit a region that is not halved: a finest one, or one beyond the budget.
             span = tree.span(here.level, here.k)
-            share = tree.areas[span, None] / tree.areas[span].sum()
-            credit = share * (here.within - here.without) * here.weight
+            credit = tree.shares(here.level, here.k) * (here.within - here.without) * here.weight
             values[m][span] += credit
             if here.level < tree.depth:
                 undivided[m][span] += np.abs(credit)
-        for m, masks in wanted.items():
-            if masks:
-                f(m, sorted(masks))
+
+        # Score the halves of all of them in as few batches as possible.
+        for m, new in masks.items():
+            if new:
+                f(m, sorted(new))
+
+        # Halve: each half inherits the context with the other half absent, and with it present.
         for here, left, right in wave:
-            m, level, k, weight = here.modality, here.level + 1, 2 * here.k, here.weight / 2
+            m, level, weight = here.modality, here.level + 1, here.weight / 2
+            first, second = 2 * here.k, 2 * here.k + 1
             f_left, f_right = f(m, [left, right])
-            for child in (
-                context(m, level, k, here.mask, here.without, f_left, weight),
-                context(m, level, k, right, f_right, here.within, weight),
-                context(m, level, k + 1, here.mask, here.without, f_right, weight),
-                context(m, level, k + 1, left, f_left, here.within, weight),
-            ):
-                heappush(heap, child)
+            push(m, level, first, here.mask, here.without, f_left, weight)
+            push(m, level, first, right, f_right, here.within, weight)
+            push(m, level, second, here.mask, here.without, f_right, weight)
+            push(m, level, second, left, f_left, here.within, weight)
     return values, undivided
 
 
-def sampled(f: ValueFunction, trees: dict[str, Tree], pairs: int, seed: int) -> dict[str, Values]:
-    """Return (pairs, leaves, classes) by modality: what regions add along random orders that
-    respect the tree.
+def sampled(f: ValueFunction, trees: Trees, pairs: int, seed: int) -> Leaves:
+    """Return what regions add along random orders that respect the tree.
 
     At each division a coin tells which half comes first. Every order is also taken backwards, so
     that a pair sees each region with every other one both before and after it; the values of an
     order sum to f(whole) - f(nothing).
+
+    Returns
+    -------
+    values
+        (pairs, leaves, classes) by modality.
     """
     rng = np.random.default_rng(seed)
     values = {}
     for m, tree in trees.items():
-        whole = tree.mask(0, 0)
-        orders, prefixes = [], []
-        for _ in range(pairs):
-            order = np.zeros(1, np.int64)
-            for _ in range(tree.depth):
-                coin = rng.integers(0, 2, len(order))
-                order = np.stack([2 * order + coin, 2 * order + 1 - coin], axis=1).ravel()
-            orders.append(order)
-            prefixes.append(list(accumulate((1 << int(leaf) for leaf in order), or_, initial=0)))
-        f(
-            m,
-            [mask for prefix in prefixes for mask in (*prefix, *(whole ^ mask for mask in prefix))],
-        )
-        draws = np.empty((pairs, 1 << tree.depth, f(m, [0]).shape[1]))
-        for draw, order, prefix in zip(draws, orders, prefixes, strict=True):
-            forwards = np.diff(f(m, prefix), axis=0)
-            backwards = -np.diff(f(m, [whole ^ mask for mask in prefix]), axis=0)
+        # Draw the orders, and the coalitions that grow along each of them. Backwards the same
+        # regions are added to what is complementary.
+        orders = [_draw_order(rng, tree.depth) for _ in range(pairs)]
+        paths = [_grow_coalitions(order) for order in orders]
+        reverses = [_complement(path) for path in paths]
+        # Score all of them in as few batches as possible.
+        f(m, list(chain(*paths, *reverses)))
+        # A region adds the difference between two neighbours of a path.
+        draws = []
+        for order, path, reverse in zip(orders, paths, reverses, strict=True):
+            forwards = np.diff(f(m, path), axis=0)
+            backwards = -np.diff(f(m, reverse), axis=0)
+            draw = np.empty_like(forwards)
             draw[order] = (forwards + backwards) / 2
-        values[m] = draws
+            draws.append(draw)
+        values[m] = np.stack(draws)
     return values
 
 
-def published(
-    f: ValueFunction, trees: dict[str, Tree], scores: dict[str, Values]
-) -> dict[str, list[Values]]:
+def _draw_order(rng: np.random.Generator, depth: int) -> NDArray[np.int64]:
+    """Draw an order of the finest regions in which those of a region stay together."""
+    order = np.zeros(1, np.int64)
+    for _ in range(depth):
+        coin = rng.integers(0, 2, len(order))
+        first = 2 * order + coin
+        second = 2 * order + 1 - coin
+        order = np.stack([first, second], axis=1).ravel()
+    return order
+
+
+def _grow_coalitions(order: NDArray[np.int64]) -> list[int]:
+    """Return the coalitions before and after each region of an order."""
+    path = [0]
+    for leaf in order.tolist():
+        path.append(path[-1] | 1 << leaf)
+    return path
+
+
+def _complement(path: list[int]) -> list[int]:
+    return [path[-1] ^ mask for mask in path]
+
+
+def published(f: ValueFunction, trees: Trees, scores: Leaves) -> dict[str, list[Values]]:
     """Return by modality and level the values (2**level, classes) of Eq. 3 to 5, read literally.
 
     A region a is divided from its sibling b while everything outside a and b is at the baseline:
@@ -254,13 +288,18 @@ def published(
     """
     values = {}
     for m, tree in trees.items():
-        nothing, parents = f(m, [0]), f(m, [tree.mask(0, 0)])
-        values[m] = [scores[m][None]]
+        nothing = f(m, [0])
+        parents = f(m, [tree.mask(0, 0)])
+        levels = [scores[m][None]]
         for level in range(1, tree.depth + 1):
-            alone = f(m, [tree.mask(level, k) for k in range(1 << level)])
-            siblings = alone.reshape(len(parents), 2, -1)[:, ::-1].reshape(alone.shape)
-            values[m].append((alone - nothing + np.repeat(parents, 2, axis=0) - siblings) / 2)
+            masks = [tree.mask(level, k) for k in range(1 << level)]
+            alone = f(m, masks)  # (2**level, classes)
+            pairs = alone.reshape(len(parents), 2, -1)
+            siblings = pairs[:, ::-1].reshape(alone.shape)
+            together = np.repeat(parents, 2, axis=0)
+            levels.append((alone - nothing + together - siblings) / 2)
             parents = alone
+        values[m] = levels
     return values
 
 
@@ -281,9 +320,13 @@ def evaluations(method: str, depth: int, *, both: bool = True, pairs: int = PAIR
     >>> evaluations("owen", 6), evaluations("sampled", 6), evaluations("published", 6)
     (10924, 4036, 256)
     """
-    halves = (2 << depth) - 2
-    masks = {"owen": 2 * int(4**depth - 1) // 3, "sampled": pairs * halves, "published": halves}[
-        method
-    ]
-    contexts = 2 if both and method != "published" else 1
-    return (4 + 2 * masks * contexts) if both else 2 + masks
+    halves = (2 << depth) - 2  # the regions below the root
+    masks = {
+        "owen": 2 * (4**depth - 1) // 3,
+        "sampled": pairs * halves,
+        "published": halves,
+    }
+    if not both:
+        return 2 + masks[method]
+    contexts = 1 if method == "published" else 2
+    return 4 + 2 * masks[method] * contexts

@@ -11,12 +11,11 @@ image branches, nor the other way round, and only the heads run on combinations.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from sierlib import settings
 
@@ -27,6 +26,8 @@ SMALLEST_PROBABILITY = 1e-7
 BATCH_SIZE = 64
 
 Array = NDArray[Any]
+Values = NDArray[np.float64]
+Members = NDArray[np.bool_]  # (n, leaves), True where a region is present
 Callee = Callable[[dict[str, Array]], Any]
 
 
@@ -61,16 +62,24 @@ class Side:
         return sum(1 << int(leaf) for leaf in changed)
 
 
+Sides = dict[str, Side]  # by modality
+
+
 class Scorer(Protocol):
     """Run the model on coalitions of one modality, the other one being whole or absent."""
 
-    def __call__(
-        self, modality: str, members: NDArray[np.bool_], contexts: Sequence[bool]
-    ) -> Array:
-        """Return (n, contexts, classes) for `members` (n, leaves), True where a region is
-        present."""
+    def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
+        """Return (n, contexts, classes) for `members` (n, leaves)."""
 
 
+class Progress(Protocol):
+    """What is told of evaluations that were made, such as a bar of tqdm."""
+
+    def update(self, n: int, /) -> object:
+        """Count n more evaluations."""
+
+
+@dataclass
 class Whole:
     """Score coalitions by evaluations of the whole model.
 
@@ -82,23 +91,27 @@ class Whole:
         The sample, by modality; the inputs keep its dtype.
     """
 
-    def __init__(self, model: Callee, sides: dict[str, Side]) -> None:
-        self.model, self.sides = model, sides
+    model: Callee
+    sides: Sides
 
-    def __call__(
-        self, modality: str, members: NDArray[np.bool_], contexts: Sequence[bool]
-    ) -> Array:
+    def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
         """Return (n, contexts, classes); see `Scorer`."""
-        side, other = self.sides[modality], self.sides[settings.OTHER[modality]]
+        n = len(members)
+        side = self.sides[modality]
+        other = settings.OTHER[modality]
+        companion = self.sides[other]
+        present = members[:, side.leaf][..., None]  # (n, H, W, 1)
         scores = []
-        for present in contexts:
-            masked = np.where(members[:, side.leaf][..., None], side.x, side.baseline)
-            kept = np.repeat((other.x if present else other.baseline)[None], len(members), axis=0)
-            rows = np.asarray(self.model({modality: masked, settings.OTHER[modality]: kept}))
-            if rows.ndim != 2 or len(rows) != len(members):
+        for whole in contexts:
+            # Arrays of its own for every call: a callable may work in place.
+            masked = np.where(present, side.x, side.baseline)
+            constant = companion.x if whole else companion.baseline
+            kept = np.repeat(constant[None], n, axis=0)
+            rows = np.asarray(self.model({modality: masked, other: kept}))
+            if rows.ndim != 2 or len(rows) != n:
                 raise ValueError(
-                    f"the model returned an array of shape {rows.shape} for {len(members)} inputs; "
-                    f"expected ({len(members)}, classes)"
+                    f"the model returned an array of shape {rows.shape} for {n} inputs; "
+                    f"expected ({n}, classes)"
                 )
             scores.append(rows)
         return np.stack(scores, axis=1)
@@ -121,6 +134,7 @@ class Parts:
     heads: Callable[..., Any]
 
 
+@dataclass
 class Branches:
     """Score coalitions by the branch of the masked modality and the heads.
 
@@ -128,30 +142,30 @@ class Branches:
     kept, so that memory depends on the batch and not on the number of coalitions.
     """
 
-    def __init__(self, parts: Parts, sides: dict[str, Side]) -> None:
-        self.parts, self.sides = parts, sides
-        self.kept: dict[tuple[str, bool], Any] = {}
+    parts: Parts
+    sides: Sides
+    kept: dict[tuple[str, bool], Any] = field(default_factory=dict, init=False)
 
-    def __call__(
-        self, modality: str, members: NDArray[np.bool_], contexts: Sequence[bool]
-    ) -> Array:
+    def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
         """Return (n, contexts, classes); see `Scorer`."""
-        features = {modality: self._features(modality, members)}
+        other = settings.OTHER[modality]
+        features = self._features(modality, members)
+        # Keep the features of the whole and of the absent modality that pass by.
         for present in (False, True):
             for row in np.flatnonzero((members == present).all(axis=1)):
-                self.kept[modality, present] = [t[row : row + 1] for t in features[modality]]
-        states = [self._whole_or_absent(settings.OTHER[modality], present) for present in contexts]
-        features[settings.OTHER[modality]] = [
-            np.concatenate(tensors) for tensors in zip(*states, strict=True)
-        ]
-        scores = np.asarray(self.parts.heads(features["speech"], features["image"]))
-        return scores if modality == "speech" else scores.swapaxes(0, 1)
+                self.kept[modality, present] = [tensor[row : row + 1] for tensor in features]
+        states = [self._whole_or_absent(other, present) for present in contexts]
+        constant = [np.concatenate(tensors) for tensors in zip(*states, strict=True)]
+        # The heads score every combination of speech and image.
+        if modality == "speech":
+            return np.asarray(self.parts.heads(features, constant))
+        return np.asarray(self.parts.heads(constant, features)).swapaxes(0, 1)
 
-    def _features(self, modality: str, members: NDArray[np.bool_]) -> Any:
+    def _features(self, modality: str, members: Members) -> Any:
         side = self.sides[modality]
-        return self.parts.branches[modality](
-            members, side.leaf, side.x.astype(np.float32), side.baseline.astype(np.float32)
-        )
+        x = side.x.astype(np.float32)
+        baseline = side.baseline.astype(np.float32)
+        return self.parts.branches[modality](members, side.leaf, x, baseline)
 
     def _whole_or_absent(self, modality: str, present: bool) -> Any:
         if (modality, present) not in self.kept:
@@ -170,18 +184,18 @@ class ValueFunction:
     sides
         The sample, by modality.
     contexts
-        In which states of the other modality (absent, whole) each coalition is scored, by modality.
+        In which states of the other modality (absent, whole) each coalition is scored.
     logarithm
         Whether scores are the logarithms of the model's outputs.
     batch_size
         Masked inputs per call of the scorer.
-    bar
+    progress
         Is told of every evaluation.
 
     Attributes
     ----------
     classes
-        Which scores are kept.
+        Those whose scores are remembered.
     n_evals
         Evaluations so far: pairs of a masked speech and a masked image, each counted once.
     """
@@ -189,30 +203,36 @@ class ValueFunction:
     def __init__(
         self,
         scorer: Scorer,
-        sides: dict[str, Side],
-        contexts: dict[str, tuple[bool, ...]],
+        sides: Sides,
+        contexts: tuple[bool, ...],
         *,
         logarithm: bool = False,
         batch_size: int = BATCH_SIZE,
-        bar: tqdm[Any] | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        self.scorer, self.sides, self.contexts = scorer, sides, contexts
-        self.logarithm, self.batch_size, self.bar = logarithm, batch_size, bar
+        self.scorer = scorer
+        self.sides = sides
+        self.contexts = contexts
+        self.logarithm = logarithm
+        self.batch_size = batch_size
+        self.progress = progress
         self.live = {modality: side.live() for modality, side in sides.items()}
-        self.known: dict[tuple[str, int], NDArray[np.float64]] = {}
-        self.classes: list[int] | slice = slice(None)
+        self.known: dict[tuple[str, int], Values] = {}
+        self.classes: list[int] = []
         self.n_evals = 0
 
-    def remember(self, modality: str, mask: int, scores: NDArray[np.float64]) -> None:
+    def remember(self, modality: str, mask: int, scores: Values) -> None:
         """Take the scores (contexts, classes) of a coalition as known."""
-        self.known[modality, mask & self.live[modality]] = scores.mean(axis=0)[self.classes]
+        score = scores.mean(axis=0)[self.classes]
+        self.known[modality, mask & self.live[modality]] = score
 
     def missing(self, modality: str, masks: Iterable[int]) -> set[int]:
         """Return the distinct coalitions among `masks` that have not been scored."""
-        reduced = {mask & self.live[modality] for mask in masks}
+        live = self.live[modality]
+        reduced = {mask & live for mask in masks}
         return {mask for mask in reduced if (modality, mask) not in self.known}
 
-    def __call__(self, modality: str, masks: Sequence[int]) -> NDArray[np.float64]:
+    def __call__(self, modality: str, masks: Sequence[int]) -> Values:
         """Return the scores of coalitions of one modality.
 
         Parameters
@@ -229,29 +249,22 @@ class ValueFunction:
         new = sorted(self.missing(modality, masks))
         for start in range(0, len(new), self.batch_size):
             batch = new[start : start + self.batch_size]
-            for mask, scores in zip(
-                batch, self.score(modality, batch, self.contexts[modality]), strict=True
-            ):
-                self.remember(modality, mask, scores)
-        return np.stack([self.known[modality, mask & self.live[modality]] for mask in masks])
+            scores = self.score(modality, batch, self.contexts)
+            for mask, row in zip(batch, scores, strict=True):
+                self.remember(modality, mask, row)
+        live = self.live[modality]
+        return np.stack([self.known[modality, mask & live] for mask in masks])
 
-    def score(
-        self, modality: str, masks: Sequence[int], contexts: Sequence[bool]
-    ) -> NDArray[np.float64]:
-        """Return (n, contexts, classes) from the model, of all classes and without remembering
-        them.
+    def score(self, modality: str, masks: Sequence[int], contexts: Sequence[bool]) -> Values:
+        """Return (n, contexts, classes) from the model: all classes, and nothing is remembered.
 
         Raises
         ------
         ValueError
             When the model returns no scores, or one that is not finite.
         """
-        leaves = self.sides[modality].leaves
-        packed = b"".join(mask.to_bytes((leaves + 7) // 8, "little") for mask in masks)
-        bits = np.unpackbits(
-            np.frombuffer(packed, np.uint8).reshape(len(masks), -1), axis=1, bitorder="little"
-        )
-        scores = self.scorer(modality, bits[:, :leaves].astype(bool), contexts).astype(np.float64)
+        members = _unpack(masks, self.sides[modality].leaves)
+        scores = self.scorer(modality, members, contexts).astype(np.float64)
         if not scores.shape[-1]:
             raise ValueError(
                 "the model returned scores of 0 classes; expected (n, classes), one class at least"
@@ -259,10 +272,18 @@ class ValueFunction:
         if not np.isfinite(scores).all():
             raise ValueError(
                 f"the model returned values that are not finite (NaN or infinite) for {modality} "
-                "masks; "
-                "expected finite scores for every coalition"
+                "masks; expected finite scores for every coalition"
             )
-        self.n_evals += scores.shape[0] * scores.shape[1]
-        if self.bar is not None:
-            self.bar.update(scores.shape[0] * scores.shape[1])
+        made = len(masks) * len(contexts)
+        self.n_evals += made
+        if self.progress is not None:
+            self.progress.update(made)
         return np.log(np.maximum(scores, SMALLEST_PROBABILITY)) if self.logarithm else scores
+
+
+def _unpack(masks: Sequence[int], leaves: int) -> Members:
+    """Turn coalitions from the bits of an int into (n, leaves)."""
+    width = (leaves + 7) // 8
+    packed = b"".join(mask.to_bytes(width, "little") for mask in masks)
+    rows = np.frombuffer(packed, np.uint8).reshape(len(masks), width)
+    return np.unpackbits(rows, axis=1, bitorder="little", count=leaves).astype(bool)

@@ -7,19 +7,13 @@ from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sierbook.tables.cases import case_table, largest_gaps, word_table
 from sierlib import settings
 from sierlib.data import speech
-from sierlib.experiment.manifest import read_manifest
-from sierlib.experiment.train import load_model
 from sierlib.explorer import listening
-from sierlib.explorer.cases import ExplainedRow, case_payload, choose_rows, teacher_payload
-from sierlib.run import Run
 
 SEEDS = st.integers(0, 10_000)
 
@@ -28,7 +22,6 @@ def _map(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(settings.SIZE, settings.SIZE))
 
 
-# -------------------------------------------------------------------------------------------- time
 def test_time_importance_is_the_mean_over_frequency() -> None:
     speech_map = np.zeros((128, 128))
     speech_map[5, 40] = 128.0
@@ -95,7 +88,6 @@ def test_all_or_nothing_can_be_silenced() -> None:
     )
 
 
-# ------------------------------------------------------------------------------------------- words
 @st.composite
 def _tiling(draw: st.DrawFn) -> list[speech.Word]:
     cuts = sorted(draw(st.sets(st.floats(0.01, settings.WINDOW_SECONDS - 0.01), max_size=8)))
@@ -198,54 +190,15 @@ def test_the_most_important_word_is_darkest_and_planted_ones_are_underlined() ->
     assert listening.sentence_html(words, np.zeros(3)).count("rgb(255, 255, 255)") == 3
 
 
-# ------------------------------------------------------------------------------------------- cases
-def test_the_modality_share_is_speech_of_both() -> None:
-    for speech, image, share in (
-        (0.3, 0.1, 0.75),
-        (-0.3, 0.1, 0.75),
-        (0.0, 0.2, 0.0),
-        (0.0, 0.0, 0.5),
-    ):
-        assert listening.modality_share(
-            SimpleNamespace(speech_value=speech, image_value=image)
-        ) == pytest.approx(share)
-
-
-def test_two_sad_samples_come_first_and_then_the_other_classes() -> None:
-    rng = np.random.default_rng(0)
-    rows = pd.DataFrame({"label": list(settings.CLASSES) * 6}, index=range(100, 124))
-    chosen = choose_rows(rows, rng.dirichlet(np.ones(4), 24), 6)
-    assert (
-        list(chosen["label"]) == ["sad", "sad", "hate", "anger", "happy", "sad"]
-        and chosen.index.is_unique
-    )
-    assert set(chosen.index) <= set(rows.index)
-
-
-@given(
-    labels=st.lists(st.sampled_from(settings.CLASSES), min_size=1, max_size=12),
-    count=st.integers(0, 15),
+@pytest.mark.parametrize(
+    ("speech_value", "image_value", "share"),
+    [(0.3, 0.1, 0.75), (-0.3, 0.1, 0.75), (0.0, 0.2, 0.0), (0.0, 0.0, 0.5)],
 )
-def test_as_many_samples_are_chosen_as_there_are(labels: list[str], count: int) -> None:
-    rows = pd.DataFrame({"label": labels})
-    chosen = choose_rows(rows, np.full((len(labels), 4), 0.25), count)
-    assert len(chosen) == min(count, len(labels)) and chosen.index.is_unique
-
-
-def test_a_third_of_the_samples_are_those_in_which_speech_decides_rightly() -> None:
-    rng = np.random.default_rng(0)
-    rows = pd.DataFrame({"label": list(settings.CLASSES) * 6}, index=range(100, 124))
-    probabilities = np.eye(4)[np.arange(24) % 4] * 0.6 + 0.1  # always right
-    probabilities[3] = [0.7, 0.1, 0.1, 0.1]  # but once
-    lead = rng.normal(size=24)
-    lead[[3, 5, 7]] = 9, 8, 7
-    chosen = choose_rows(rows, probabilities, 6, lead)
-    assert (
-        len(chosen) == 6
-        and list(chosen.index)[4:] == [105, 107]
-        and list(chosen["label"])[:2] == ["sad", "sad"]
-    )
-    assert len(choose_rows(rows, probabilities, 6, np.full(24, -1.0))) == 6
+def test_the_modality_share_is_speech_of_both(
+    speech_value: float, image_value: float, share: float
+) -> None:
+    explanation = SimpleNamespace(speech_value=speech_value, image_value=image_value)
+    assert listening.modality_share(explanation) == pytest.approx(share)
 
 
 def test_speech_decides_where_it_speaks_for_the_class_and_outweighs_the_image() -> None:
@@ -264,45 +217,6 @@ def test_speech_decides_where_it_speaks_for_the_class_and_outweighs_the_image() 
     speech, image, expected = zip(*values.values(), strict=True)
     lead = listening.speech_lead(np.array(speech), np.array(image))
     assert lead.tolist() == pytest.approx([-np.inf if one is None else one for one in expected])
-    rows = pd.DataFrame({"label": ["sad"] * 8})
-    sure = np.tile([0.1, 0.1, 0.1, 0.7], (8, 1))
-    assert list(choose_rows(rows, sure, 6, lead).index)[4:] == [5, 4]
-    assert len(choose_rows(rows[:4], sure[:4], 6, lead[:4])) == 4, "none qualifies, none is lost"
-
-
-@pytest.mark.parametrize(
-    ("label", "speech", "image", "decides"),
-    [
-        ("sad", 0.4, 0.1, True),
-        ("hate", 0.4, 0.1, False),
-        ("sad", -0.1, -0.6, False),
-        ("sad", 0.1, 0.4, False),
-    ],
-)
-def test_a_case_knows_whether_its_speech_decides(
-    label: str, speech: float, image: float, decides: bool
-) -> None:
-    found = SimpleNamespace(speech_value=speech, image_value=image)
-    nothing = np.zeros(0)
-    case = ExplainedRow(
-        {"label": label},
-        None,
-        nothing,
-        nothing,
-        nothing,
-        np.eye(4)[3],
-        [],
-        {"sad": {"owen": found}},
-    )  # type: ignore[arg-type]
-    assert case.speech_decides is decides
-
-
-def test_words_are_listed_with_their_values(cases: list[ExplainedRow]) -> None:
-    table = word_table(cases[0])
-    assert list(table["word"]) == [word.text for word in cases[0].words]
-    np.testing.assert_allclose(
-        table["value"], listening.word_values(cases[0].words, cases[0].of().speech_map)
-    )
 
 
 def test_values_against_the_class_are_silent_when_values_become_sound() -> None:
@@ -315,50 +229,3 @@ def test_values_against_the_class_are_silent_when_values_become_sound() -> None:
         np.abs(sound[32 * step : 48 * step]).mean()
         > 100 * np.abs(sound[84 * step : 96 * step]).mean()
     )
-
-
-def test_rows_are_explained_with_all_that_is_known_of_them(
-    tiny_run: Run, cases: list[ExplainedRow]
-) -> None:
-    manifest = read_manifest(tiny_run)
-    rows = manifest[manifest["split"] == "test"].head(2)
-    assert [case.row["id"] for case in cases] == list(rows["id"])
-    model = load_model(tiny_run, "fused")
-    for case in cases:
-        given = {"speech": case.speech[np.newaxis], "image": case.image[np.newaxis]}
-        np.testing.assert_allclose(
-            case.probabilities, model.predict(given, verbose=0)[0], atol=1e-4
-        )
-        assert case.predicted == settings.CLASSES[int(case.probabilities.argmax())]
-        assert [word.text for word in case.words] == case.row["text"].split()
-        assert set(case.explanations) == set(settings.CLASSES)
-        for name in settings.CLASSES:
-            found = case.of(name)
-            assert found.speech_map.sum() + found.image_map.sum() == pytest.approx(
-                found.value - found.base_value, abs=1e-6
-            )
-            assert found.value == pytest.approx(
-                case.probabilities[settings.CLASSES.index(name)], abs=1e-3
-            )
-        assert case.of() is case.explanations[case.predicted]["owen"]
-    table = case_table(cases)
-    assert (
-        list(table["P"]) == [case.predicted for case in cases] and (table["evaluations"] > 4).all()
-    )
-    assert list(table["speech's share"]) == [
-        f"{listening.modality_share(case.of()):.0%}" for case in cases
-    ]
-    assert list(table["interaction"]) == [f"{case.of().interaction:+.2f}" for case in cases]
-    assert (largest_gaps(cases, ["owen"])["owen"] < 1e-6).all()
-
-
-def test_a_case_becomes_a_payload_with_its_teachers(cases: list[ExplainedRow]) -> None:
-    found = case_payload(cases[0], methods=("owen",))
-    assert found["id"] == cases[0].row["id"] and found["label"] == cases[0].row["label"]
-    assert found["teachers"]["winner"] in ("speech", "image")
-    assert found["teachers"]["speech"] == pytest.approx(
-        [cases[0].row[f"ser_{name}"] for name in settings.CLASSES], rel=1e-3
-    )
-    assert teacher_payload({"winner": "given"}) is None
-    drawn = [element["kind"] for element in (cases[0].item.scene or {})["elements"]]
-    assert drawn and all(kind in found["image"]["alt"] for kind in drawn)

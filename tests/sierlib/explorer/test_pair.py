@@ -1,14 +1,11 @@
-"""One's own photograph and speech: any common file is explained, what was lost is said, the page
-stands alone."""
+"""One's own photograph and speech: any common file is explained, and what was lost is said."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -20,58 +17,12 @@ import soundfile
 from sierlib import settings
 from sierlib.data import speech
 from sierlib.data.corpora import Unusable
-from sierlib.explorer import listening
 from sierlib.explorer.page import write_page
-from sierlib.explorer.pair import OwnPair, explain_own
 from sierlib.explorer.widget import Explorer
 from sierlib.networks.parallelnet import parallel_net
+from tests.sierlib.explorer.toys import TEXT, by_hand, own_of
 
-TEXT = "I am so happy today."
-NASTY = "<script>alert('x')</script> I love $5 & \"you\" https://example.org/x"
-FILES = {
-    *("prediction.json", "index.html", "sentence.html", "speech.wav", "kept.wav", "removed.wav"),
-    *("speech_map.npy", "speech_map.png", "image_map.npy", "image_map.png"),
-}
-
-
-def by_hand(x: dict[str, np.ndarray]) -> np.ndarray:
-    """Score loud speech and bright pictures as happy, the rest as sad; the classes sum to one."""
-    joy = (x["speech"].mean(axis=(1, 2, 3)) + x["image"].mean(axis=(1, 2, 3))) / 2
-    return np.stack([0 * joy + 0.05, 0.1 + 0.7 * joy, 0 * joy + 0.05, 0.8 - 0.7 * joy], axis=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _remembered() -> Iterator[None]:
-    """Speak and recognise the same thing once: most tests are about what happens around it."""
-    known: dict[Any, Any] = {}
-
-    def once(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(given: Any, **options: Any) -> Any:
-            key = (
-                function.__name__,
-                given if isinstance(given, str) else given.tobytes(),
-                *options.items(),
-            )
-            if key not in known:
-                known[key] = function(given, **options)
-            return known[key]
-
-        return call
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(speech, "speak", once(speech.speak))
-        patch.setattr(speech, "recognise", once(speech.recognise))
-        yield
-
-
-@pytest.fixture(scope="module")
-def spoken() -> np.ndarray:
-    return speech.speak(TEXT)
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory: pytest.TempPathFactory, paint: Callable[..., Path]) -> Path:
-    return paint(tmp_path_factory.mktemp("photos") / "photo.jpg")
+pytestmark = pytest.mark.usefixtures("speech_once")
 
 
 @pytest.fixture(scope="module")
@@ -80,23 +31,6 @@ def network() -> keras.Model:
     return parallel_net(replace(settings.profile("smoke"), width=1 / 64))
 
 
-@pytest.fixture
-def recording(tmp_path: Path) -> Callable[..., Path]:
-    def write(
-        sound: np.ndarray, rate: int = settings.SAMPLE_RATE, name: str = "speech.wav"
-    ) -> Path:
-        soundfile.write(tmp_path / name, sound, rate)
-        return tmp_path / name
-
-    return write
-
-
-def own_of(image: Any, model: Any = by_hand, **options: Any) -> OwnPair:
-    return explain_own(model, image, **{"depth": 2, **options})
-
-
-# ------------------------------------------------------------------------------------------
-# recordings
 @pytest.mark.parametrize(
     ("name", "rate", "channels", "subtype"),
     [
@@ -161,7 +95,11 @@ def test_a_silent_recording_is_explained_and_said_to_hold_no_words(
 ) -> None:
     found = own_of(photo, audio=recording(np.zeros(settings.SAMPLE_RATE)), text=text)
     assert found.notes == ["the recording is silent: no words were found"] and found.words == []
-    assert found.recognised == "" and found.found.speech_value == 0 and found.found.image_value != 0
+    assert (
+        found.recognised == ""
+        and found.explanation.speech_value == 0
+        and found.explanation.image_value != 0
+    )
     page = write_page(found, tmp_path / "out").read_text(encoding="utf-8")
     assert '<p class="note">The recording is silent: no words were found.</p>' in page
 
@@ -189,7 +127,7 @@ def test_sound_without_words_is_said_to_hold_none(
 ) -> None:
     monkeypatch.setattr(speech, "recognise", lambda audio: [])
     found = own_of(photo, audio=recording(np.random.default_rng(0).uniform(-0.1, 0.1, 8_000)))
-    assert found.notes == ["no words were found"] and found.found.speech_value != 0
+    assert found.notes == ["no words were found"] and found.explanation.speech_value != 0
 
 
 def test_what_the_aligner_estimates_is_said(
@@ -229,8 +167,6 @@ def test_a_recording_shorter_than_a_frame_is_explained(
     assert len(found.audio) == settings.HOP and write_page(found, tmp_path / "out").is_file()
 
 
-# ---------------------------------------------------------------------------------------------
-# pictures
 def test_a_picture_may_be_a_file_or_an_array(photo: Path) -> None:
     from PIL import Image
 
@@ -289,8 +225,6 @@ def test_a_file_that_cannot_be_read_is_named(photo: Path, tmp_path: Path) -> Non
             own_of(photo, audio=audio)
 
 
-# ------------------------------------------------------------------------------------ other bad
-# input
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -314,8 +248,6 @@ def test_what_does_not_exist_is_refused_with_what_was_expected(
         own_of(photo, **{"model": network, "text": TEXT, **options})
 
 
-# ----------------------------------------------------------------------------------------------
-# models
 def test_a_model_may_be_a_network_a_file_or_a_run(
     network: keras.Model, photo: Path, tmp_path: Path
 ) -> None:
@@ -357,7 +289,7 @@ def test_the_class_and_the_method_can_be_chosen_and_the_seed_repeats(
     )
     assert (
         first.target == "hate"
-        and first.found.method == method
+        and first.explanation.method == method
         and set(first.explanations) == set(settings.CLASSES)
     )
     np.testing.assert_array_equal(first.audio, second.audio)
@@ -367,132 +299,3 @@ def test_the_class_and_the_method_can_be_chosen_and_the_seed_repeats(
         )
     assert first.payload()["explanations"].keys() == {method}
     assert Explorer(samples=[first.payload()]).samples[0]["predicted"] == first.predicted
-
-
-# ---------------------------------------------------------------------------------------- what is
-# written
-class _Page(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.addresses += [
-            value or ""
-            for name, value in attrs
-            if name in ("src", "href", "action", "data", "poster")
-        ]
-
-
-def test_everything_is_written(photo: Path, tmp_path: Path) -> None:
-    found = own_of(photo, text=TEXT, target="sad", percentile=40)
-    index = write_page(found, tmp_path / "new" / "folder")
-    folder = index.parent
-    assert index.name == "index.html" and {path.name for path in folder.iterdir()} == FILES
-    told = json.loads((folder / "prediction.json").read_text(encoding="utf-8"))
-    assert told["predicted"] == found.predicted and told["target"] == "sad" and told["depth"] == 2
-    assert sum(told["probabilities"].values()) == pytest.approx(1)
-    assert [word["text"] for word in told["words"]] == TEXT.split()
-    for name, one in told["explanations"].items():
-        assert one["speech_value"] + one["image_value"] == pytest.approx(
-            one["value"] - one["base_value"], abs=1e-9
-        )
-        assert one["value"] == told["probabilities"][name]
-        spoken, seen = abs(one["speech_value"]), abs(one["image_value"])
-        assert one["share"] == pytest.approx(spoken / (spoken + seen) if spoken + seen else 0.5)
-    for modality in ("speech", "image"):
-        values = np.load(folder / f"{modality}_map.npy")
-        assert values.shape == (settings.SIZE, settings.SIZE)
-        assert values.sum() == pytest.approx(
-            told["explanations"]["sad"][f"{modality}_value"], abs=1e-9
-        )
-    sounds = {}
-    for name in ("speech", "kept", "removed"):
-        sounds[name], rate = soundfile.read(folder / f"{name}.wav", dtype="float32")
-        assert rate == settings.SAMPLE_RATE and len(sounds[name]) == len(found.audio)
-    np.testing.assert_allclose(sounds["speech"], found.audio, atol=1e-4)
-    middle = settings.HOP * np.flatnonzero(found.keep)[:, np.newaxis] + settings.HOP // 2
-    np.testing.assert_allclose(sounds["kept"][middle], sounds["speech"][middle], atol=1e-4)
-    assert not sounds["removed"][middle].any()
-    assert write_page(found, folder) == index  # once more, over what is there
-
-
-def test_the_page_stands_alone_and_shows_the_sentence_as_text(
-    photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    named = tmp_path / "<b>photo & co.jpg"
-    shutil.copy(photo, named)
-    page = write_page(own_of(named, text=NASTY), tmp_path / "out").read_text(encoding="utf-8")
-    seen = _Page()
-    seen.feed(page)
-    seen.close()
-    assert (
-        seen.addresses == []
-        and seen.tags.count("script") == 3
-        and "b" not in seen.tags
-        and "link" not in seen.tags
-    )
-    # The address in the sentence is the only one, and it is data.
-    outside = page.replace(json.dumps(NASTY, ensure_ascii=False).replace("<", "\\u003c"), "")
-    assert (
-        len(outside) < len(page)
-        and "http:" not in outside
-        and "https:" not in outside
-        and "@import" not in outside
-    )
-    assert "default-src 'none'" in page and "<title>&lt;b&gt;photo &amp; co: " in page
-    sentence = (tmp_path / "out" / "sentence.html").read_text(encoding="utf-8")
-    words = speech.clean_text(NASTY).split()
-    assert (
-        "&amp;" in sentence and "<script" not in sentence and sentence.count("<span") == len(words)
-    )
-
-
-def test_the_explorer_opens_with_the_class_and_the_threshold_of_the_call(
-    photo: Path, tmp_path: Path
-) -> None:
-    found = own_of(photo, text=TEXT, target="hate", percentile=55)
-    page = write_page(found, tmp_path).read_text(encoding="utf-8")
-    assert (
-        '{"target":"hate","threshold":55}' in page
-        and f"The score of “hate” is {found.found.value:.2f}" in page
-    )
-    frames = listening.spoken_frames(found.audio)
-    assert (
-        found.keep.shape == (settings.SIZE,) and not found.keep[frames:].any() and found.keep.any()
-    )
-    assert not found.keep[:frames].all() or np.ptp(found.found.speech_map) == 0
-
-
-def test_a_browser_shows_the_page_without_a_request_or_an_error(
-    photo: Path, tmp_path: Path
-) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium:
-        pytest.skip("no chromium on this machine")
-    index = write_page(own_of(photo, text=NASTY), tmp_path)
-    errors: list[str] = []
-    requests: list[str] = []
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
-        page.on("console", lambda message: errors.append(message.text))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(index.as_uri())
-        page.locator(".explorer .sentence button").first.wait_for()
-        shown = page.locator(".explorer").inner_text()
-        assert (
-            page.locator(".photo img").first.evaluate("(img) => img.complete && img.naturalWidth")
-            > 0
-        )
-        browser.close()
-    assert (
-        errors == [] and [url for url in requests if not url.startswith(("file:", "data:"))] == []
-    )
-    assert f"As posted: {NASTY}" in shown and "Sample photo" in shown

@@ -1,0 +1,30 @@
+"""Tables of explained rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sierbook.tables.cases import case_table, largest_gaps, word_table
+from sierlib.explorer import listening
+from sierlib.explorer.cases import ExplainedRow
+
+
+def test_words_are_listed_with_their_values(cases: list[ExplainedRow]) -> None:
+    table = word_table(cases[0])
+    assert list(table["word"]) == [word.text for word in cases[0].words]
+    np.testing.assert_allclose(
+        table["value"], listening.word_values(cases[0].words, cases[0].of().speech_map)
+    )
+
+
+def test_cases_are_listed_with_what_their_modalities_are_worth(cases: list[ExplainedRow]) -> None:
+    table = case_table(cases)
+    assert list(table["P"]) == [case.predicted for case in cases]
+    assert (table["evaluations"] > 4).all()
+    shares = [f"{listening.modality_share(case.of()):.0%}" for case in cases]
+    assert list(table["speech's share"]) == shares
+    assert list(table["interaction"]) == [f"{case.of().interaction:+.2f}" for case in cases]
+
+
+def test_the_largest_gap_of_an_additive_method_is_rounding(cases: list[ExplainedRow]) -> None:
+    assert (largest_gaps(cases, ["owen"])["owen"] < 1e-6).all()

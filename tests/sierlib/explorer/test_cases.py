@@ -1,0 +1,124 @@
+"""Rows of a manifest are chosen as in Fig. 4 and explained with all that is known of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sierlib import settings
+from sierlib.experiment.manifest import read_manifest
+from sierlib.experiment.train import load_model
+from sierlib.explorer.cases import ExplainedRow, case_payload, choose_rows, teacher_payload
+from sierlib.run import Run
+
+
+def test_two_sad_samples_come_first_and_then_the_other_classes() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"label": list(settings.CLASSES) * 6}, index=range(100, 124))
+    chosen = choose_rows(rows, rng.dirichlet(np.ones(4), 24), 6)
+    assert (
+        list(chosen["label"]) == ["sad", "sad", "hate", "anger", "happy", "sad"]
+        and chosen.index.is_unique
+    )
+    assert set(chosen.index) <= set(rows.index)
+
+
+@given(
+    labels=st.lists(st.sampled_from(settings.CLASSES), min_size=1, max_size=12),
+    count=st.integers(0, 15),
+)
+def test_as_many_samples_are_chosen_as_there_are(labels: list[str], count: int) -> None:
+    rows = pd.DataFrame({"label": labels})
+    chosen = choose_rows(rows, np.full((len(labels), 4), 0.25), count)
+    assert len(chosen) == min(count, len(labels)) and chosen.index.is_unique
+
+
+def test_a_third_of_the_samples_are_those_in_which_speech_decides_rightly() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"label": list(settings.CLASSES) * 6}, index=range(100, 124))
+    probabilities = np.eye(4)[np.arange(24) % 4] * 0.6 + 0.1  # always right
+    probabilities[3] = [0.7, 0.1, 0.1, 0.1]  # but once
+    lead = rng.normal(size=24)
+    lead[[3, 5, 7]] = 9, 8, 7
+    chosen = choose_rows(rows, probabilities, 6, lead)
+    assert (
+        len(chosen) == 6
+        and list(chosen.index)[4:] == [105, 107]
+        and list(chosen["label"])[:2] == ["sad", "sad"]
+    )
+    assert len(choose_rows(rows, probabilities, 6, np.full(24, -1.0))) == 6
+
+
+def test_of_those_the_furthest_ahead_are_chosen_and_none_where_none_qualifies() -> None:
+    lead = np.array([-np.inf, -np.inf, -0.29, -0.01, 0.19, 0.35, 0.004, -np.inf])
+    rows = pd.DataFrame({"label": ["sad"] * 8})
+    sure = np.tile([0.1, 0.1, 0.1, 0.7], (8, 1))
+    assert list(choose_rows(rows, sure, 6, lead).index)[4:] == [5, 4]
+    assert len(choose_rows(rows[:4], sure[:4], 6, lead[:4])) == 4, "none qualifies, none is lost"
+
+
+@pytest.mark.parametrize(
+    ("label", "speech", "image", "decides"),
+    [
+        ("sad", 0.4, 0.1, True),
+        ("hate", 0.4, 0.1, False),
+        ("sad", -0.1, -0.6, False),
+        ("sad", 0.1, 0.4, False),
+    ],
+)
+def test_a_case_knows_whether_its_speech_decides(
+    label: str, speech: float, image: float, decides: bool
+) -> None:
+    case = ExplainedRow(
+        row={"label": label},
+        item=None,  # type: ignore[arg-type]
+        audio=np.zeros(0),
+        speech=np.zeros(0),
+        image=np.zeros(0),
+        probabilities=np.eye(4)[3],
+        words=[],
+        explanations={"sad": {"owen": SimpleNamespace(speech_value=speech, image_value=image)}},
+    )
+    assert case.speech_decides is decides
+
+
+def test_rows_are_explained_with_all_that_is_known_of_them(
+    tiny_run: Run, cases: list[ExplainedRow]
+) -> None:
+    manifest = read_manifest(tiny_run)
+    rows = manifest[manifest["split"] == "test"].head(2)
+    assert [case.row["id"] for case in cases] == list(rows["id"])
+    model = load_model(tiny_run, "fused")
+    for case in cases:
+        inputs = {"speech": case.speech[np.newaxis], "image": case.image[np.newaxis]}
+        scores = model.predict(inputs, verbose=0)[0]
+        np.testing.assert_allclose(case.probabilities, scores, atol=1e-4)
+        assert case.predicted == settings.CLASSES[int(case.probabilities.argmax())]
+        assert [word.text for word in case.words] == case.row["text"].split()
+        assert set(case.explanations) == set(settings.CLASSES)
+        for name in settings.CLASSES:
+            found = case.of(name)
+            assert found.speech_map.sum() + found.image_map.sum() == pytest.approx(
+                found.value - found.base_value, abs=1e-6
+            )
+            assert found.value == pytest.approx(
+                case.probabilities[settings.CLASSES.index(name)], abs=1e-3
+            )
+        assert case.of() is case.explanations[case.predicted]["owen"]
+
+
+def test_a_case_becomes_a_payload_with_its_teachers(cases: list[ExplainedRow]) -> None:
+    found = case_payload(cases[0], methods=("owen",))
+    assert found["id"] == cases[0].row["id"] and found["label"] == cases[0].row["label"]
+    assert found["teachers"]["winner"] in ("speech", "image")
+    assert found["teachers"]["speech"] == pytest.approx(
+        [cases[0].row[f"ser_{name}"] for name in settings.CLASSES], rel=1e-3
+    )
+    assert teacher_payload({"winner": "given"}) is None
+    drawn = [element["kind"] for element in (cases[0].item.scene or {})["elements"]]
+    assert drawn and all(kind in found["image"]["alt"] for kind in drawn)
