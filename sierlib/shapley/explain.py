@@ -13,53 +13,31 @@ v(S) = 1/2 [f(S, absent) + f(S, whole)].
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
-from tqdm import tqdm
 
 from sierlib import settings
+from sierlib.shapley.arguments import (
+    Arrays,
+    baseline_arrays,
+    check_array,
+    check_choice,
+    check_integer,
+    check_model,
+    check_target,
+    plan_evaluations,
+)
 from sierlib.shapley.keras_parts import graph_inputs, modalities_of, scorer_for
-from sierlib.shapley.partition import (
-    PAIRS,
-    Box,
-    Trees,
-    divide,
-    evaluations,
-    owen,
-    published,
-    sampled,
-)
-from sierlib.shapley.value_function import (
-    BATCH_SIZE,
-    Array,
-    Progress,
-    Side,
-    Sides,
-    ValueFunction,
-    Values,
-)
-
-#: More evaluations than this are made only when `max_evals` asks for them.
-MOST_EVALS = 50_000
-
-#: Standard deviation of the blurred baseline, as a share of the side it blurs along.
-BLUR = 0.1
+from sierlib.shapley.partition import Box, Trees, divide, owen, published, sampled
+from sierlib.shapley.progress import ProgressCall, show_progress
+from sierlib.shapley.value_function import BATCH_SIZE, Array, Side, Sides, ValueFunction, Values
 
 METHODS = ("owen", "sampled", "published")
 
-ProgressCall = Callable[[float], object]  # called with the share that is done, from 0 to 1
 
-Arrays = dict[str, Array]  # by modality
 Levels = dict[str, list[Values]]  # by modality and level, (regions, classes)
-
-#: The least time between two calls of a progress function.
-SECONDS_BETWEEN_CALLS = 0.1
 
 
 class Region(NamedTuple):
@@ -239,26 +217,26 @@ def explain(
     """
     # 1. Refuse what is not as above, before the model is run.
     modalities = modalities_of(model)
-    _check_choice("method", method, METHODS)
-    _check_choice("speech_split", speech_split, ("time", "longest"))
-    _check_choice("output", output, ("probability", "logit"))
-    _check_choice("modality", modality, (None, *modalities))
-    _check_choice("precision", precision, (None, "bfloat16"))
-    _check_integer("depth", depth, least=0)
-    _check_integer("max_evals", max_evals, least=4, optional=True)
-    _check_integer("batch_size", batch_size, least=1, optional=True)
-    inputs = {"speech": _check_array("speech", speech, 1), "image": _check_array("image", image, 3)}
-    _check_model(model, inputs)
-    _check_target(target, model.output_shape[-1] if graph_inputs(model) else None)
+    check_choice("method", method, METHODS)
+    check_choice("speech_split", speech_split, ("time", "longest"))
+    check_choice("output", output, ("probability", "logit"))
+    check_choice("modality", modality, (None, *modalities))
+    check_choice("precision", precision, (None, "bfloat16"))
+    check_integer("depth", depth, least=0)
+    check_integer("max_evals", max_evals, least=4, optional=True)
+    check_integer("batch_size", batch_size, least=1, optional=True)
+    inputs = {"speech": check_array("speech", speech, 1), "image": check_array("image", image, 3)}
+    check_model(model, inputs)
+    check_target(target, model.output_shape[-1] if graph_inputs(model) else None)
 
     # 2. The players: a tree of regions for each modality that is explained.
     explained = modalities if modality is None else (modality,)
     both = len(explained) == 2
     trees = _divide_inputs(inputs, explained, depth, speech_split)
-    pairs, most = _plan_evaluations(method, depth, both, max_evals)
-    sides = _make_sides(inputs, _baseline_arrays(baseline, inputs), trees)
+    pairs, most = plan_evaluations(method, depth, both, max_evals)
+    sides = _make_sides(inputs, baseline_arrays(baseline, inputs), trees)
 
-    with _show_progress(most, progress) as shown:
+    with show_progress(most, progress) as shown:
         f = ValueFunction(
             scorer_for(model, sides, precision),
             sides,
@@ -280,88 +258,9 @@ def explain(
     return _name_classes(found) if target == "all" else found[0]
 
 
-# --- 1. What is refused ---
-
-
-def _check_choice(name: str, choice: Any, choices: tuple[str | None, ...]) -> None:
-    if choice not in choices:
-        raise ValueError(f"{name}={choice!r}; expected one of {', '.join(map(repr, choices))}")
-
-
-def _check_integer(name: str, number: Any, *, least: int, optional: bool = False) -> None:
-    if number is None and optional:
-        return
-    if not isinstance(number, int | np.integer) or number < least:
-        raise ValueError(f"{name}={number!r}; expected an integer of at least {least}")
-
-
-def _check_array(name: str, values: Any, channels: int) -> Array:
-    """Return an input or a baseline if it is (H, W, channels) floats in [0, 1]."""
-    array = np.asarray(values)
-    if array.ndim != 3 or array.shape[2] != channels or array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}; expected (height, width, {channels})")
-    if array.dtype.kind != "f":
-        raise ValueError(f"{name} has dtype {array.dtype}; expected floats in [0, 1], e.g. float32")
-    missing = np.sum(~np.isfinite(array))
-    if missing:
-        raise ValueError(f"{name} has {missing} values that are NaN or infinite; expected [0, 1]")
-    least = array.min()
-    most = array.max()
-    if least < 0 or most > 1:
-        raise ValueError(f"{name} has values from {least:g} to {most:g}; expected [0, 1]")
-    return array
-
-
-def _check_model(model: Any, inputs: Arrays) -> None:
-    """Refuse what cannot be called, takes other inputs or returns no scores of classes."""
-    if not callable(model):
-        kind = type(model).__name__
-        raise ValueError(
-            f"model is a {kind}; expected a Keras model, or a callable over both inputs"
-        )
-    if not graph_inputs(model):
-        return
-    if len(model.outputs) != 1:
-        raise ValueError(f"the model has {len(model.outputs)} outputs; expected one, (n, classes)")
-    scores = model.outputs[0]
-    if scores.ndim != 2 or scores.shape[-1] == 0:
-        shape = model.output_shape
-        raise ValueError(f"the model's output has shape {shape}; expected (n, classes)")
-    for tensor in graph_inputs(model):
-        name = tensor.name if tensor.name in inputs else modalities_of(model)[0]
-        shape = inputs[name].shape
-        expected = tuple(tensor.shape[1:])
-        fits = len(expected) == len(shape) and all(
-            length in (None, side) for length, side in zip(expected, shape, strict=True)
-        )
-        if not fits:
-            raise ValueError(
-                f"{name} has shape {shape}; expected {expected}, as the model takes it"
-            )
-
-
-def _check_target(target: Any, classes: int | None) -> None:
-    """Refuse a class that is none of so many; None where their number is not known yet."""
-    if isinstance(target, str):
-        names = settings.CLASSES
-        named = target in names and classes in (None, len(names))
-        if target != "all" and not named:
-            raise ValueError(
-                f"target={target!r}; expected one of {', '.join(names)} of a model with these "
-                "classes, or 'all'"
-            )
-    elif target is not None:
-        integer = isinstance(target, int | np.integer) and not isinstance(target, bool)
-        if not integer or not 0 <= target < (classes or np.inf):
-            raise ValueError(
-                f"target={target!r}; expected a class number below {classes or 'that of classes'}, "
-                "a name or 'all'"
-            )
-
-
 def _target_classes(target: int | str | None, scores: Values) -> list[int]:
     """Return the numbers of the classes to explain, given the sample's scores (classes,)."""
-    _check_target(target, len(scores))
+    check_target(target, len(scores))
     if target is None:
         return [int(scores.argmax())]
     if target == "all":
@@ -369,36 +268,6 @@ def _target_classes(target: int | str | None, scores: Values) -> list[int]:
     if isinstance(target, str):
         return [settings.CLASSES.index(target)]
     return [int(target)]
-
-
-def _plan_evaluations(
-    method: str, depth: int, both: bool, max_evals: int | None
-) -> tuple[int, int]:
-    """Return how many pairs of orders to draw, and the most evaluations that will be made.
-
-    Raises
-    ------
-    ValueError
-        When that is beyond what is allowed.
-    """
-    most = evaluations(method, depth, both=both)
-    if max_evals is None:
-        if most > MOST_EVALS:
-            raise ValueError(
-                f"method={method!r} at depth={depth} needs {most:,} evaluations; expected "
-                f"{MOST_EVALS:,} at most unless max_evals is given"
-            )
-        return PAIRS, most
-    start = evaluations(method, depth, both=both, pairs=0)
-    pair = evaluations(method, depth, both=both, pairs=1) - start
-    needed = {"owen": 4, "sampled": start + pair, "published": start}[method]
-    if max_evals < needed:
-        raise ValueError(
-            f"max_evals={max_evals}; expected {needed:,} at least for method={method!r}, "
-            f"depth={depth}"
-        )
-    pairs = (max_evals - start) // pair if pair else PAIRS
-    return pairs, min(evaluations(method, depth, both=both, pairs=pairs), max_evals)
 
 
 # --- 2. Trees, baselines, contexts ---
@@ -413,41 +282,6 @@ def _divide_inputs(
         height, width, _ = inputs[m].shape
         trees[m] = divide(height, width, depth, split[m])
     return trees
-
-
-def _baseline_arrays(baseline: Any, inputs: Arrays) -> Arrays:
-    """Return by modality what replaces absent regions, in the dtype of the inputs."""
-    if isinstance(baseline, str):
-        if baseline == "zero":
-            return {m: np.zeros_like(x) for m, x in inputs.items()}
-        if baseline == "blur":
-            return {m: _blur(x) for m, x in inputs.items()}
-        raise ValueError(
-            f"baseline={baseline!r}; expected 'zero', 'blur', or arrays (speech, image)"
-        )
-    if isinstance(baseline, tuple) and len(baseline) == len(settings.MODALITIES):
-        baseline = dict(zip(settings.MODALITIES, baseline, strict=True))
-    if not isinstance(baseline, dict) or set(baseline) != set(settings.MODALITIES):
-        raise ValueError(
-            f"baseline is a {type(baseline).__name__}; expected 'zero', 'blur', a tuple of arrays "
-            "(speech, image), or a dict of both"
-        )
-    arrays = {}
-    for m, x in inputs.items():
-        array = _check_array(f"the baseline of {m}", baseline[m], x.shape[2])
-        if array.shape != x.shape:
-            raise ValueError(
-                f"the baseline of {m} has shape {array.shape}; expected {x.shape}, as its input"
-            )
-        arrays[m] = array.astype(x.dtype)
-    return arrays
-
-
-def _blur(x: Array) -> Array:
-    """Blur an input, in float32 at least because SciPy cannot do it in float16; the dtype stays."""
-    height, width, _ = x.shape
-    wide = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
-    return gaussian_filter(wide, (BLUR * height, BLUR * width, 0)).astype(x.dtype, copy=False)
 
 
 def _make_sides(inputs: Arrays, baselines: Arrays, trees: Trees) -> Sides:
@@ -466,37 +300,6 @@ def _contexts(method: str, both: bool) -> tuple[bool, ...]:
     if not both:
         return (True,)
     return (False,) if method == "published" else (False, True)
-
-
-@dataclass
-class _ProgressCalls:
-    """Call a function with the share that is done, at most ten times a second."""
-
-    call: ProgressCall
-    total: int
-    done: int = 0
-    last: float = field(default_factory=time.monotonic)
-
-    def update(self, n: int, /) -> None:
-        """Count evaluations; see `Progress`."""
-        self.done += n
-        now = time.monotonic()
-        if now - self.last >= SECONDS_BETWEEN_CALLS:
-            self.last = now
-            self.call(min(1.0, self.done / self.total))
-
-
-@contextmanager
-def _show_progress(total: int, progress: bool | ProgressCall | None) -> Iterator[Progress]:
-    """Show a bar, or call a function from 0 to 1; a bar that was not asked for waits 5 seconds."""
-    if callable(progress):
-        progress(0.0)
-        yield _ProgressCalls(progress, total)
-        progress(1.0)  # whatever was left of `total`, which is an upper bound
-        return
-    hide, delay = (None, 5) if progress is None else (not progress, 0)  # None: but in a terminal
-    with tqdm(total=total, unit=" evaluations", disable=hide, delay=delay) as bar:
-        yield bar
 
 
 # --- 3. The division into speech and image ---

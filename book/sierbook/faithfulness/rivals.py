@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from sierlib import settings
-from sierlib.shapley.explain import BLUR, explain
+from sierlib.shapley.arguments import BLUR
+from sierlib.shapley.explain import explain
 from sierlib.shapley.keras_parts import graph_inputs
 from sierlib.shapley.partition import evaluations
 from sierlib.shapley.value_function import BATCH_SIZE

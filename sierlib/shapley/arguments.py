@@ -1,0 +1,162 @@
+"""What `explain` is asked for: arguments checked, evaluations planned, baselines made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from sierlib import settings
+from sierlib.shapley.keras_parts import graph_inputs, modalities_of
+from sierlib.shapley.partition import PAIRS, evaluations
+from sierlib.shapley.value_function import Array
+
+#: More evaluations than this are made only when `max_evals` asks for them.
+MOST_EVALS = 50_000
+
+#: Standard deviation of the blurred baseline, as a share of the side it blurs along.
+BLUR = 0.1
+
+Arrays = dict[str, Array]  # by modality
+
+
+def check_choice(name: str, choice: Any, choices: tuple[str | None, ...]) -> None:
+    """Refuse what is none of the choices, naming them."""
+    if choice not in choices:
+        raise ValueError(f"{name}={choice!r}; expected one of {', '.join(map(repr, choices))}")
+
+
+def check_integer(name: str, number: Any, *, least: int, optional: bool = False) -> None:
+    """Refuse what is no integer, or below the least one."""
+    if number is None and optional:
+        return
+    if not isinstance(number, int | np.integer) or number < least:
+        raise ValueError(f"{name}={number!r}; expected an integer of at least {least}")
+
+
+def check_array(name: str, values: Any, channels: int) -> Array:
+    """Return an input or a baseline if it is (H, W, channels) floats in [0, 1]."""
+    array = np.asarray(values)
+    if array.ndim != 3 or array.shape[2] != channels or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected (height, width, {channels})")
+    if array.dtype.kind != "f":
+        raise ValueError(f"{name} has dtype {array.dtype}; expected floats in [0, 1], e.g. float32")
+    missing = np.sum(~np.isfinite(array))
+    if missing:
+        raise ValueError(f"{name} has {missing} values that are NaN or infinite; expected [0, 1]")
+    least = array.min()
+    most = array.max()
+    if least < 0 or most > 1:
+        raise ValueError(f"{name} has values from {least:g} to {most:g}; expected [0, 1]")
+    return array
+
+
+def check_model(model: Any, inputs: Arrays) -> None:
+    """Refuse what cannot be called, takes other inputs or returns no scores of classes."""
+    if not callable(model):
+        kind = type(model).__name__
+        raise ValueError(
+            f"model is a {kind}; expected a Keras model, or a callable over both inputs"
+        )
+    if not graph_inputs(model):
+        return
+    if len(model.outputs) != 1:
+        raise ValueError(f"the model has {len(model.outputs)} outputs; expected one, (n, classes)")
+    scores = model.outputs[0]
+    if scores.ndim != 2 or scores.shape[-1] == 0:
+        shape = model.output_shape
+        raise ValueError(f"the model's output has shape {shape}; expected (n, classes)")
+    for tensor in graph_inputs(model):
+        name = tensor.name if tensor.name in inputs else modalities_of(model)[0]
+        shape = inputs[name].shape
+        expected = tuple(tensor.shape[1:])
+        fits = len(expected) == len(shape) and all(
+            length in (None, side) for length, side in zip(expected, shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"{name} has shape {shape}; expected {expected}, as the model takes it"
+            )
+
+
+def check_target(target: Any, classes: int | None) -> None:
+    """Refuse a class that is none of so many; None where their number is not known yet."""
+    if isinstance(target, str):
+        names = settings.CLASSES
+        named = target in names and classes in (None, len(names))
+        if target != "all" and not named:
+            raise ValueError(
+                f"target={target!r}; expected one of {', '.join(names)} of a model with these "
+                "classes, or 'all'"
+            )
+    elif target is not None:
+        integer = isinstance(target, int | np.integer) and not isinstance(target, bool)
+        if not integer or not 0 <= target < (classes or np.inf):
+            raise ValueError(
+                f"target={target!r}; expected a class number below {classes or 'that of classes'}, "
+                "a name or 'all'"
+            )
+
+
+def plan_evaluations(method: str, depth: int, both: bool, max_evals: int | None) -> tuple[int, int]:
+    """Return how many pairs of orders to draw, and the most evaluations that will be made.
+
+    Raises
+    ------
+    ValueError
+        When that is beyond what is allowed.
+    """
+    most = evaluations(method, depth, both=both)
+    if max_evals is None:
+        if most > MOST_EVALS:
+            raise ValueError(
+                f"method={method!r} at depth={depth} needs {most:,} evaluations; expected "
+                f"{MOST_EVALS:,} at most unless max_evals is given"
+            )
+        return PAIRS, most
+    start = evaluations(method, depth, both=both, pairs=0)
+    pair = evaluations(method, depth, both=both, pairs=1) - start
+    needed = {"owen": 4, "sampled": start + pair, "published": start}[method]
+    if max_evals < needed:
+        raise ValueError(
+            f"max_evals={max_evals}; expected {needed:,} at least for method={method!r}, "
+            f"depth={depth}"
+        )
+    pairs = (max_evals - start) // pair if pair else PAIRS
+    return pairs, min(evaluations(method, depth, both=both, pairs=pairs), max_evals)
+
+
+def baseline_arrays(baseline: Any, inputs: Arrays) -> Arrays:
+    """Return by modality what replaces absent regions, in the dtype of the inputs."""
+    if isinstance(baseline, str):
+        if baseline == "zero":
+            return {m: np.zeros_like(x) for m, x in inputs.items()}
+        if baseline == "blur":
+            return {m: _blur(x) for m, x in inputs.items()}
+        raise ValueError(
+            f"baseline={baseline!r}; expected 'zero', 'blur', or arrays (speech, image)"
+        )
+    if isinstance(baseline, tuple) and len(baseline) == len(settings.MODALITIES):
+        baseline = dict(zip(settings.MODALITIES, baseline, strict=True))
+    if not isinstance(baseline, dict) or set(baseline) != set(settings.MODALITIES):
+        raise ValueError(
+            f"baseline is a {type(baseline).__name__}; expected 'zero', 'blur', a tuple of arrays "
+            "(speech, image), or a dict of both"
+        )
+    arrays = {}
+    for m, x in inputs.items():
+        array = check_array(f"the baseline of {m}", baseline[m], x.shape[2])
+        if array.shape != x.shape:
+            raise ValueError(
+                f"the baseline of {m} has shape {array.shape}; expected {x.shape}, as its input"
+            )
+        arrays[m] = array.astype(x.dtype)
+    return arrays
+
+
+def _blur(x: Array) -> Array:
+    """Blur an input, in float32 at least because SciPy cannot do it in float16; the dtype stays."""
+    height, width, _ = x.shape
+    wide = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
+    return gaussian_filter(wide, (BLUR * height, BLUR * width, 0)).astype(x.dtype, copy=False)
