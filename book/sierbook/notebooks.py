@@ -18,7 +18,8 @@ import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
-from sierlib.run import PACKAGE, Run, digest, imported_names, read_json, source_key
+from sierlib.machine import count_workers
+from sierlib.run import PACKAGE, Run, digest, imported_names, source_key
 
 ROOT = PACKAGE.parent
 
@@ -198,26 +199,11 @@ class _Kernels:
                     os.killpg(process.pid, signal.SIGKILL)  # a kernel leads a group of its own
 
 
-def execute_notebook(run: Run, name: str, kernels: _Kernels | None = None) -> Path:
-    """Execute a notebook by papermill, unless its copy is up to date.
-
-    Returns
-    -------
-    pathlib.Path
-        The executed copy.
-
-    Raises
-    ------
-    NotebookFailed
-        When a cell fails.
-    """
+def _run_papermill(run: Run, name: str, key: str, kernels: _Kernels) -> None:
+    """Execute a notebook, and put its copy in place with the key that it was made with."""
     import papermill
 
     target = executed_copy(run, name)
-    if is_up_to_date(run, name):
-        _say(f"{name}: up to date")
-        return target
-    key = notebook_key(run, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_name(f"{name}.half.ipynb")
     start = time.time()
@@ -231,7 +217,7 @@ def execute_notebook(run: Run, name: str, kernels: _Kernels | None = None) -> Pa
             kernel_name="python3",
             # In a file, as in continuous integration, lines say enough.
             progress_bar=bar if sys.stderr.isatty() else False,
-            kernel_manager_class=(kernels or _Kernels()).manager(target.with_suffix(".log")),
+            kernel_manager_class=kernels.manager(target.with_suffix(".log")),
             # Only the kernel works in the run's folder: papermill's `cwd` would move this whole
             # process, and with it the notebooks that run side by side.
             resources={"metadata": {"path": str(run.folder)}},
@@ -249,7 +235,6 @@ def execute_notebook(run: Run, name: str, kernels: _Kernels | None = None) -> Pa
     os.replace(half, target)
     run.done(f"notebooks/{name}", key)
     _say(f"{name}: done in {time.time() - start:.0f} s")
-    return target
 
 
 def _say(line: str) -> None:
@@ -275,6 +260,23 @@ def check_weights(run: Run) -> None:
         for kind in list_backbones(run.profile):
             if kind in backbones.PUBLISHED:
                 backbones.imagenet(kind)
+
+
+def execute_notebook(run: Run, name: str) -> Path:
+    """Execute a notebook by papermill, unless its copy is up to date.
+
+    Returns
+    -------
+    pathlib.Path
+        The executed copy.
+
+    Raises
+    ------
+    NotebookFailed
+        When a cell fails.
+    """
+    _execute(run, [name])
+    return executed_copy(run, name)
 
 
 def execute_with_needs(run: Run, name: str) -> Path:
@@ -312,9 +314,13 @@ def execute_all(run: Run) -> None:
 
 
 def _execute(run: Run, names: Sequence[str]) -> None:
-    """Execute notebooks, each as soon as those that it needs are there and there is room."""
-    waiting = list(names)
-    running: dict[Future[Path], str] = {}
+    """Execute notebooks, each as soon as those that it needs are there and there is room.
+
+    As many run at once as networks are trained at once: one where there is a GPU, whose memory a
+    kernel takes whole.
+    """
+    waiting, at_once = list(names), count_workers()
+    running: dict[Future[None], str] = {}
     failed: list[BaseException] = []
     kernels = _Kernels()
     with ThreadPoolExecutor(len(names)) as pool:
@@ -322,11 +328,16 @@ def _execute(run: Run, names: Sequence[str]) -> None:
             while running or (waiting and not failed):
                 missing = {*waiting, *running.values()}
                 ready = [name for name in waiting if not missing & {*NEEDS[name]}]
-                room = 0 if failed else max(0, _at_once(run) - len(running))
+                room = 0 if failed else at_once - len(running)
                 # The last one first where there is a choice: it takes longest, nothing needs it.
                 for name in ready[::-1][:room]:
                     waiting.remove(name)
-                    running[pool.submit(execute_notebook, run, name, kernels)] = name
+                    # Keys are made here: Python 3.11 cannot parse code in several threads at once.
+                    if is_up_to_date(run, name):
+                        _say(f"{name}: up to date")
+                        continue
+                    key = notebook_key(run, name)
+                    running[pool.submit(_run_papermill, run, name, key, kernels)] = name
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     name = running.pop(future)
                     if error := future.exception():
@@ -339,13 +350,3 @@ def _execute(run: Run, names: Sequence[str]) -> None:
             raise
     if failed:
         raise failed[0]
-
-
-def _at_once(run: Run) -> int:
-    """Return how many notebooks may run side by side: as many as networks are trained at once.
-
-    That is known since the first notebook, before which nothing can run: one where there is a GPU,
-    whose memory a kernel takes whole.
-    """
-    found = read_json(run.folder / "results" / f"{next(iter(NEEDS))}.json") or {}
-    return int(os.environ.get("SIER_WORKERS") or found.get("provenance", {}).get("workers") or 1)

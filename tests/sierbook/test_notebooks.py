@@ -18,7 +18,12 @@ from sierbook import notebooks, recorded, site
 from sierlib.networks import backbones
 from sierlib.run import Run, write_json
 
-SETTINGS = 'profile = "quick"\ndata = "synthetic"\nser = "synthetic"\nier = "synthetic"\nseed = 0\nrun_dir = None'
+SETTINGS = """profile = "quick"
+data = "synthetic"
+ser = "synthetic"
+ier = "synthetic"
+seed = 0
+run_dir = None"""
 RECORD = """import json, pathlib
 place = pathlib.Path(run_dir) / "results"
 place.mkdir(exist_ok=True)
@@ -238,15 +243,20 @@ def test_notebooks_that_do_not_need_each_other_run_side_by_side(
     assert 0 < said.index("02-second: done") < said.index("04-fourth: running")
 
 
-def test_as_many_run_at_once_as_networks_are_trained(
+def test_one_runs_at_a_time_where_networks_are_trained_one_at_a_time(
     sides: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("SIER_WORKERS")
-    assert notebooks._at_once(sides) == 1  # the first notebook says nothing of it
-    write_json(sides.folder / "results" / "01-first.json", {"provenance": {"workers": 3}})
-    assert notebooks._at_once(sides) == 3
+    begun: list[str] = []
+
+    def execute(run: Run, name: str, *_: object) -> None:
+        begun.append(name)
+        time.sleep(0.2)
+        begun.append(name)
+
+    monkeypatch.setattr("sierbook.notebooks._run_papermill", execute)
     monkeypatch.setenv("SIER_WORKERS", "1")
-    assert notebooks._at_once(sides) == 1
+    notebooks.execute_all(sides)
+    assert begun[::2] == begun[1::2] and sorted(begun[::2]) == list(SIDES)[1:]
 
 
 def test_what_runs_beside_a_failure_is_kept_and_nothing_new_is_begun(
@@ -323,9 +333,16 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
     place = site.stage(executed)
     found = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
     assert found == {
-        "_config.yml", "_toc.yml", "book/index.md", "book/results/01-first.json", "book/results/02-second.json",
-        "notebooks/01-first.ipynb", "notebooks/02-second.ipynb", "bare/01-first.ipynb", "bare/02-second.ipynb",
-    }  # fmt: skip
+        "_config.yml",
+        "_toc.yml",
+        "book/index.md",
+        "book/results/01-first.json",
+        "book/results/02-second.json",
+        "notebooks/01-first.ipynb",
+        "notebooks/02-second.ipynb",
+        "bare/01-first.ipynb",
+        "bare/02-second.ipynb",
+    }
     staged = nbformat.read(place / "notebooks" / "02-second.ipynb", as_version=4)
     assert "ran with smoke 5" in str(staged.cells[-2].outputs) and "Live()" not in str(staged.cells)
     assert "../bare/02-second.ipynb" in staged.cells[-1].source
