@@ -199,7 +199,6 @@ PROFILES: dict[str, Profile] = {
         faithfulness_randomised=1,
         perturbed_rows=20,
         run_eagerly=True,
-        studies=("Table 1", "N2", "choice", "Table 2"),
     ),
     "quick": QUICK,
     "full": replace(

@@ -7,6 +7,8 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Networks of a few steps: a second process that imports TensorFlow costs more than it gains.
+os.environ.setdefault("SIER_WORKERS", "1")
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -26,8 +28,16 @@ hypothesis.settings.load_profile("book")
 #: As small as a run can be whose teachers are sure of most pairs.
 TINY = replace(
     settings.profile("smoke"),
-    pairs=48, speech_items=80, image_items=80, width=1 / 64, batch=8, epochs=1, teacher_epochs=14, warmup=8, depth=2,
-)  # fmt: skip
+    pairs=48,
+    speech_items=80,
+    image_items=80,
+    width=1 / 64,
+    batch=8,
+    epochs=1,
+    teacher_epochs=14,
+    warmup=8,
+    depth=2,
+)
 
 #: Labels of the corpus with labels: every class is common enough for ten parts.
 LABELS = ["happy"] * 12 + ["sad"] * 10 + ["anger"] * 10 + ["hate"] * 10
@@ -50,6 +60,17 @@ _WHAT = (
     "went home",
 )
 SENTENCES = [f"{who} {what}" for what in _WHAT for who in _WHO]
+
+
+#: What takes a trained network, a browser, executed notebooks or Jupyter Book.
+SLOW_FIXTURES = {"built_run", "labelled_run", "index", "browser", "template", "page"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what asks for a slow fixture, directly or through others."""
+    for item in items:
+        if SLOW_FIXTURES & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")

@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import os
 import re
+import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 
+from sierlib.machine import count_workers
 from sierlib.run import PACKAGE, Run, digest, imported_names, source_key
 
 ROOT = PACKAGE.parent
@@ -152,46 +156,72 @@ def is_up_to_date(run: Run, name: str) -> bool:
     )
 
 
-def execute_notebook(run: Run, name: str) -> Path:
-    """Execute a notebook by papermill, unless its copy is up to date.
+# ---------------------------------------------------------------------------------- one notebook
+def find_packages() -> dict[str, str]:
+    """Return the environment in which another Python finds both packages wherever it works."""
+    paths = [str(ROOT), str(ROOT / "book"), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
-    Returns
-    -------
-    pathlib.Path
-        The executed copy.
 
-    Raises
-    ------
-    NotebookFailed
-        When a cell fails.
-    """
+class _Kernels:
+    """The kernels of notebooks that run side by side, so that an interruption can end them all."""
+
+    def __init__(self) -> None:
+        self.managers: list[AsyncKernelManager] = []
+        self.closed = False
+
+    def manager(self, log: Path) -> type[AsyncKernelManager]:
+        """Return a class of kernel managers for nbclient, which makes the manager itself.
+
+        A kernel's libraries write to descriptor 2 past all that Python could catch; there they find
+        the file `log`, so that our own stderr is left to progress.
+        """
+        kernels = self
+
+        class Manager(AsyncKernelManager):
+            async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+                if kernels.closed:
+                    raise RuntimeError("no kernel is started any more")
+                environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **find_packages()}
+                with open(log, "w", encoding="utf-8") as stream:
+                    await super().start_kernel(stderr=stream, env=environment, **options)
+                kernels.managers.append(self)
+
+        return Manager
+
+    def end(self) -> None:
+        """Kill every kernel with its workers, and let none be started; nbclient finds them dead."""
+        self.closed = True
+        for manager in self.managers:
+            process: Any = manager.provisioner
+            if manager.has_kernel and process.pid:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # a kernel leads a group of its own
+
+
+def _run_papermill(run: Run, name: str, key: str, kernels: _Kernels) -> None:
+    """Execute a notebook, and put its copy in place with the key that it was made with."""
     import papermill
 
     target = executed_copy(run, name)
-    if is_up_to_date(run, name):
-        print(f"{name}: up to date", file=sys.stderr)
-        return target
-    key = notebook_key(run, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_name(f"{name}.half.ipynb")
     start = time.time()
-    print(f"{name}: running", file=sys.stderr, flush=True)
-    # Kernels inherit the environment: quiet TensorFlow, and let the notebook find the package
-    # anywhere.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])
-    )
+    _say(f"{name}: running")
+    bar = {"desc": name, "unit": "cell", "leave": False}
     try:
-        with _kernels_log_to(target.with_suffix(".log")):
-            papermill.execute_notebook(
-                ROOT / "notebooks" / f"{name}.ipynb",
-                half,
-                parameters=_parameters(run),
-                kernel_name="python3",
-                progress_bar={"desc": name, "unit": "cell"},
-                cwd=str(run.folder),
-            )
+        papermill.execute_notebook(
+            ROOT / "notebooks" / f"{name}.ipynb",
+            half,
+            parameters=_parameters(run),
+            kernel_name="python3",
+            # In a file, as in continuous integration, lines say enough.
+            progress_bar=bar if sys.stderr.isatty() else False,
+            kernel_manager_class=kernels.manager(target.with_suffix(".log")),
+            # Only the kernel works in the run's folder: papermill's `cwd` would move this whole
+            # process, and with it the notebooks that run side by side.
+            resources={"metadata": {"path": str(run.folder)}},
+        )
     except papermill.PapermillExecutionError as error:
         raise NotebookFailed(
             f"notebook {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
@@ -204,27 +234,17 @@ def execute_notebook(run: Run, name: str) -> Path:
         ) from error
     os.replace(half, target)
     run.done(f"notebooks/{name}", key)
-    print(f"{name}: done in {time.time() - start:.0f} s", file=sys.stderr, flush=True)
-    return target
+    _say(f"{name}: done in {time.time() - start:.0f} s")
 
 
-@contextmanager
-def _kernels_log_to(path: Path) -> Iterator[None]:
-    """Send what kernels' libraries write to descriptor 2 to a file, and leave our own stderr to
-    progress."""
-    with open(path, "w", encoding="utf-8") as log:
-        ours, before = os.dup(2), sys.stderr
-        os.dup2(log.fileno(), 2)
-        if before is sys.__stderr__:
-            sys.stderr = os.fdopen(os.dup(ours), "w", buffering=1)
-        try:
-            yield
-        finally:
-            sys.stderr = before
-            os.dup2(ours, 2)
-            os.close(ours)
+def _say(line: str) -> None:
+    """Write a line to stderr, above the progress bars that may be there."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)
 
 
+# -------------------------------------------------------------------------------- all notebooks
 def check_weights(run: Run) -> None:
     """Stop before any work when the profile demands what cannot be had here.
 
@@ -242,12 +262,32 @@ def check_weights(run: Run) -> None:
                 backbones.imagenet(kind)
 
 
+def execute_notebook(run: Run, name: str) -> Path:
+    """Execute a notebook by papermill, unless its copy is up to date.
+
+    Returns
+    -------
+    pathlib.Path
+        The executed copy.
+
+    Raises
+    ------
+    NotebookFailed
+        When a cell fails.
+    """
+    _execute(run, [name])
+    return executed_copy(run, name)
+
+
 def execute_with_needs(run: Run, name: str) -> Path:
     """Execute a notebook after those it needs, each only where it is out of date."""
+    wanted = {name}
+    for later in reversed(NEEDS):  # what a notebook needs comes before it
+        if later in wanted:
+            wanted.update(NEEDS[later])
     check_weights(run)
-    for needed in NEEDS[name]:
-        execute_with_needs(run, needed)
-    return execute_notebook(run, name)
+    _execute(run, [each for each in NEEDS if each in wanted])
+    return executed_copy(run, name)
 
 
 def refuse_outdated(run: Run) -> None:
@@ -262,7 +302,51 @@ def refuse_outdated(run: Run) -> None:
 
 
 def execute_all(run: Run) -> None:
-    """Execute every notebook that is out of date, in order."""
+    """Execute every notebook that is out of date; those that do not need each other side by side.
+
+    Raises
+    ------
+    NotebookFailed
+        When a cell fails; what ran beside that notebook has come to its end by then, and is kept.
+    """
     check_weights(run)
-    for name in NEEDS:
-        execute_notebook(run, name)
+    _execute(run, list(NEEDS))
+
+
+def _execute(run: Run, names: Sequence[str]) -> None:
+    """Execute notebooks, each as soon as those that it needs are there and there is room.
+
+    As many run at once as networks are trained at once: one where there is a GPU, whose memory a
+    kernel takes whole.
+    """
+    waiting, at_once = list(names), count_workers()
+    running: dict[Future[None], str] = {}
+    failed: list[BaseException] = []
+    kernels = _Kernels()
+    with ThreadPoolExecutor(len(names)) as pool:
+        try:
+            while running or (waiting and not failed):
+                missing = {*waiting, *running.values()}
+                ready = [name for name in waiting if not missing & {*NEEDS[name]}]
+                room = 0 if failed else at_once - len(running)
+                # The last one first where there is a choice: it takes longest, nothing needs it.
+                for name in ready[::-1][:room]:
+                    waiting.remove(name)
+                    # Keys are made here: Python 3.11 cannot parse code in several threads at once.
+                    if is_up_to_date(run, name):
+                        _say(f"{name}: up to date")
+                        continue
+                    key = notebook_key(run, name)
+                    running[pool.submit(_run_papermill, run, name, key, kernels)] = name
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    if error := future.exception():
+                        failed.append(error)
+                        if running:
+                            others = " and ".join(running.values())
+                            _say(f"{name}: failed; {others} will end before it is said why")
+        except BaseException:  # an interruption, which threads do not see
+            kernels.end()
+            raise
+    if failed:
+        raise failed[0]

@@ -116,7 +116,7 @@ def _jupyter_book(run: Run, place: Path, output: Path, *options: str) -> None:
     with open(log, "w", encoding="utf-8") as stream:
         status = subprocess.run(
             command, stdout=stream, stderr=subprocess.STDOUT, check=False,
-            env={**os.environ, "PYTHONPATH": str(notebooks.ROOT)},
+            env={**os.environ, **notebooks.find_packages()},
         ).returncode  # fmt: skip
     if status:
         lines = [
@@ -155,7 +155,7 @@ def build_book(run: Run, output: Path = notebooks.ROOT) -> Path:
 
 
 def make_book(run: Run, output: Path = notebooks.ROOT) -> Path:
-    """Execute every notebook that is out of date, in order, and build the book."""
+    """Execute every notebook that is out of date, and build the book."""
     notebooks.execute_all(run)
     return build_book(run, output)
 

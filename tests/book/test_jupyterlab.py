@@ -4,6 +4,7 @@ own pair."""
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def notebook(run: Run, index: Path, place: Path) -> Path:
     """A copy of the notebook that opens the smoke run, with a label linked to the explorer's
     threshold."""
     path = place / "lab" / "06-explorer.ipynb"
+    shutil.rmtree(path.parent, ignore_errors=True)  # of an earlier session: the folder is kept
     path.parent.mkdir()
     copy = nbformat.read(notebooks.ROOT / "notebooks" / path.name, as_version=4)
     for cell in copy.cells:
@@ -67,14 +69,18 @@ def lab(notebook: Path) -> Iterator[str]:
         "IPYTHONDIR",
     )
     command = [
-        str(Path(sys.executable).with_name("jupyter-lab")), "--no-browser", "--allow-root", f"--port={port}",
-        f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=",
+        str(Path(sys.executable).with_name("jupyter-lab")),
+        "--no-browser",
+        "--allow-root",
+        f"--port={port}",
+        f"--ServerApp.root_dir={folder}",
+        "--IdentityProvider.token=",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]  # fmt: skip
+    ]
     environment = {
         **os.environ,
         **{name: str(folder / "home" / name) for name in homes},
-        "PYTHONPATH": str(notebooks.ROOT),
+        **notebooks.find_packages(),
     }
     news = folder / "home" / "JUPYTERLAB_SETTINGS_DIR" / "@jupyterlab" / "apputils-extension"
     news.mkdir(parents=True)

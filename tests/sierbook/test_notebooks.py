@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
+import time
 from pathlib import Path
 
 import keras
@@ -15,7 +18,12 @@ from sierbook import notebooks, recorded, site
 from sierlib.networks import backbones
 from sierlib.run import Run, write_json
 
-SETTINGS = 'profile = "quick"\ndata = "synthetic"\nser = "synthetic"\nier = "synthetic"\nseed = 0\nrun_dir = None'
+SETTINGS = """profile = "quick"
+data = "synthetic"
+ser = "synthetic"
+ier = "synthetic"
+seed = 0
+run_dir = None"""
 RECORD = """import json, pathlib
 place = pathlib.Path(run_dir) / "results"
 place.mkdir(exist_ok=True)
@@ -50,7 +58,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sierbook.notebooks.ROOT", root)
         patch.setattr("sierbook.notebooks.NEEDS", TINY)
-        patch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
         notebooks.execute_with_needs(Run.open("smoke", seed=5, run_dir=place / "run"), "02-second")
     return place
 
@@ -61,7 +68,6 @@ def root(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     shutil.copytree(template / "project", tmp_path / "project")
     monkeypatch.setattr("sierbook.notebooks.ROOT", tmp_path / "project")
     monkeypatch.setattr("sierbook.notebooks.NEEDS", TINY)
-    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
     return tmp_path / "project"
 
 
@@ -200,6 +206,96 @@ def test_a_kernel_that_dies_is_a_failed_notebook(root: Path, run: Run) -> None:
         notebooks.execute_notebook(run, "01-first")
 
 
+SIDES = {**TINY, "03-third": ("01-first",), "04-fourth": ("02-second",)}
+#: Waits until another notebook has begun, as it has where both run side by side.
+MEET = """import pathlib, time
+place = pathlib.Path(run_dir)
+(place / "{name}.begun").touch()
+for _ in range(600):
+    if (place / "{other}.begun").exists():
+        break
+    time.sleep(0.1)
+assert (place / "{other}.begun").exists(), "alone"
+"""
+
+
+@pytest.fixture
+def sides(root: Path, executed: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The run of a project in which two notebooks need the first, and a fourth the second."""
+    monkeypatch.setattr("sierbook.notebooks.NEEDS", SIDES)
+    monkeypatch.setenv("SIER_WORKERS", "2")
+    second, third = "02-second", "03-third"
+    for name, other in ((second, third), (third, second)):
+        _notebook(root, name, MEET.format(name=name, other=other), RECORD.format(name=name))
+    _notebook(root, "04-fourth", RECORD.format(name="04-fourth"))
+    return executed
+
+
+def test_notebooks_that_do_not_need_each_other_run_side_by_side(
+    sides: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = os.getcwd()
+    notebooks.execute_all(sides)
+    assert all(notebooks.is_up_to_date(sides, name) for name in SIDES)
+    assert os.getcwd() == here
+    said = capsys.readouterr().err
+    assert said.startswith("01-first: up to date\n")
+    assert 0 < said.index("02-second: done") < said.index("04-fourth: running")
+
+
+def test_one_runs_at_a_time_where_networks_are_trained_one_at_a_time(
+    sides: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def execute(run: Run, name: str, *_: object) -> None:
+        begun.append(name)
+        time.sleep(0.2)
+        begun.append(name)
+
+    monkeypatch.setattr("sierbook.notebooks._run_papermill", execute)
+    monkeypatch.setenv("SIER_WORKERS", "1")
+    notebooks.execute_all(sides)
+    assert begun[::2] == begun[1::2] and sorted(begun[::2]) == list(SIDES)[1:]
+
+
+def test_what_runs_beside_a_failure_is_kept_and_nothing_new_is_begun(
+    sides: Run, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    meet = MEET.format(name="03-third", other="02-second")
+    _notebook(root, "03-third", meet, "raise KeyError('no such column')")
+    meet = MEET.format(name="02-second", other="03-third")
+    _notebook(root, "02-second", meet, "time.sleep(3)", RECORD.format(name="02-second"))
+    with pytest.raises(notebooks.NotebookFailed, match="notebook 03-third failed in cell 4"):
+        notebooks.execute_all(sides)
+    told = [notebooks.is_up_to_date(sides, name) for name in SIDES]
+    assert told == [True, True, False, False]
+    said = capsys.readouterr().err
+    assert "03-third: failed; 02-second will end before it is said why" in said
+    assert "04-fourth" not in said
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the kernels in /proc")
+def test_an_interruption_ends_all_that_runs(sides: Run, root: Path) -> None:
+    for name, other in (("02-second", "03-third"), ("03-third", "02-second")):
+        meet = MEET.format(name=name, other=other)
+        process = f"import os\n(place / '{name}.process').write_text(str(os.getpid()))"
+        _notebook(root, name, meet, process, "time.sleep(600)")
+    files = [sides.folder / f"{name}.process" for name in ("02-second", "03-third")]
+
+    def interrupt() -> None:
+        while not all(path.is_file() and path.read_text() for path in files):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        notebooks.execute_all(sides)
+    assert not [path for path in files if Path("/proc", path.read_text()).is_dir()]
+    assert notebooks.is_up_to_date(sides, "01-first")
+    assert not notebooks.executed_copy(sides, "03-third").exists()
+
+
 def test_a_notebook_that_failed_is_run_again(root: Path, run: Run) -> None:
     _notebook(root, "01-first", "1 / 0")
     with pytest.raises(notebooks.NotebookFailed):
@@ -237,9 +333,16 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
     place = site.stage(executed)
     found = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
     assert found == {
-        "_config.yml", "_toc.yml", "book/index.md", "book/results/01-first.json", "book/results/02-second.json",
-        "notebooks/01-first.ipynb", "notebooks/02-second.ipynb", "bare/01-first.ipynb", "bare/02-second.ipynb",
-    }  # fmt: skip
+        "_config.yml",
+        "_toc.yml",
+        "book/index.md",
+        "book/results/01-first.json",
+        "book/results/02-second.json",
+        "notebooks/01-first.ipynb",
+        "notebooks/02-second.ipynb",
+        "bare/01-first.ipynb",
+        "bare/02-second.ipynb",
+    }
     staged = nbformat.read(place / "notebooks" / "02-second.ipynb", as_version=4)
     assert "ran with smoke 5" in str(staged.cells[-2].outputs) and "Live()" not in str(staged.cells)
     assert "../bare/02-second.ipynb" in staged.cells[-1].source

@@ -20,7 +20,9 @@ from sklearn.metrics import cohen_kappa_score
 from sierbook.tables import studies
 from sierlib import settings
 from sierlib.data.feed import one_hot, read_inputs
+from sierlib.experiment import workers
 from sierlib.experiment.manifest import read_manifest
+from sierlib.experiment.models import GROUPS, NETWORKS, select_rows
 from sierlib.experiment.train import load_model, predict_test, train_model
 from sierlib.machine import choose_precision
 from sierlib.networks import metrics
@@ -226,6 +228,37 @@ def test_a_model_is_trained_again_exactly_when_something_it_depends_on_changes(
     assert len(counted) == (1 if changed == "nothing" else 2)
 
 
+#: Of every group beyond Table 1, which the smoke book trains, a network for each thing that
+#: differs: N2, fusion, late fusion, loss, threshold, rule, task.
+KINDS = (
+    "n2-inception3a",
+    "addition",
+    "fixed-weights",
+    "focal-only",
+    "strict-threshold",
+    "agreement",
+    "sentiment-ser",
+)
+
+
+def test_the_kinds_are_of_all_groups() -> None:
+    assert {"Table 1", *(NETWORKS[name].group for name in KINDS)} == set(GROUPS)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_network_takes_a_step_on_its_own_rows(name: str, built_run: Run) -> None:
+    # One step of all rows: whether it learns is not asked here.
+    run, spec = replace(built_run, profile=replace(built_run.profile, batch=64)), NETWORKS[name]
+    model, history = train_model(run, name)
+    assert history["rows"] == {part: len(rows) for part, rows in select_rows(run, spec).items()}
+    assert history["title"] == spec.title and history["spec"]["group"] == spec.group
+    assert len(history["epochs"]) == 1 and np.isfinite(history["epochs"][0]["loss"])
+    assert model.output.shape == (None, len(spec.classes))
+    for part in ("validation", "test"):
+        assert len(history[f"{part}_predicted"]) == history["rows"][part]
+        assert set(history[f"{part}_predicted"]) <= set("0123"[: len(spec.classes)])
+
+
 def test_folds_validate_on_what_they_do_not_train_on_and_never_see_the_test_part(
     copy: Run, counted: list
 ) -> None:
@@ -248,12 +281,32 @@ def test_folds_validate_on_what_they_do_not_train_on_and_never_see_the_test_part
     ]
 
 
+def _answer(place: Path, number: int) -> int:
+    """What a worker is asked in the next test: the second has no answer, the others are late."""
+    if number == 1:
+        raise ValueError("no answer")
+    time.sleep(1)
+    (place / str(number)).touch()
+    return number
+
+
+def test_several_workers_answer_in_order_and_an_error_waits_for_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIER_WORKERS", "2")
+    jobs = [(tmp_path, number) for number in (3, 2, 0)]
+    assert workers.run_in_workers(_answer, jobs, "asking") == [3, 2, 0]
+    with pytest.raises(ValueError, match="no answer"):
+        workers.run_in_workers(_answer, [(tmp_path, number) for number in (1, 4)], "asking")
+    assert (tmp_path / "4").is_file()
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the process in /proc")
 def test_workers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     script = tmp_path / "parent.py"
     script.write_text(
-        "import sys, time\nfrom sierlib.experiment.workers import in_workers\n"
-        "import work\nif __name__ == '__main__':\n    in_workers(work.sleep, [(sys.argv[1],), "
+        "import sys, time\nfrom sierlib.experiment.workers import run_in_workers\n"
+        "import work\nif __name__ == '__main__':\n    run_in_workers(work.sleep, [(sys.argv[1],), "
         "(sys.argv[1],)], 'x')\n"
     )
     (tmp_path / "work.py").write_text(
