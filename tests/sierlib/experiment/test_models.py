@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sierlib import settings
-from sierlib.experiment import label_rule
+from sierlib.experiment import label_rule, models
 from sierlib.experiment.manifest import read_manifest
 from sierlib.experiment.models import (
     NETWORKS,
@@ -129,7 +129,7 @@ def run(built_run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def test_rows_of_a_network_are_the_manifests_and_held_out_ones_are_shared(run: Run) -> None:
-    manifest = read_manifest(run)
+    manifest = models.read_manifest(run)
     parts = {
         name: select_rows(run, NETWORKS[name])
         for name in ("fused", "agreement", "strict-threshold")
@@ -187,7 +187,7 @@ def test_sentiment_takes_the_discarded_rows_too_but_no_text_that_is_held_out(run
     assert set(rows["train"]["answer"]) <= set(settings.SENTIMENTS)
     held = set(rows["test"]["group"]) | set(rows["validation"]["group"])
     assert not held & set(rows["train"]["group"])
-    discarded = read_manifest(run, "discarded")
+    discarded = models.read_manifest(run, "discarded")
     loose = discarded[~discarded["group"].isin(held)]
     assert len(loose) > 0 and set(loose["id"]) <= set(rows["train"]["id"])
 
@@ -195,7 +195,7 @@ def test_sentiment_takes_the_discarded_rows_too_but_no_text_that_is_held_out(run
 def test_sentiment_keeps_the_corpus_own_split_where_there_is_one(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = read_manifest(run).assign(own_split=(["train", "val", "test", "train"] * 50))
+    own = models.read_manifest(run).assign(own_split=(["train", "val", "test", "train"] * 50))
     monkeypatch.setattr(
         "sierlib.experiment.models.read_manifest",
         lambda run, name="manifest": own if name == "manifest" else own[:0],
