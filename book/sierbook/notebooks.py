@@ -218,6 +218,7 @@ def _run_papermill(run: Run, name: str, key: str, kernels: _Kernels) -> None:
             # In a file, as in continuous integration, lines say enough.
             progress_bar=bar if sys.stderr.isatty() else False,
             kernel_manager_class=kernels.manager(target.with_suffix(".log")),
+            extra_arguments=["--IPKernelApp.capture_fd_output=False"],  # or it were on the page
             # Only the kernel works in the run's folder: papermill's `cwd` would move this whole
             # process, and with it the notebooks that run side by side.
             resources={"metadata": {"path": str(run.folder)}},

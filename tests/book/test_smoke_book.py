@@ -310,8 +310,7 @@ def test_a_second_call_executes_and_builds_nothing(index: Path, run: Run, place:
     assert state() == before
 
 
-# -------------------------------------------------------------------------------------- a real
-# layout
+# ------------------------------------------------------------------------------- a real layout
 @pytest.fixture(scope="module")
 def tweets(
     tmp_path_factory: pytest.TempPathFactory, paint: Callable[..., Path]

@@ -24,7 +24,8 @@ ser = "synthetic"
 ier = "synthetic"
 seed = 0
 run_dir = None"""
-RECORD = """import json, pathlib
+RECORD = """import json, os, pathlib
+os.write(2, b"chatter of a library")
 place = pathlib.Path(run_dir) / "results"
 place.mkdir(exist_ok=True)
 (place / "{name}.json").write_text(json.dumps({{"profile": profile, "seed": seed}}))
@@ -109,6 +110,9 @@ def test_a_notebook_runs_after_those_it_needs_with_the_runs_settings(executed: R
         assert executed.results(name) == {"profile": "smoke", "seed": 5}
         cells = nbformat.read(notebooks.executed_copy(executed, name), as_version=4).cells
         assert "ran with smoke 5" in cells[-1].outputs[0].text and cells[-1].execution_count
+        assert len(cells[-1].outputs) == 1  # what libraries write is not on the page
+        log = notebooks.executed_copy(executed, name).with_suffix(".log")
+        assert "chatter of a library" in log.read_text(encoding="utf-8")
         assert notebooks.is_up_to_date(executed, name)
     assert not list(executed.folder.rglob("*.half.ipynb"))
 

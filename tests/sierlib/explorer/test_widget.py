@@ -65,7 +65,7 @@ def make_sample(name: str, **changes: Any) -> dict[str, Any]:
         {"text": w, "start": a, "end": b}
         for w, a, b in zip(texts, bounds, bounds[1:], strict=False)
     ]
-    settings: dict[str, Any] = {
+    given: dict[str, Any] = {
         "image": Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize(
             (128, 128)
         ),
@@ -85,11 +85,10 @@ def make_sample(name: str, **changes: Any) -> dict[str, Any]:
         },
         "text": " ".join(texts),
     }
-    return sample_payload(name, **{**settings, **changes})
+    return sample_payload(name, **{**given, **changes})
 
 
-# ---------------------------------------------------------------------------------------------- the
-# payload
+# -------------------------------------------------------------------------------- the payload
 
 
 def decode_mulaw(data: str) -> np.ndarray:
@@ -230,8 +229,7 @@ def test_widget_and_module_agree_on_the_state() -> None:
         widget.keep = "half"
 
 
-# ---------------------------------------------------------------------------------------------- in
-# a browser
+# ------------------------------------------------------------------------------ in a browser
 
 
 @pytest.fixture(scope="module")
@@ -559,13 +557,13 @@ def test_parts_that_do_not_add_up_say_so(reader: Reader, tmp_path: Path) -> None
 @pytest.mark.parametrize("damage", ["cut", "absent", "null"])
 def test_broken_settings_cost_only_themselves(reader: Reader, tmp_path: Path, damage: str) -> None:
     page = static_html([make_sample("1"), make_sample("2")], "first", threshold=80)
-    (settings,) = re.findall(r'<script[^>]*>{"ids".*?</script>', page)
+    (whole,) = re.findall(r'<script[^>]*>{"ids".*?</script>', page)
     damaged = {
-        "cut": settings.replace('"state"', ""),
-        "null": settings.split("{")[0] + "null</script>",
+        "cut": whole.replace('"state"', ""),
+        "null": whole.split("{")[0] + "null</script>",
         "absent": "",
     }
-    page = page.replace(settings, damaged[damage])
+    page = page.replace(whole, damaged[damage])
     path = tmp_path / "index.html"
     path.write_text(page, encoding="utf-8")
     reader.page.goto(path.as_uri())
