@@ -8,38 +8,28 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sierlib import __version__, settings
-from sierlib.run import PACKAGE, Run
+from sierlib.run import PACKAGE, Run, resolve_spec
+
+if TYPE_CHECKING:
+    from sierbook.verify import Report
+
+#: Commands that need TensorFlow in this process; others leave it to notebooks' kernels.
+_WITH_TENSORFLOW = ("explain", "train", "dataset", "record", "verify")
 
 
+# --------------------------------------------------------------------------------------- options
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sier", description="Run and build the ParallelNet book.")
     parser.add_argument("--version", action="version", version=f"sier {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--profile", default="quick", help=f"one of {', '.join(settings.PROFILES)} (default: quick)"
-    )
-    common.add_argument(
-        "--data", default="synthetic", help="pairs: synthetic, bt4sa:PATH or pairs:FILE.csv"
-    )
-    common.add_argument(
-        "--ser",
-        default="synthetic",
-        help="speech teacher: synthetic, tweets:FILE.tsv or iemocap:PATH",
-    )
-    common.add_argument(
-        "--ier", default="synthetic", help="image teacher: synthetic or fi:PATH[?positive=all]"
-    )
-    common.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
-    common.add_argument(
-        "--run-dir",
-        default=None,
-        help="the run's folder (default: one below runs/, named by the settings)",
-    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    common = _run_options("one below runs/, named by the settings")
+
     book = commands.add_parser(
         "book",
         parents=[common],
@@ -52,15 +42,64 @@ def _parser() -> argparse.ArgumentParser:
         "run", parents=[common], help="execute one notebook, and those it needs"
     )
     run.add_argument("notebook", help="its name or number, such as 04")
-    built = commands.add_parser(
+    dataset = commands.add_parser(
         "dataset", parents=[common], help="build the data set and print its summary as JSON"
     )
-    built.add_argument(
+    dataset.add_argument(
         "--labels",
         choices=("own", "recorded"),
         default="own",
-        help="recorded: those of book/recorded, to train pieces of a profile that another machine began (default: own)",
+        help="recorded: those of book/recorded, to train pieces of a profile that another machine "
+        "began (default: own)",
     )
+    _add_train(commands, common)
+    _add_explain(commands)
+    commands.add_parser(
+        "record",
+        parents=[common],
+        help="keep what is up to date of the run in book/recorded, for pages and for `sier verify`",
+    )
+    commands.add_parser(
+        "verify",
+        parents=[_run_options("a new one for temporary files, so that nothing is read again")],
+        help="run the profile anew and compare every result with the recorded one",
+    )
+    bench = commands.add_parser(
+        "bench", help="time the explanations against the alternatives (from a checkout)"
+    )
+    bench.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="for benchmarks/bench_shapley.py; try -- --help"
+    )
+    return parser
+
+
+def _run_options(folder: str) -> argparse.ArgumentParser:
+    """Return the options of all commands that work in a run; `folder` says which by default."""
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--profile", default="quick", help=f"one of {', '.join(settings.PROFILES)} (default: quick)"
+    )
+    options.add_argument(
+        "--data",
+        default="synthetic",
+        help="pairs: synthetic, bt4sa:PATH or pairs:FILE.csv (default: synthetic)",
+    )
+    options.add_argument(
+        "--ser",
+        default="synthetic",
+        help="speech teacher: synthetic, tweets:FILE.tsv or iemocap:PATH (default: synthetic)",
+    )
+    options.add_argument(
+        "--ier",
+        default="synthetic",
+        help="image teacher: synthetic or fi:PATH[?positive=all] (default: synthetic)",
+    )
+    options.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
+    options.add_argument("--run-dir", help=f"the run's folder (default: {folder})")
+    return options
+
+
+def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:
     train = commands.add_parser(
         "train",
         parents=[common],
@@ -78,9 +117,13 @@ def _parser() -> argparse.ArgumentParser:
         default=0,
         help="which repetition, each from a seed of its own (default: 0)",
     )
+
+
+def _add_explain(commands: Any) -> None:
     explain = commands.add_parser(
         "explain",
-        help="explain a photograph with a sentence or a recording of your own, as a folder with a page",
+        help="explain a photograph with a sentence or a recording of your own, as a folder with a "
+        "page",
     )
     explain.add_argument(
         "--model", required=True, help="a run's folder with a trained model, or a .keras file"
@@ -107,52 +150,154 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--seed", type=int, default=0, help="of the voice and of `sampled` (default: 0)"
     )
-    commands.add_parser(
-        "record",
-        parents=[common],
-        help="keep the run's results in book/recorded, for pages and for `sier verify`",
-    )
-    commands.add_parser(
-        "verify",
-        parents=[common],
-        help="run the profile anew and compare every result with the recorded one",
-    )
-    bench = commands.add_parser(
-        "bench", help="time the explanations against the alternatives (from a checkout)"
-    )
-    bench.add_argument(
-        "arguments", nargs=argparse.REMAINDER, help="for benchmarks/bench_shapley.py; try -- --help"
-    )
-    return parser
 
 
-def _bench(arguments: Sequence[str]) -> int:
-    """Run the benchmark; its exit code."""
-    script = PACKAGE.parent / "benchmarks" / "bench_shapley.py"
-    if not script.is_file():
-        raise FileNotFoundError(
-            f"{script} is missing: `sier bench` runs from a checkout of the repository"
-        )
-    return subprocess.run(
-        [sys.executable, script, *(each for each in arguments if each != "--")], check=False
-    ).returncode
+# -------------------------------------------------------------------------------------- commands
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0 only when all was done."""
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        if options.command in _WITH_TENSORFLOW:
+            # Its C++ parts write lines before they can be told not to.
+            with _silent_stderr():
+                import tensorflow  # noqa: F401
+        if options.command == "bench":
+            return _bench(options.arguments)
+        if options.command == "explain":
+            return _explain(options)
+        return _work_in_run(options)
+    except (ValueError, OSError, RuntimeError) as problem:
+        print(f"sier: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        resumed = "; the same command goes on where this one stopped"
+        if options.command in ("explain", "verify", "bench"):
+            resumed = ""
+        print(f"sier: interrupted{resumed}", file=sys.stderr)
+        return 130
 
 
-def _import_tensorflow() -> None:
-    """Import TensorFlow without the lines that its C++ parts write to stderr before they can be
-    told not to."""
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Lose what is written to stderr, by libraries that are not Python's too."""
     sys.stderr.flush()
+    ours = os.dup(2)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
-        ours = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
         try:
-            import tensorflow  # noqa: F401
+            yield
         finally:
             os.dup2(ours, 2)
             os.close(ours)
 
 
-def _explain(options: argparse.Namespace) -> None:
+def _work_in_run(options: argparse.Namespace) -> int:
+    """Do what is done in a run's folder; return the exit code."""
+    from sierbook import notebooks, site
+
+    # What can be refused is refused before there is a folder.
+    name = notebooks.resolve_notebook(options.notebook) if options.command == "run" else ""
+    if options.command == "verify" or getattr(options, "labels", "own") == "recorded":
+        _refuse_unrecorded(options)
+    if options.command == "verify" and not options.run_dir:
+        options.run_dir = tempfile.mkdtemp(prefix="sier-verify-")
+    run = Run.open(
+        options.profile, options.data, options.ser, options.ier, options.seed, options.run_dir
+    )
+
+    if options.command == "run":
+        print(notebooks.execute_with_needs(run, name))
+    elif options.command == "book":
+        print(site.print_pdf(run) if options.pdf else site.make_book(run))
+    elif options.command == "dataset":
+        print(json.dumps(_build_dataset(run, options.labels), indent=1))
+    elif options.command == "train":
+        print(json.dumps(_train(run, options), indent=1))
+    elif options.command == "record":
+        print(*_record(run), sep="\n")
+    elif options.command == "verify":
+        return _verify(run)
+    return 0
+
+
+def _refuse_unrecorded(options: argparse.Namespace) -> None:
+    """Stop when nothing was recorded with these settings."""
+    from sierbook import recorded
+
+    place = recorded.RECORDED / settings.profile(options.profile).name
+    asked: dict[str, Any] = {"seed": options.seed}
+    for role in ("data", "ser", "ier"):
+        asked[role] = resolve_spec(getattr(options, role), role)
+    if options.command == "verify":
+        recorded.refuse_others(place, asked)
+    else:
+        recorded.recorded_labels(place, asked)
+
+
+def _build_dataset(run: Run, labels: str) -> dict[str, Any]:
+    """Build the data set; return its summary."""
+    from sierbook import recorded
+    from sierlib.experiment.labels import build_dataset
+
+    summary = build_dataset(run)
+    return recorded.adopt(run) if labels == "recorded" else summary
+
+
+def _train(run: Run, options: argparse.Namespace) -> dict[str, Any]:
+    """Train networks; return how they validate, by name."""
+    from sierlib.experiment.models import resolve_names
+    from sierlib.experiment.train import train_all
+
+    jobs = [(name, options.fold, options.repeat) for name in resolve_names(options.model)]
+    return {name: history["validation"] for (name, *_), history in train_all(run, jobs).items()}
+
+
+def _record(run: Run) -> list[Path]:
+    """Record what is up to date, and say on stderr which notebooks are not; return the files."""
+    from sierbook import notebooks, recorded
+
+    current = [name for name in notebooks.NEEDS if notebooks.is_up_to_date(run, name)]
+    written = recorded.record(run, current, whole=len(current) == len(notebooks.NEEDS))
+    if old := [name for name in notebooks.NEEDS if name not in current]:
+        print(f"left out, as out of date: {', '.join(old)}", file=sys.stderr)
+    return written
+
+
+def _verify(run: Run) -> int:
+    """Run the profile anew, print what differs from what was recorded; 1 when anything does."""
+    from sierbook import notebooks, recorded, verify
+
+    notebooks.execute_all(run)
+    reports = verify.against_recorded(run, recorded.RECORDED / run.profile.name)
+    for name, report in reports.items():
+        print(f"{name}: {_summarize(report)}")
+        for line in report.differences:
+            print(f"  {line}")
+    failed = sum(len(report.differences) for report in reports.values())
+    print(f"verify: {_conclude(reports, failed)}; the run is {run.folder}")
+    return 0 if not failed and any(report.compared for report in reports.values()) else 1
+
+
+def _summarize(report: Report) -> str:
+    """Say how many values of a file are as recorded, and in which sense."""
+    if not report.compared:
+        return "nothing in it can be compared on another machine"
+    manner = "as can be expected on another machine or of other versions"
+    if report.exact:
+        manner = "equal to the recorded"
+    return f"{report.compared - len(report.differences)} of {report.compared} values {manner}"
+
+
+def _conclude(reports: Mapping[str, Report], failed: int) -> str:
+    """Say whether all is as recorded."""
+    if failed:
+        return f"{failed} values differ"
+    idle = ", ".join(name for name, report in reports.items() if not report.compared)
+    return f"all as recorded, but not compared: {idle}" if idle else "all as recorded"
+
+
+def _explain(options: argparse.Namespace) -> int:
     """Explain one's own photograph and speech; print the prediction and where the page is."""
     folder = Path(options.output)
     if folder.exists() and not folder.is_dir():
@@ -161,7 +306,7 @@ def _explain(options: argparse.Namespace) -> None:
     from sierlib.explorer.pair import explain_own
 
     target = int(options.target) if (options.target or "").isdigit() else options.target
-    own = explain_own(
+    explained = explain_own(
         options.model,
         options.image,
         text=options.text,
@@ -172,112 +317,23 @@ def _explain(options: argparse.Namespace) -> None:
         percentile=options.percentile,
         seed=options.seed,
     )
-    for note in own.notes:
+    for note in explained.notes:
         print(f"sier: {note}", file=sys.stderr)
-    page = write_page(own, folder)
-    print(f"{own.predicted} {own.probabilities[own.predicted]:.2f}", page, sep="\n")
-
-
-def _refuse_unrecorded(options: argparse.Namespace) -> None:
-    """Stop before any work, and before there is a folder, when nothing was recorded with these
-    settings."""
-    from sierbook import recorded
-    from sierlib import settings
-    from sierlib.run import resolve_spec
-
-    asked = {role: resolve_spec(getattr(options, role), role) for role in ("data", "ser", "ier")}
-    place = recorded.RECORDED / settings.profile(options.profile).name
-    refuse = recorded.refuse_others if options.command == "verify" else recorded.recorded_labels
-    refuse(place, asked | {"seed": options.seed})
-
-
-def _verify(run: Run) -> int:
-    """Run the profile anew, print a table of what differs from what was recorded; 1 when anything
-    does."""
-    from sierbook import notebooks, recorded, verify
-
-    notebooks.execute_all(run)
-    reports = verify.against_recorded(run, recorded.RECORDED / run.profile.name)
-    for name, report in reports.items():
-        manner = (
-            "equal to the recorded"
-            if report.exact
-            else "as can be expected on another machine or of other versions"
-        )
-        outside = len(report.differences)
-        told = f"{report.compared - outside} of {report.compared} values {manner}"
-        print(
-            f"{name}: {told if report.compared else 'nothing in it can be compared on another machine'}"
-        )
-        print(*(f"  {line}" for line in report.differences), sep="\n", end="\n" if outside else "")
-    failed = sum(len(report.differences) for report in reports.values())
-    untold = ", ".join(name for name, report in reports.items() if not report.compared)
-    passed = f"all as recorded, but not compared: {untold}" if untold else "all as recorded"
-    print(f"verify: {f'{failed} values differ' if failed else passed}; the run is {run.folder}")
-    return 0 if not failed and any(report.compared for report in reports.values()) else 1
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0 only when all was done."""
-    options = _parser().parse_args(arguments)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        if options.command in ("explain", "train", "dataset", "record", "verify"):
-            _import_tensorflow()
-        if options.command == "bench":
-            return _bench(options.arguments)
-        if options.command == "explain":
-            _explain(options)
-            return 0
-        from sierbook import notebooks, recorded, site
-        from sierlib.experiment.labels import build_dataset
-        from sierlib.experiment.models import resolve_names
-        from sierlib.experiment.train import train_all
-
-        name = notebooks.resolve_notebook(options.notebook) if options.command == "run" else None
-        if options.command == "verify" or getattr(options, "labels", "own") == "recorded":
-            _refuse_unrecorded(options)
-        if options.command == "verify" and not options.run_dir:
-            # A folder of its own, so that nothing that is there already is read.
-            options.run_dir = tempfile.mkdtemp(prefix="sier-verify-")
-        run = Run.open(
-            options.profile, options.data, options.ser, options.ier, options.seed, options.run_dir
-        )
-        if name:
-            print(notebooks.execute_with_needs(run, name))
-        elif options.command == "book":
-            print(site.print_pdf(run) if options.pdf else site.make_book(run))
-        elif options.command == "record":
-            print(*recorded.record(run), sep="\n")
-        elif options.command == "train":
-            jobs = [(name, options.fold, options.repeat) for name in resolve_names(options.model)]
-            histories = train_all(run, jobs)
-            print(
-                json.dumps(
-                    {job[0]: history["validation"] for job, history in histories.items()}, indent=1
-                )
-            )
-        elif options.command == "verify":
-            return _verify(run)
-        else:
-            counts = build_dataset(run)
-            print(
-                json.dumps(
-                    recorded.adopt(run) if options.labels == "recorded" else counts, indent=1
-                )
-            )
-    except (ValueError, OSError, RuntimeError) as problem:
-        print(f"sier: {problem}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        resumed = (
-            ""
-            if options.command == "explain"
-            else "; the same command goes on where this one stopped"
-        )
-        print(f"sier: interrupted{resumed}", file=sys.stderr)
-        return 130
+    page = write_page(explained, folder)
+    print(f"{explained.predicted} {explained.probabilities[explained.predicted]:.2f}")
+    print(page)
     return 0
+
+
+def _bench(arguments: Sequence[str]) -> int:
+    """Run the benchmark; return its exit code."""
+    script = PACKAGE.parent / "benchmarks" / "bench_shapley.py"
+    if not script.is_file():
+        raise FileNotFoundError(
+            f"{script} is missing: `sier bench` runs from a checkout of the repository"
+        )
+    options = [each for each in arguments if each != "--"]
+    return subprocess.run([sys.executable, script, *options], check=False).returncode
 
 
 if __name__ == "__main__":

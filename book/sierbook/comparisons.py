@@ -3,63 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from sierbook import recorded, statistics
 from sierbook.tables import studies
-from sierlib import settings
-from sierlib.experiment import label_rule
-from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.manifest import read_manifest
 from sierlib.experiment.models import NETWORKS, names_in_group
-from sierlib.experiment.scores import class_codes
-from sierlib.experiment.train import artefact_name, is_current, train_model
-from sierlib.networks.fit import predict_rows
+from sierlib.experiment.scores import Estimate, class_codes
 from sierlib.run import Run, read_json
 
-#: The five comparisons that were named before any was made, with the two networks and what their
-#: predictions are held against; everything else is exploratory.
-PRIMARY: dict[str, tuple[str, str, str, str]] = {
-    "fused-ser": ("ParallelNet − speech only", "fused", "ser", "labels"),
-    "fused-ier": ("ParallelNet − image only", "fused", "ier", "labels"),
-    "fused-baseline3": ("ParallelNet − Baseline 3", "fused", "baseline3", "labels"),
-    "multiply-addition": (
-        "multiplication − addition, pairs in conflict",
-        "fused",
-        "addition",
-        "labels",
-    ),
-    "max-agreement": (
-        "maximum rule − agreement rule, planted truth",
-        "fused",
-        "agreement",
-        "truth",
-    ),
+Entry = dict[str, Any]
+#: By name of the specification, the histories of a network's repetitions.
+Trained = Mapping[str, Sequence[dict[str, Any]]]
+
+
+class Comparison(NamedTuple):
+    """Two networks, what their predictions are held against, and on which of the test rows."""
+
+    title: str
+    one: str
+    other: str
+    against: str = "labels"
+    in_conflict: bool = False
+
+
+def _plan(one: str, other: str, against: str = "labels", in_conflict: bool = False) -> Comparison:
+    """Describe a comparison, with a title made of those of its networks."""
+    title = f"{NETWORKS[one].title} − {NETWORKS[other].title}"
+    if in_conflict:
+        title += ", pairs in conflict"
+    if against == "truth":
+        title += ", planted truth"
+    return Comparison(title, one, other, against, in_conflict)
+
+
+#: The five comparisons that were named before any was made; everything else is exploratory.
+PRIMARY: dict[str, Comparison] = {
+    "fused-ser": _plan("fused", "ser"),
+    "fused-ier": _plan("fused", "ier"),
+    "fused-baseline3": _plan("fused", "baseline3"),
+    "multiply-addition": _plan("fused", "addition", in_conflict=True),
+    "max-agreement": _plan("fused", "agreement", against="truth"),
 }
-
-
+#: What ParallelNet is compared with besides.
+_RIVALS = (
+    "baseline1",
+    "baseline2",
+    *names_in_group("N2"),
+    "addition",
+    "fixed-weights",
+    "focal-only",
+    "cross-entropy-only",
+    "strict-threshold",
+)
 #: What is compared besides, on the labels of the test rows; nobody named it in advance, so it
 #: proves nothing.
 EXPLORATORY: tuple[tuple[str, str], ...] = (
-    *(
-        ("fused", name)
-        for name in ("baseline1", "baseline2", *names_in_group("N2"), "addition", "fixed-weights")
-    ),
-    *(("fused", name) for name in ("focal-only", "cross-entropy-only", "strict-threshold")),
-    *(("baseline3", "baseline1"), ("baseline3", "baseline2")),
-    *(("ier", "baseline1"), ("ier", "baseline2"), ("ier", "ser")),
+    *(("fused", name) for name in _RIVALS),
+    ("baseline3", "baseline1"),
+    ("baseline3", "baseline2"),
+    ("ier", "baseline1"),
+    ("ier", "baseline2"),
+    ("ier", "ser"),
 )
-#: Where recorded comparisons lie, below the folder of their profile.
-FILE = "comparisons.json"
+#: All comparisons of predictions, in the order of tables.
+_PLANNED = PRIMARY | {f"{one}-{other}": _plan(one, other) for one, other in EXPLORATORY}
 #: The paper's argument for multiplication is about how sure the network is of pairs in conflict
 #: (Section 3.2.1): there less than of pairs in agreement, compared with addition, so that a network
 #: that is less sure of everything does not pass for one that dilutes.
 DILUTION = "multiply-addition-dilution"
+_DILUTION_TITLE = f"how sure in conflict rather than agreement: {_plan('fused', 'addition').title}"
 
 
-def collect(run: Run) -> list[dict[str, Any]]:
+# ------------------------------------------------------------------------------- what is compared
+def collect(run: Run) -> list[Entry]:
     """Make the comparisons on the test rows, from this run's networks where it has both, else as
     recorded.
 
@@ -67,33 +89,96 @@ def collect(run: Run) -> list[dict[str, Any]]:
     -------
     list of dict
         ``name``, ``title``, the estimate of the difference (mean over repetitions, paired
-        bootstrap): ``value``, ``low``, ``high``, ``n``; ``p``, ``repeats`` (of either, or the fewer), ``trainings`` (of both,
-        where they differ), ``against``, ``origin``, ``profile``, ``data``, ``date``, ``primary``.
-        The primary ones come first, with ``p_holm`` as of `corrected`. What was recorded with
-        another corpus is left out.
+        bootstrap): ``value``, ``low``, ``high``, ``n``; ``p``, ``repeats`` (of either, or the
+        fewer), ``trainings`` (of both, where they differ), ``against``, ``origin``, ``profile``,
+        ``data``, ``date``, ``primary``. The primary ones come first, with ``p_holm`` as of
+        `correct`. What was recorded with another corpus is left out.
     """
-    return ordered(_recorded(run) | corrected({entry["name"]: entry for entry in own(run)}))
+    return sort_entries(read_stand_ins(run) | correct(compare_run(run)))
 
 
-def ordered(found: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return comparisons by name as a list in the order of `collect`."""
-    names = [*PRIMARY, *(f"{one}-{other}" for one, other in EXPLORATORY), DILUTION]
-    return [found[name] for name in names if name in found]
+def compare_run(run: Run) -> dict[str, Entry]:
+    """Make those comparisons of which this run has both networks; by name, without ``p_holm``."""
+    networks = {name for planned in _PLANNED.values() for name in (planned.one, planned.other)}
+    trained: dict[str, list[dict[str, Any]]] = {}
+    for name in networks:
+        if found := _read_trained(run, name):
+            trained[name] = found
+    labels = recorded.list_labels(run)
+    return compare(labels[labels["split"] == "test"], trained, run.seed) | dilute(run)
 
 
-def _recorded(run: Run) -> dict[str, dict[str, Any]]:
+def read_stand_ins(run: Run) -> dict[str, Entry]:
     """Return the recorded comparisons that a run may show, by name, as corrected where they were
     recorded."""
     place = recorded.stand_in_place(run)
-    elsewhere = (place and read_json(place / FILE)) or {"provenance": {}, "comparisons": []}
-    if any(elsewhere["provenance"].get(key) != getattr(run, key) for key in ("data", "ser", "ier")):
+    return compare_stand_in(place, vars(run)) if place else {}
+
+
+def compare_stand_in(place: Path, made: Mapping[str, Any]) -> dict[str, Entry]:
+    """Return the comparisons of a recorded run that stands in for another one with the same data.
+
+    Parameters
+    ----------
+    place
+        ``book/recorded/<profile>`` of the run that stands in.
+    made
+        The other one's settings: ``data``, ``ser``, ``ier``. Where they differ there is nothing.
+    """
+    provenance = recorded.read_provenance(place)
+    if any(provenance.get(key) != made[key] for key in ("data", "ser", "ier")):
         return {}
-    return corrected(
-        {entry["name"]: entry | {"origin": "recorded"} for entry in elsewhere["comparisons"]}
-    )
+    found = compare_recorded(place)
+    return {name: entry | {"origin": "recorded"} for name, entry in found.items()}
 
 
-def corrected(found: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def compare_recorded(place: Path) -> dict[str, Entry]:
+    """Make the comparisons of which a recorded run has both networks, from labels and histories.
+
+    How sure networks are is not in their histories: that stays as its notebook 04 recorded it.
+
+    Returns
+    -------
+    dict
+        By name, the primary ones with ``p_holm``; empty where no labels are recorded.
+    """
+    files = (recorded.LABELS, "04-results.json", "models/*.json")
+    paths = [path for pattern in files for path in sorted(place.glob(pattern))]
+    return _compare_recorded(place, tuple((path, path.stat().st_mtime_ns) for path in paths))
+
+
+@cache
+def _compare_recorded(place: Path, state: tuple[tuple[Path, int], ...]) -> dict[str, Entry]:
+    """Return `compare_recorded`; `state`, the files' times of change, is part of the cache's key.
+
+    Pages ask for it again and again.
+    """
+    labels = recorded.read_labels(place)
+    if labels is None:
+        return {}
+    trained: dict[str, list[dict[str, Any]]] = {}
+    histories = recorded.read_histories(place).values()
+    for history in sorted(histories, key=lambda history: history["repeat"]):
+        several = trained.setdefault(history["spec"]["name"], [])
+        # Where an earlier repetition is missing the later ones are not counted.
+        if history["fold"] == 0 and history["repeat"] == len(several):
+            several.append(history)
+    whole = {name: several for name, several in trained.items() if several}
+    seed = recorded.read_provenance(place).get("seed", 0)
+    made = compare(labels[labels["split"] == "test"], whole, seed)
+    results = read_json(place / "04-results.json") or {}
+    for entry in results.get("comparisons", ()):
+        if entry["name"] == DILUTION and entry["origin"] == "this run":
+            made[DILUTION] = entry | {"title": _DILUTION_TITLE}
+    return correct(made)
+
+
+def sort_entries(found: Mapping[str, Entry]) -> list[Entry]:
+    """Return comparisons by name as a list in the order of `collect`."""
+    return [found[name] for name in (*_PLANNED, DILUTION) if name in found]
+
+
+def correct(found: Mapping[str, Entry]) -> dict[str, Entry]:
     """Add Holm's correction to the primary comparisons of one run, over all that were named,
     computed or not.
 
@@ -110,165 +195,167 @@ def corrected(found: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     dict
         The same, the primary ones with ``p_holm``.
     """
-    primary = [found[name] for name in PRIMARY if name in found]
-    adjusted = statistics.holm([entry["p"] for entry in primary], planned=len(PRIMARY))
-    return dict(found) | {
-        entry["name"]: entry | {"p_holm": p} for entry, p in zip(primary, adjusted, strict=True)
-    }
+    primary = [name for name in PRIMARY if name in found]
+    adjusted = statistics.holm([found[name]["p"] for name in primary], planned=len(PRIMARY))
+    corrected = dict(found)
+    for name, p in zip(primary, adjusted, strict=True):
+        corrected[name] = found[name] | {"p_holm": p}
+    return corrected
 
 
-def own(run: Run) -> list[dict[str, Any]]:
-    """Make those comparisons of which this run has both networks; entries as of `collect`, without
-    ``p_holm``."""
-    names = {name for pair in _pairs() for name in pair}
-    trained = {name: found for name in names if (found := _trained(run, name))}
-    return [*among(run, trained), *dilution(run)]
-
-
-def _pairs() -> list[tuple[str, str]]:
-    return [*((one, other) for _, one, other, _ in PRIMARY.values()), *EXPLORATORY]
-
-
-def among(run: Run, trained: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Compare networks by what they said of the run's test rows; entries as of `own`, without
-    `DILUTION`.
+# ---------------------------------------------------------------------------- how it is compared
+def compare(rows: pd.DataFrame, trained: Trained, seed: int = 0) -> dict[str, Entry]:
+    """Compare networks by what they said of the test rows.
 
     Parameters
     ----------
+    rows
+        The test rows as of `recorded.list_labels`, in the order of the networks' predictions.
     trained
         By name of the specification, the histories of a network's repetitions.
+
+    Returns
+    -------
+    dict
+        By name, entries as of `collect` without ``p_holm``; of pairs of which both are there.
     """
-    rows, truth = _test_rows(run), read_truth(run)
     answers = {"labels": class_codes(rows["label"])}
-    if truth:
-        answers["truth"] = class_codes([truth[name]["emotion"] for name in rows["id"]])
-    everywhere, (conflict, _) = np.ones(len(rows), bool), _relations(rows, truth)
-    made = []
-    for name, (title, one, other, against) in PRIMARY.items():
-        chosen = conflict if name == "multiply-addition" else everywhere
-        if against in answers and {one, other} <= set(trained) and chosen.any():
-            made.append(
-                {"name": name, "title": title, "against": against, "primary": True}
-                | _difference(trained[one], trained[other], answers[against], chosen, run.seed)
-            )
-    for one, other in EXPLORATORY:
-        if {one, other} <= set(trained):
-            title = " − ".join(NETWORKS[name].title for name in (one, other))
-            made.append(
-                {"name": f"{one}-{other}", "title": title, "against": "labels", "primary": False}
-                | _difference(trained[one], trained[other], answers["labels"], everywhere, run.seed)
-            )
-    return made
+    if (rows["emotion"] != "").all():
+        answers["truth"] = class_codes(rows["emotion"])
+    conflict = (rows["relation"] == "conflict").to_numpy()
+
+    # Comparisons on the same rows with as many trainings share their draws.
+    groups: dict[tuple[bool, int, int], list[str]] = {}
+    for name, planned in _PLANNED.items():
+        if planned.against not in answers or (planned.in_conflict and not conflict.any()):
+            continue
+        if planned.one in trained and planned.other in trained:
+            counts = len(trained[planned.one]), len(trained[planned.other])
+            groups.setdefault((planned.in_conflict, *counts), []).append(name)
+
+    found: dict[str, Entry] = {}
+    for (in_conflict, count_one, count_other), names in groups.items():
+        chosen = conflict if in_conflict else np.ones(len(rows), bool)
+        pairs = [_score_pair(trained, _PLANNED[name], answers) for name in names]
+        estimates = _estimate(pairs, chosen, seed)
+        for name, estimate in zip(names, estimates, strict=True):
+            found[name] = _describe(name, (count_one, count_other), trained) | estimate
+    return {name: found[name] for name in _PLANNED if name in found}
 
 
-def _test_rows(run: Run) -> pd.DataFrame:
-    rows = read_manifest(run)
-    return rows[rows["split"] == "test"].reset_index(drop=True)
+def _score_pair(
+    trained: Trained, planned: Comparison, answers: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (repetitions, rows) of either network: which rows each repetition got right."""
+    codes = answers[planned.against]
+    return _score(trained[planned.one], codes), _score(trained[planned.other], codes)
 
 
-def dilution(run: Run) -> list[dict[str, Any]]:
-    """Compare how sure this run's own networks are; empty where it lacks one, or no pairs are in
-    conflict."""
-    rows, fused = _test_rows(run), _trained(run, "fused")
-    conflict, agreement = _relations(rows, read_truth(run))
-    count = min(len(fused), len(_trained(run, "addition")))
-    if not (count and conflict.any() and agreement.any()):
-        return []
-    multiplied, added = (_sure(run, name, count, rows) for name in ("fused", "addition"))
-    return [
-        {
-            "name": DILUTION,
-            "title": "how sure in conflict rather than agreement: multiplication − addition",
-        }
-        | {"against": "confidence", "primary": False, "repeats": count, "origin": "this run"}
-        | _made(fused)
-        | statistics.difference_of_trainings(multiplied, added, conflict, agreement, run.seed)
-    ]
+def _score(histories: Sequence[dict[str, Any]], codes: np.ndarray) -> np.ndarray:
+    said = [list(history["test_predicted"]) for history in histories]
+    return np.array(said, int) == codes
 
 
-def _sure(run: Run, name: str, count: int, rows: pd.DataFrame) -> np.ndarray:
-    """Return (count, rows): the greatest probability that each of a network's repetitions gives
-    each row."""
-    models = (train_model(run, name, repeat=repeat)[0] for repeat in range(count))
-    return np.stack(
-        [predict_rows(model, rows, run.folder / "dataset").max(axis=1) for model in models]
-    )
+def _estimate(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], chosen: np.ndarray, seed: int
+) -> list[Estimate]:
+    """Estimate differences over all trainings of either: what one training gave may be luck."""
+    if any(len(scores) > 1 for scores in pairs[0]):
+        return statistics.differences_of_trainings(pairs, chosen, seed=seed)
+    return [statistics.paired_difference(a[0][chosen], b[0][chosen], seed) for a, b in pairs]
 
 
-def _difference(
-    one: Sequence[dict[str, Any]],
-    other: Sequence[dict[str, Any]],
-    answers: np.ndarray,
-    chosen: np.ndarray,
-    seed: int,
-) -> dict[str, Any]:
-    """Compare two networks on some rows, over all repetitions of each: what one training gave may
-    be luck."""
-    one_right, other_right = (_right(several, answers) for several in (one, other))
-    counts = [len(one), len(other)]
-    found = (
-        statistics.paired_difference(one_right[0][chosen], other_right[0][chosen], seed)
-        if counts == [1, 1]
-        else statistics.difference_of_trainings(one_right, other_right, chosen, seed=seed)
-    )
-    unequal = {"trainings": counts} if counts[0] != counts[1] else {}
-    return {"origin": "this run", "repeats": min(counts)} | unequal | _made(one) | found
+def _describe(name: str, counts: Sequence[int], trained: Trained) -> Entry:
+    """Say what was compared with what, and which run made it."""
+    planned = _PLANNED[name]
+    unequal = {"trainings": list(counts)} if len(set(counts)) > 1 else {}
+    return {
+        "name": name,
+        "title": planned.title,
+        "against": planned.against,
+        "primary": name in PRIMARY,
+        "origin": "this run",
+        "repeats": min(counts),
+        **unequal,
+        **_describe_run(trained[planned.one]),
+    }
 
 
-def _made(histories: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _describe_run(histories: Sequence[dict[str, Any]]) -> Entry:
     return {key: histories[0]["provenance"][key] for key in ("profile", "data", "date")}
 
 
-def _trained(run: Run, name: str) -> list[dict[str, Any]]:
-    """The histories of a network's repetitions that this run has and that are up to date."""
+def dilute(run: Run) -> dict[str, Entry]:
+    """Compare how sure this run's own networks are; empty where it lacks one, or no pairs are in
+    conflict."""
+    labels = recorded.list_labels(run)
+    relation = labels.loc[labels["split"] == "test", "relation"].to_numpy()
+    conflict, agreement = relation == "conflict", relation == "agree"
+    fused = _read_trained(run, "fused")
+    count = min(len(fused), len(_read_trained(run, "addition")))
+    if not (count and conflict.any() and agreement.any()):
+        return {}
+    multiplied, added = (_predict_confidence(run, name, count) for name in ("fused", "addition"))
+    entry = {
+        "name": DILUTION,
+        "title": _DILUTION_TITLE,
+        "against": "confidence",
+        "primary": False,
+        "repeats": count,
+        "origin": "this run",
+        **_describe_run(fused),
+        **statistics.difference_of_trainings(multiplied, added, conflict, agreement, run.seed),
+    }
+    return {DILUTION: entry}
+
+
+def _predict_confidence(run: Run, name: str, count: int) -> np.ndarray:
+    """Return (count, rows): the greatest probability that each of a network's repetitions gives
+    each row."""
+    # TensorFlow, which pages are built without
+    from sierlib.experiment.train import train_model
+    from sierlib.networks.fit import predict_rows
+
+    manifest = read_manifest(run)
+    rows = manifest[manifest["split"] == "test"].reset_index(drop=True)
+    confidence = []
+    for repeat in range(count):
+        model, _ = train_model(run, name, repeat=repeat)
+        confidence.append(predict_rows(model, rows, run.folder / "dataset").max(axis=1))
+    return np.stack(confidence)
+
+
+def _read_trained(run: Run, name: str) -> list[dict[str, Any]]:
+    """Read the histories of a network's repetitions that this run has and that are up to date."""
+    from sierlib.experiment.train import artefact_name, is_current  # TensorFlow
+
     found: list[dict[str, Any]] = []
     while is_current(run, (name, 0, len(found))):
-        found.append(
-            read_json((run.folder / artefact_name(name, 0, len(found))).with_suffix(".json"))
-        )
+        path = run.folder / artefact_name(name, 0, len(found))
+        found.append(read_json(path.with_suffix(".json")))
     return found
 
 
-def _right(histories: Sequence[dict[str, Any]], answers: np.ndarray) -> np.ndarray:
-    """Return (repetitions, rows): which test rows each repetition got right."""
-    return np.stack(
-        [np.array(list(history["test_predicted"]), int) == answers for history in histories]
-    )
-
-
-def _relations(rows: pd.DataFrame, truth: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows are in conflict, and in which both modalities say the same.
-
-    By what was planted, else by the teachers' opinions; none where nobody was asked.
-    """
-    if truth:
-        relation = np.array([truth[name]["relation"] for name in rows["id"]])
-        return relation == "conflict", relation == "agree"
-    if (rows["winner"] == "given").any():
-        return np.zeros(len(rows), bool), np.zeros(len(rows), bool)
-    ser, ier = (label_rule.teacher_opinions(rows, role).argmax(axis=1) for role in settings.ROLES)
-    return ser != ier, ser == ier
-
-
-def table(found: Sequence[dict[str, Any]], primary: bool = True) -> pd.DataFrame:
+def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
     """Return the primary comparisons, or the others, as a table; columns as
     `accuracy_plots.differences` wants them."""
-    return pd.DataFrame(
-        [
+    rows = []
+    for entry in found:
+        if entry["primary"] != primary:
+            continue
+        corrected = {"p (Holm)": entry["p_holm"]} if primary else {}
+        counts = dict.fromkeys(entry.get("trainings", [entry["repeats"]]))
+        rows.append(
             {
                 "comparison": entry["title"],
                 "difference": entry["value"],
                 "low": entry["low"],
                 "high": entry["high"],
                 "p": entry["p"],
-                **({"p (Holm)": entry["p_holm"]} if primary else {}),
+                **corrected,
                 "n": entry["n"],
-                "seeds": " / ".join(
-                    map(str, dict.fromkeys(entry.get("trainings", [entry["repeats"]])))
-                ),
+                "seeds": " / ".join(map(str, counts)),
                 "origin": studies.origin(entry),
             }
-            for entry in found
-            if entry["primary"] == primary
-        ]
-    )
+        )
+    return pd.DataFrame(rows)

@@ -268,7 +268,7 @@ def judge_several_trainings(
     once = {
         entry["name"] for entry in found if entry["origin"] == "this run" and entry["repeats"] == 1
     }
-    named = [entry for entry in comparisons._recorded(run).values() if entry["primary"]]
+    named = [entry for entry in comparisons.read_stand_ins(run).values() if entry["primary"]]
     several = [entry for entry in named if entry["name"] in once and entry["repeats"] > 1]
     return [
         f"{_verdict(entry, stand_in)} ({entry['repeats']} trainings, {studies.origin(entry)})"

@@ -238,29 +238,62 @@ def difference_of_trainings(
         chosen rows, and for several trainings ``by_training``, the difference of each first,
         second, ... of them.
     """
+    return differences_of_trainings([(a, b)], chosen, others, seed)[0]
+
+
+def differences_of_trainings(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    chosen: np.ndarray,
+    others: np.ndarray | None = None,
+    seed: int = 0,
+) -> list[Estimate]:
+    """Compare many pairs as `difference_of_trainings` does each, with the same draws for all.
+
+    Drawing takes longest, and the draws depend on numbers of trainings and rows only.
+
+    Parameters
+    ----------
+    pairs
+        ``a`` and ``b`` of each; all have as many trainings of ``a``, and of ``b``, as the first.
+    """
+    if not pairs:
+        return []
+    count_a, count_b = len(pairs[0][0]), len(pairs[0][1])
     parts = [(1, chosen)] if others is None else [(1, chosen), (-1, others)]
     rng = np.random.default_rng(seed)
-    draws = []
+    batches: list[np.ndarray] = []
     for _ in range(0, RESAMPLES, BATCH):
-        shares_a, shares_b = _draw_shares(rng, len(a)), _draw_shares(rng, len(b))
-        drawn = np.zeros(BATCH)
+        shares_a, shares_b = _draw_shares(rng, count_a), _draw_shares(rng, count_b)
+        drawn = np.zeros((len(pairs), BATCH))
         for sign, rows in parts:
-            gains = shares_a @ a[:, rows] - shares_b @ b[:, rows]  # (BATCH, rows)
-            drawn += sign * (gains * _draw_shares(rng, int(rows.sum()))).sum(axis=1)
-        draws.append(drawn)
-    found = np.concatenate(draws)
+            shares = _draw_shares(rng, int(rows.sum()))
+            for of_pair, (a, b) in zip(drawn, pairs, strict=True):
+                gains = shares_a @ a[:, rows] - shares_b @ b[:, rows]  # (BATCH, rows)
+                of_pair += sign * (gains * shares).sum(axis=1)
+        batches.append(drawn)
+    found = np.concatenate(batches, axis=1)  # (pairs, RESAMPLES)
+    estimates = []
+    for (a, b), draws in zip(pairs, found, strict=True):
+        estimates.append(_summarize_draws(a, b, parts, draws))
+    return estimates
+
+
+def _summarize_draws(
+    a: np.ndarray, b: np.ndarray, parts: Sequence[tuple[int, np.ndarray]], draws: np.ndarray
+) -> Estimate:
+    """Return the difference of two classifiers with the interval and p of its resampled values."""
     means = np.zeros(len(a)), np.zeros(len(b))
     for scores, mean in zip((a, b), means, strict=True):
         for sign, rows in parts:
             mean += sign * scores[:, rows].mean(axis=1)
-    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    tail = min(np.sum(found <= 0), np.sum(found >= 0))
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    tail = min(np.sum(draws <= 0), np.sum(draws >= 0))
     estimate: Estimate = {
         "value": float(means[0].mean() - means[1].mean()),
         "low": float(low),
         "high": float(high),
-        "n": int(chosen.sum()),
-        "p": float(min(1.0, 2 * (tail + 1) / (len(found) + 1))),
+        "n": int(np.sum(parts[0][1])),
+        "p": float(min(1.0, 2 * (tail + 1) / (len(draws) + 1))),
     }
     if len(a) == len(b) > 1:
         estimate["by_training"] = (means[0] - means[1]).tolist()
@@ -339,7 +372,7 @@ def mean_detour(curve: Sequence[float]) -> float:
 
 # ------------------------------------------------------------------------- confusion matrices
 def confusion_kappa(confusion: np.ndarray) -> np.ndarray:
-    """Return Cohen's kappa (...,) of confusion matrices (..., k, k); 0 where only one class occurs."""
+    """Return Cohen's kappa (...,) of confusion matrices (..., k, k); 0 with one class only."""
     shares = confusion / confusion.sum(axis=(-2, -1), keepdims=True)
     agreed = np.trace(shares, axis1=-2, axis2=-1)
     chance = (shares.sum(axis=-1) * shares.sum(axis=-2)).sum(axis=-1)

@@ -17,23 +17,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sierbook import comparisons, statistics
-from sierbook.recorded import list_recorded
+from sierbook import derived, recorded, statistics
 from sierlib.run import Run, read_json
 
 #: What differs from run to run and says nothing of the results: times, memory, places and what was
 #: recorded elsewhere.
-VOLATILE = frozenset((
-    "provenance", "stand_in", "seconds", "seconds_first", "seconds_per_epoch", "date", "origin", "megabytes", "device",
-    "recorded",
-))  # fmt: skip
+VOLATILE = frozenset(
+    (
+        "provenance",
+        "stand_in",
+        "seconds",
+        "seconds_first",
+        "seconds_per_epoch",
+        "date",
+        "origin",
+        "megabytes",
+        "device",
+        "recorded",
+    )
+)
 #: Tables whose rows depend on what was predicted, so that elsewhere no row need have its like.
 PREDICTED = frozenset(("bins", "modalities"))
 #: Paths of what is the same on every machine: sizes of corpora and networks, specifications, what
 #: is compared, and that values add up.
 SETTLED = re.compile(
-    r"summary\.(rows|quarantined)|teachers\.\w+\.(accuracy\.)?n|(.+\.)?parameters|spec\..+|gaps\.owen\.\d+|samples|depth|"
-    r"comparisons\.\d+\.(name|title|against|primary|repeats)"
+    r"summary\.(rows|quarantined)|teachers\.\w+\.(accuracy\.)?n|(.+\.)?parameters|spec\..+"
+    r"|gaps\.owen\.\d+|samples|depth|comparisons\.\d+\.(name|title|against|primary|repeats)"
 )
 #: What decides how numbers are rounded. The later ones are not known of older recorded files, and
 #: then pass for equal.
@@ -62,8 +71,15 @@ class Report:
     compared: int = 0
     exact: bool = True
 
+    def check(self, holds: bool, difference: str) -> None:
+        """Count a value, and keep the line that says how it differs where it does."""
+        self.compared += 1
+        if not holds:
+            self.differences.append(difference)
 
-def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+
+# ---------------------------------------------------------------------------------------- compare
+def is_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell from the provenance of two results whether they were rounded alike: same machine,
     versions and precision."""
     if one.get("adopted") or other.get("adopted"):  # labels, or networks, of more than one machine
@@ -72,12 +88,13 @@ def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in (*FINGERPRINT, *known))
 
 
-def compare(recorded: Mapping[str, Any], found: Mapping[str, Any], learned: bool = True) -> Report:
-    """Compare the results of one notebook, as `Run.record` writes them, with those that were
-    recorded.
+def compare(old: Mapping[str, Any], new: Mapping[str, Any], learned: bool = True) -> Report:
+    """Compare results, as `Run.record` writes them, with those that were recorded.
 
     Parameters
     ----------
+    old, new
+        A notebook's results or a network's history: recorded, and as the run gives it.
     learned
         Whether the recorded networks learned, so that on another machine their numbers are expected
         to be alike.
@@ -87,37 +104,29 @@ def compare(recorded: Mapping[str, Any], found: Mapping[str, Any], learned: bool
     Report
         With `exact` when both were made on the same kind of machine with the same versions.
     """
-    same = alike(recorded["provenance"], found["provenance"])
-    report = Report(exact=same)
-    for path, old, new in _pairs(recorded, found, ""):
-        if same or SETTLED.fullmatch(path):
-            report.compared += 1
-            if not _equal(old, new):
-                report.differences.append(f"{path}: recorded {_short(old)}, now {_short(new)}")
-    if same:
-        return report
-    for path, old, new in _estimates(recorded, found, ""):
-        interval = f"{path}: recorded interval [{old['low']:.4g}, {old['high']:.4g}], "
-        if not _within(old["value"], old):
-            report.compared += 1
-            report.differences.append(f"{interval}recorded value {_short(old['value'])}")
+    report = Report(exact=is_alike(old["provenance"], new["provenance"]))
+    for path, left, right in _walk(old, new, report.exact):
+        if report.exact or not _is_estimate(left):
+            line = f"{path}: recorded {_shorten(left)}, now {_shorten(right)}"
+            report.check(_is_equal(left, right), line)
+            continue
+        interval = f"{path}: recorded interval [{left['low']:.4g}, {left['high']:.4g}]"
+        if not _is_within(left["value"], left):
+            report.check(False, f"{interval}, recorded value {_shorten(left['value'])}")
         elif learned:
-            report.compared += 1
-            value = new.get("value") if isinstance(new, Mapping) else None
-            if not _within(value, old):
-                report.differences.append(f"{interval}now {_short(value)}")
+            value = right.get("value") if isinstance(right, Mapping) else None
+            report.check(_is_within(value, left), f"{interval}, now {_shorten(value)}")
     return report
 
 
-def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
-    """Compare all that was recorded with what a run gave: notebooks, networks and the primary
-    comparisons.
+def against_recorded(run: Run, place: Path) -> dict[str, Report]:
+    """Compare all that was recorded with what a run gave: notebooks and networks.
 
     Parameters
     ----------
     run
         With every notebook executed.
-    recorded
+    place
         ``book/recorded/<profile>``.
 
     Returns
@@ -130,110 +139,134 @@ def against_recorded(run: Run, recorded: Path) -> dict[str, Report]:
     FileNotFoundError
         When nothing was recorded, or the run lacks a notebook that was.
     """
-    reports, learned = {}, _learned(read_json(recorded / "models" / "fused.json"))
-    for path in list_recorded(recorded):
-        place = run.folder / "results" / path.name
-        found = read_json(place)
-        if found is None:
-            raise FileNotFoundError(f"{place} is missing: the run did not execute {path.stem}")
-        reports[path.stem] = compare(read_json(path), found, learned)
-    for path in sorted((recorded / "models").glob("*.json")):
-        old, found = read_json(path), read_json(run.folder / "models" / path.name)
-        missing = Report(["the run has not trained this network"], 1)
-        reports[f"models/{path.stem}"] = compare(old, found, _learned(old)) if found else missing
-    if made := read_json(recorded / comparisons.FILE):
-        found = {"provenance": run.provenance(), "comparisons": comparisons.own(run)}
-        reports["comparisons"] = compare(made, found, learned)
+    results, histories = derived.read_results(place), recorded.read_histories(place)
+    if not results and not histories:
+        raise FileNotFoundError(f"{place} holds no recorded results: `sier record` writes them")
+    learned = _has_learned(histories.get("fused", {}))
+
+    reports = {}
+    for name, old in results.items():
+        path = run.folder / "results" / f"{name}.json"
+        new = read_json(path)
+        if new is None:
+            raise FileNotFoundError(f"{path} is missing: the run did not execute {name}")
+        reports[name] = compare(old, new, learned)
+    for name, old in histories.items():
+        new = read_json(run.folder / "models" / f"{name}.json")
+        if new is None:
+            report = Report(["the run has not trained this network"], 1)
+        else:
+            report = compare(old, new, _has_learned(old))
+        reports[f"models/{name}"] = report
     return reports
 
 
-def _learned(history: Mapping[str, Any] | None) -> bool:
+def _has_learned(history: Mapping[str, Any]) -> bool:
     """Tell whether a recorded network learned; True where nothing is known of it."""
-    return statistics.has_learned((history or {}).get("test", {}))
+    return statistics.has_learned(history.get("test", {}))
 
 
-def _equal(old: Any, new: Any) -> bool:
-    if _number(old) and _number(new):
-        return math.isclose(old, new, rel_tol=TOLERANCE, abs_tol=TOLERANCE) or (
-            math.isnan(old) and math.isnan(new)
-        )
-    return bool(old == new)
+# ------------------------------------------------------------------------------------------- walk
+def _walk(
+    old: Any, new: Any, exact: bool, path: str = "", expected: bool = True
+) -> Iterator[tuple[str, Any, Any]]:
+    """Walk through two nested values side by side.
+
+    Parameters
+    ----------
+    exact
+        Whether every value has to be equal. Otherwise only settled values and estimates are of
+        interest, those estimates too in whose place there is nothing now.
+    expected
+        Whether anything is expected of estimates here.
+
+    Yields
+    ------
+    path, old, new
+        Values that are no containers, or containers that have no like; and where equality is not
+        asked for estimates as a whole. None where one side lacks it.
+    """
+    if not exact and expected and _is_estimate(old) and old["low"] < old["high"]:
+        yield path, old, new  # without width an interval says nothing of another machine
+    inner = _pair_up(old, new)
+    if inner is None and (exact or SETTLED.fullmatch(path)):
+        yield path, old, new
+    if inner is None and not exact:
+        inner = _pair_up(old, _empty_like(old))
+
+    # Of a network that did not learn nothing is expected elsewhere.
+    idle = isinstance(old, Mapping) and not statistics.has_learned(old)
+    for key, left, right in inner or ():
+        here = expected and key not in PREDICTED and not (idle and key == "accuracy")
+        yield from _walk(left, right, exact, f"{path}.{key}" if path else str(key), here)
 
 
-def _short(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _shown(entry: Any) -> bool:
-    """Tell whether an entry was shown by a run that did not make it, but stands in from a recorded
-    one."""
-    return isinstance(entry, Mapping) and str(entry.get("origin")).startswith(
-        "recorded"
-    )  # tables say from where
-
-
-def _beside(old: Any, new: Any) -> list[tuple[Any, Any, Any]] | None:
+def _pair_up(old: Any, new: Any) -> list[tuple[Any, Any, Any]] | None:
     """Return key, recorded and found of what two nested values hold, None where one side lacks it.
 
     It is None for values that hold nothing, or lists of different lengths. Recorded stand-ins are
     left out: there are more of them with every larger run that is recorded.
     """
+    pairs: list[tuple[Any, Any, Any]] = []
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         if old.get("measure") == "seconds":  # a row of a table of measures
             return []
-        both = []
-        for key in (key for key in dict.fromkeys((*old, *new)) if key not in VOLATILE):
+        for key in dict.fromkeys((*old, *new)):
             # An entry that was made and is only shown now is missing now.
-            left, right = (None if _shown(side.get(key)) else side.get(key) for side in (old, new))
-            if not (left is None and right is None):
-                both.append((key, left, right))
-        return both
+            left, right = _hide_stand_in(old.get(key)), _hide_stand_in(new.get(key))
+            if key not in VOLATILE and not (left is None and right is None):
+                pairs.append((key, left, right))
+        return pairs
     if isinstance(old, list) and isinstance(new, list):
-        lefts = [(index, entry) for index, entry in enumerate(old) if not _shown(entry)]
-        rights = [entry for entry in new if not _shown(entry)]
-        if len(lefts) == len(rights):
-            return [
-                (index, left, right) for (index, left), right in zip(lefts, rights, strict=True)
-            ]
+        rest = [entry for entry in new if not _is_stand_in(entry)]
+        for index, entry in enumerate(old):
+            if not _is_stand_in(entry):
+                pairs.append((index, entry, rest[len(pairs)] if len(pairs) < len(rest) else None))
+        return pairs if len(pairs) == len(rest) else None
     return None
 
 
-def _pairs(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    """Walk through two nested values side by side."""
-    inner = _beside(old, new)
-    if inner is None:
-        yield path, old, new
-    for key, left, right in inner or ():
-        yield from _pairs(left, right, f"{path}.{key}" if path else str(key))
+def _empty_like(old: Any) -> Any:
+    """Return a container that `old` can be paired up with, and that holds nothing of it."""
+    if isinstance(old, list):
+        return [None for entry in old if not _is_stand_in(entry)]
+    return {} if isinstance(old, Mapping) else None
 
 
-def _estimates(old: Any, new: Any, path: str) -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Find the recorded estimates, and what is now in their place."""
-    inner = _beside(old, new)
-    if inner is None and isinstance(old, Mapping):  # nothing is in its place
-        inner = _beside(old, {})
-    elif inner is None and isinstance(old, list):  # nor are there as many
-        inner = [(index, entry, None) for index, entry in enumerate(old) if not _shown(entry)]
-    # Where nothing varied the interval is a point, which says nothing of another machine.
-    if _is_estimate(old) and old["low"] < old["high"]:
-        yield path, dict(old), new
-    idle = isinstance(old, Mapping) and not statistics.has_learned(old)
-    for key, left, right in inner or ():
-        # Of a network that did not learn nothing is expected elsewhere.
-        if key not in PREDICTED and not (idle and key == "accuracy"):
-            yield from _estimates(left, right, f"{path}.{key}" if path else str(key))
+def _is_stand_in(entry: Any) -> bool:
+    """Tell whether an entry was shown by a run that did not make it, but stands in from a recorded
+    one."""
+    # Tables say from where besides.
+    return isinstance(entry, Mapping) and str(entry.get("origin")).startswith("recorded")
+
+
+def _hide_stand_in(entry: Any) -> Any:
+    return None if _is_stand_in(entry) else entry
+
+
+# ------------------------------------------------------------------------------------------ values
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_estimate(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
-        map(_number, map(value.get, ("value", "low", "high")))
+        _is_number(value.get(key)) for key in ("value", "low", "high")
     )
 
 
-def _within(value: Any, estimate: Mapping[str, Any]) -> bool:
-    return _number(value) and estimate["low"] <= value <= estimate["high"]
+def _is_equal(old: Any, new: Any) -> bool:
+    if not (_is_number(old) and _is_number(new)):
+        return bool(old == new)
+    if math.isnan(old) or math.isnan(new):
+        return math.isnan(old) and math.isnan(new)
+    return math.isclose(old, new, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+
+
+def _is_within(value: Any, estimate: Mapping[str, Any]) -> bool:
+    return _is_number(value) and estimate["low"] <= value <= estimate["high"]
+
+
+def _shorten(value: Any) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

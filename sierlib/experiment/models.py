@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import pandas as pd
 
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest
-from sierlib.networks import losses
-from sierlib.networks.parallelnet import parallel_net, unimodal
 from sierlib.run import Run
+
+if TYPE_CHECKING:  # pages ask for names and titles, and are built without TensorFlow
+    import keras
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,16 @@ class NetworkSpec:
 
     def build(self, profile: settings.Profile) -> keras.Model:
         """Build the network with fresh weights."""
+        from sierlib.networks.parallelnet import parallel_net, unimodal
+
         if self.modality == "both":
             return parallel_net(profile, len(self.classes), **self.options)
         return unimodal(self.modality, profile, len(self.classes))
 
     def make_loss(self) -> keras.losses.Loss:
         """Return the loss it is trained with."""
+        from sierlib.networks import losses
+
         return losses.FocalCrossEntropy(*self.loss)
 
     def as_dict(self) -> dict[str, Any]:

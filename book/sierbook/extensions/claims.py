@@ -7,13 +7,19 @@ paper. Each row links to the notebook that computed its value, and to the headin
 where the notebook has one of that name.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook.extensions.results import load, results_folder, table
+from sierbook.extensions.results import read_recorded, read_results, table
 
 #: Heads of the columns, and their widths.
 COLUMNS = {
@@ -25,13 +31,7 @@ COLUMNS = {
 }
 
 
-def read(folder, env):
-    """Read the result files of a folder, by notebook."""
-    files = {path.stem: load(env, path) for path in sorted(folder.glob("[0-9]*.json"))}
-    return {name: file for name, file in files.items() if file}
-
-
-def ledger(env):
+def read_ledger(env: BuildEnvironment) -> list[dict[str, Any]]:
     """Return the rows of the ledger, judged once for a page."""
     from sierbook import claims
     from sierlib import settings
@@ -39,18 +39,17 @@ def ledger(env):
     for path in (*Path(claims.__file__).parent.glob("*.py"), settings.__file__):
         env.note_dependency(str(path))
     if "sier_claims" not in env.temp_data:
-        place = Path(env.srcdir, env.config.sier_recorded_dir)
-        by_profile = {name: read(place / name, env) for name in settings.PROFILES}
-        env.temp_data["sier_claims"] = claims.ledger(read(results_folder(env), env), by_profile)
+        by_profile = {name: read_recorded(env, name) for name in settings.PROFILES}
+        env.temp_data["sier_claims"] = claims.ledger(read_results(env), by_profile)
     return env.temp_data["sier_claims"]
 
 
-def unbroken(text):
+def unbroken(text: str) -> str:
     """Keep a number with its unit, and an interval, on one line."""
     return re.sub(r"(?<=\d) (?=%)|(?<=\d,) (?=[^][]*\])", "\N{NO-BREAK SPACE}", text)
 
 
-def ours(row):
+def describe_ours(row: Mapping[str, Any]) -> list[nodes.Node]:
     """Write our value, and below it the run it comes from and the page that computed it."""
     from sierbook.claims.findings import corpus
 
@@ -64,7 +63,7 @@ def ours(row):
     ]
 
 
-def verdict(row):
+def describe_verdict(row: Mapping[str, Any]) -> list[nodes.Node]:
     """Write a verdict and its reason; the words tell, and a style sheet may add to them by
     class."""
     name = f"verdict-{'-'.join(row['verdict'].split())}"
@@ -73,10 +72,10 @@ def verdict(row):
 
 
 class ClaimsOrigin(SphinxDirective):
-    def run(self):
+    def run(self) -> list[nodes.Node]:
         from sierbook import claims
 
-        rows = ledger(self.env)
+        rows = read_ledger(self.env)
         paper = (
             "is filled" if any(row["paper"] for row in rows) else "is empty: no such run is there"
         )
@@ -85,11 +84,11 @@ class ClaimsOrigin(SphinxDirective):
 
 
 class ClaimsLedger(SphinxDirective):
-    def run(self):
+    def run(self) -> list[nodes.Node]:
         from sierbook import claims
         from sierbook.claims.table import GROUPS
 
-        rows = ledger(self.env)
+        rows = read_ledger(self.env)
         found = [
             ["Verdict", "Claims"],
             *([name, str(count)] for name, count in claims.counts(rows).items()),
@@ -104,13 +103,13 @@ class ClaimsLedger(SphinxDirective):
         return tables
 
     @staticmethod
-    def named(found, title):
+    def named(found: nodes.table, title: str) -> nodes.table:
         """Give a table its caption."""
         found.insert(0, nodes.title("", title))
         return found
 
     @staticmethod
-    def group(rows):
+    def group(rows: Sequence[Mapping[str, Any]]) -> nodes.table:
         """Lay out the rows of one section of the paper."""
         texts = [
             [
@@ -127,13 +126,15 @@ class ClaimsLedger(SphinxDirective):
             column["colwidth"] = width
         (body,) = found.findall(nodes.tbody)
         for line, row in zip(body, rows, strict=True):
-            for entry, content in zip(line[2:4], (ours(row), verdict(row)), strict=True):
+            for entry, content in zip(
+                line[2:4], (describe_ours(row), describe_verdict(row)), strict=True
+            ):
                 entry.children = []
                 entry.extend(content)
         return found
 
 
-def anchor_of(env, page, words):
+def find_anchor(env: BuildEnvironment, page: str, words: str) -> str:
     """Return the anchor of the first heading of a page in which the words stand, its title apart;
     or nothing."""
     for link in env.tocs[page].findall(nodes.reference):
@@ -142,7 +143,7 @@ def anchor_of(env, page, words):
     return ""
 
 
-def resolve(app, doctree, docname):
+def resolve(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Turn the names of notebooks and headings into links, now that every page has been read."""
     for link in list(
         doctree.findall(lambda node: isinstance(node, nodes.reference) and "claims" in node)
@@ -150,7 +151,7 @@ def resolve(app, doctree, docname):
         notebook, words = link.attributes.pop("claims")
         page = f"notebooks/{notebook}"
         if page in app.env.all_docs:
-            link["refuri"] = app.builder.get_relative_uri(docname, page) + anchor_of(
+            link["refuri"] = app.builder.get_relative_uri(docname, page) + find_anchor(
                 app.env, page, words
             )
             link["reftitle"] = f"notebook {notebook}: {words}"
@@ -158,7 +159,7 @@ def resolve(app, doctree, docname):
             link.replace_self(nodes.Text(link.astext()))
 
 
-def setup(app):
+def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("claims-origin", ClaimsOrigin)
     app.add_directive("claims-ledger", ClaimsLedger)
     app.connect("doctree-resolved", resolve)

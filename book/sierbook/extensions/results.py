@@ -1,44 +1,77 @@
 """Show numbers from result files: the role `result`; directives `result-table`, `network-table` and
 `version-table`.
 
-{result}`04-results:calibration.fused.ece|.3f` is the value found along the keys `calibration`, `fused`, `ece` in
+{result}`04-results:accuracy.fused|.3f` is the value found along the keys `accuracy`, `fused` in
 `04-results.json`, formatted by `.3f`. A missing file or key shows an en dash, so that the book
 builds before anything has run. A file holds nested values and a `provenance` as `sierlib.run`
 writes it; its `recorded` is true when the numbers come from an earlier run than this build's.
 """
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 LOG = logging.getLogger(__name__)
-COLUMNS = {"notebook": "Result", "profile": "Profile", "data": "Data", "seed": "Seed", "date": "Date",
-           "seconds": "Duration", "peak_memory_mb": "Peak memory", "source": "Code", "recorded": "Origin"}  # fmt: skip
+COLUMNS = {
+    "notebook": "Result",
+    "profile": "Profile",
+    "data": "Data",
+    "seed": "Seed",
+    "date": "Date",
+    "seconds": "Duration",
+    "peak_memory_mb": "Peak memory",
+    "source": "Code",
+    "recorded": "Origin",
+}
 MACHINE = {"processor": "Processor", "cores": "Cores", "system": "System"}
 NONE_YET = "No results yet: they appear here once the notebooks have run."
 
 
-def results_folder(env):
-    """Where result files lie: those of this build, and on the bare checkout those of the recorded
+def read_results(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
+    """Read the result files of this build by notebook; on the bare checkout those of the recorded
     quick run."""
-    own = Path(env.srcdir, env.config.sier_results_dir)
-    return own if own.is_dir() else Path(env.srcdir, env.config.sier_recorded_dir, "quick")
+    folder = Path(env.srcdir, env.config.sier_results_dir)
+    if not folder.is_dir():
+        return read_recorded(env, "quick")
+    found = {path.stem: _load(env, path) for path in sorted(folder.glob("[0-9]*.json"))}
+    return {name: file for name, file in found.items() if file}
 
 
-def load(env, path):
-    """Read a result file; none yet is an empty dict, a broken one a warning."""
+def read_recorded(env: BuildEnvironment, profile: str) -> dict[str, dict[str, Any]]:
+    """Read the recorded result files of a profile by notebook, once for a page."""
+    from sierbook import derived, recorded
+
+    folder = Path(env.srcdir, env.config.sier_recorded_dir)
+    for name in (profile, recorded.STAND_IN):
+        for path in sorted((folder / name).rglob("*.*")):
+            env.note_dependency(str(path))
+    kept: dict[str, Any] = env.temp_data.setdefault("sier_recorded", {})
+    if profile not in kept:
+        kept[profile] = derived.read_results(folder / profile)
+    return kept[profile]
+
+
+def _load(env: BuildEnvironment, path: Path) -> dict[str, Any]:
+    """Read a result file; a broken one is a warning."""
     env.note_dependency(str(path))
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         LOG.warning("%s is not valid JSON (%s): run its notebook again", path, error)
         return {}
 
 
-def find(value, keys):
+def find(value: Any, keys: str) -> Any:
+    """Return what lies along keys joined by dots, or None."""
     for key in keys.split("."):
         if isinstance(value, list) and key.isdigit() and int(key) < len(value):
             value = value[int(key)]
@@ -49,7 +82,7 @@ def find(value, keys):
     return value
 
 
-def lasting(seconds):
+def format_time(seconds: float) -> str:
     """Write a time so that it can be read at a glance."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
@@ -57,22 +90,20 @@ def lasting(seconds):
     return f"{seconds:.1f} s"
 
 
-def show(name, value):
+def format_field(name: str, value: Any) -> str:
     """Write one field of a provenance the way the table shows it."""
     if name == "recorded":
         return "recorded" if value else "this build"
     if value is None:
         return "–"
     if name == "seconds":
-        return lasting(value)
+        return format_time(value)
     return f"{value:,.0f} MB" if name == "peak_memory_mb" else str(value)
 
 
-def table(rows, **attributes):
+def table(rows: Sequence[Sequence[str]], **attributes: Any) -> nodes.table:
     """Lay out rows of text as a table; the first is its head."""
-    head, *body = [
-        nodes.row("", *(nodes.entry("", nodes.paragraph("", cell)) for cell in row)) for row in rows
-    ]
+    head, *body = [_lay_out_row(row) for row in rows]
     columns = [nodes.colspec(colwidth=1) for _ in rows[0]]
     group = nodes.tgroup(
         "", *columns, nodes.thead("", head), nodes.tbody("", *body), cols=len(columns)
@@ -80,11 +111,15 @@ def table(rows, **attributes):
     return nodes.table("", group, **attributes)
 
 
+def _lay_out_row(cells: Iterable[str]) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", cell)) for cell in cells))
+
+
 class Result(SphinxRole):
-    def run(self):
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         path, _, spec = self.text.partition("|")
         notebook, _, keys = path.strip().partition(":")
-        results = load(self.env, results_folder(self.env) / f"{notebook}.json")
+        results = read_results(self.env).get(notebook, {})
         value, origin = find(results, keys), results.get("provenance", {})
         if value is None:
             return [
@@ -97,13 +132,15 @@ class Result(SphinxRole):
             text = str(value)
         if not origin.get("recorded"):
             return [nodes.inline("", text, classes=["result"])], []
-        title = "recorded: " + ", ".join(
-            str(origin.get(name, "–")) for name in ("profile", "data", "date")
-        )
-        return [nodes.abbreviation("", text, explanation=title, classes=["result", "recorded"])], []
+        made = ", ".join(str(origin.get(name, "–")) for name in ("profile", "data", "date"))
+        return [
+            nodes.abbreviation(
+                "", text, explanation=f"recorded: {made}", classes=["result", "recorded"]
+            )
+        ], []
 
 
-def framed(rows, label):
+def framed(rows: Sequence[Sequence[str]], label: str) -> list[nodes.Node]:
     """Lay out a wide table; it scrolls sideways where it has to, which is to be possible by
     keyboard too."""
     frame = f'<div class="result-table" tabindex="0" role="region" aria-label="{label}">'
@@ -111,114 +148,102 @@ def framed(rows, label):
     return [nodes.raw("", frame, format="html"), wide, nodes.raw("", "</div>", format="html")]
 
 
-def stamps(env):
-    """What made each notebook's results, by notebook."""
-    files = [load(env, path) for path in sorted(results_folder(env).glob("[0-9]*.json"))]
-    return {file.get("notebook"): file["provenance"] for file in files if "provenance" in file}
+def read_stamps(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
+    """Return what made each notebook's results, by notebook."""
+    stamps = {}
+    for file in read_results(env).values():
+        if "provenance" in file:
+            stamps[file.get("notebook", "")] = file["provenance"]
+    return stamps
 
 
 class ResultTable(SphinxDirective):
     """What made each notebook's results."""
 
-    def run(self):
-        cells = [{"notebook": notebook, **stamp} for notebook, stamp in stamps(self.env).items()]
-        if not cells:
+    def run(self) -> list[nodes.Node]:
+        rows = [list(COLUMNS.values())]
+        for notebook, stamp in read_stamps(self.env).items():
+            cells = {"notebook": notebook, **stamp}
+            rows.append([format_field(name, cells.get(name)) for name in COLUMNS])
+        if len(rows) == 1:
             return [nodes.paragraph("", NONE_YET)]
-        rows = [list(COLUMNS.values())] + [
-            [show(name, row.get(name)) for name in COLUMNS] for row in cells
-        ]
         return framed(rows, "Runs behind this copy")
 
 
 class NetworkTable(SphinxDirective):
     """How long each network took to train, and all of them together."""
 
-    def run(self):
-        folder = results_folder(self.env)
-        studies = load(self.env, folder / "03-ablation.json").get("studies", {})
-        trained = [self.entry(study) for study in studies.values()] + self.folds(
-            load(self.env, folder / "02-training.json")
-        )
+    def run(self) -> list[nodes.Node]:
+        results = read_results(self.env)
+        studies = results.get("03-ablation", {}).get("studies", {})
+        trained = [self.entry(study) for study in studies.values()]
+        trained += self.folds(results.get("02-training", {}))
         if not trained:
             return [nodes.paragraph("", NONE_YET)]
         rows = [["Network", "Trained", "Each", "Together", "Origin"]]
-        rows += [
-            [name, str(n), lasting(each), lasting(n * each), origin]
-            for name, n, each, origin in trained
-        ]
-        for origin in ("this run", "recorded"):
-            own = [(n, n * each) for _, n, each, known in trained if known.startswith(origin)]
-            if own:
-                count, seconds = (sum(column) for column in zip(*own, strict=True))
-                rows.append(["All of them", str(count), "", lasting(seconds), origin])
+        for name, count, each, origin in trained:
+            rows.append([name, str(count), format_time(each), format_time(count * each), origin])
+        for kind in ("this run", "recorded"):
+            of_kind = [row for row in trained if row[3].startswith(kind)]
+            if of_kind:
+                number = sum(count for _, count, _, _ in of_kind)
+                seconds = sum(count * each for _, count, each, _ in of_kind)
+                rows.append(["All of them", str(number), "", format_time(seconds), kind])
         return framed(rows, "Training times")
 
     @staticmethod
-    def entry(study):
+    def entry(study: Mapping[str, Any]) -> tuple[str, int, float, str]:
         """Name, number of seeds, seconds of each, and origin of a network."""
-        made = [
-            study["origin"],
-            *([study["profile"], study["date"]] if study["origin"] == "recorded" else []),
-        ]
-        name = (
-            study["title"]
-            if study["group"] == "Table 1"
-            else f"{study['title']} ({study['group']})"
-        )
-        return (
-            name,
-            study.get("repeats", {}).get("n", 1),
-            study["seconds"],
-            ", ".join(map(str, made)),
-        )
+        name, origin = study["title"], study["origin"]
+        if study["group"] != "Table 1":
+            name += f" ({study['group']})"
+        if origin == "recorded":
+            origin += f", {study['profile']}, {study['date']}"
+        return name, study.get("repeats", {}).get("n", 1), study["seconds"], origin
 
     @staticmethod
-    def folds(training):
+    def folds(training: Mapping[str, Any]) -> list[tuple[str, int, float, str]]:
         """The folds beyond the first, which is among the networks already."""
-        found = [
-            row["seconds"]
-            for row in training.get("folds", [])
-            if row.get("fold") not in (0, "mean") and row.get("origin", "this run") == "this run"
-        ]
-        return (
-            [("ParallelNet, further folds", len(found), sum(found) / len(found), "this run")]
-            if found
-            else []
-        )
+        seconds = []
+        for row in training.get("folds", []):
+            further = row.get("fold") not in (0, "mean")
+            if further and row.get("origin", "this run") == "this run":
+                seconds.append(row["seconds"])
+        if not seconds:
+            return []
+        mean = sum(seconds) / len(seconds)
+        return [("ParallelNet, further folds", len(seconds), mean, "this run")]
 
 
 class VersionTable(SphinxDirective):
     """Machine and versions behind the results, and whether they are the same for all notebooks."""
 
-    def run(self):
-        made = stamps(self.env)
-        if not made:
+    def run(self) -> list[nodes.Node]:
+        facts: dict[str, dict[str, Any]] = {}
+        for notebook, stamp in read_stamps(self.env).items():
+            machine = stamp.get("machine", {})
+            facts[notebook] = {text: machine.get(name) for name, text in MACHINE.items()}
+            facts[notebook] |= {"Python": stamp.get("python"), **stamp.get("versions", {})}
+        if not facts:
             return [nodes.paragraph("", NONE_YET)]
-        facts = {
-            notebook: {
-                **{text: stamp.get("machine", {}).get(name) for name, text in MACHINE.items()},
-                "Python": stamp.get("python"),
-                **stamp.get("versions", {}),
-            }
-            for notebook, stamp in made.items()
-        }
         rows, differ = [["What", "Which"]], False
         for name in dict.fromkeys(name for fact in facts.values() for name in fact):
-            by_value = {}
+            by_value: dict[str, list[str]] = {}
             for notebook, fact in facts.items():
                 by_value.setdefault(str(fact.get(name, "–")), []).append(notebook)
-            differ |= len(by_value) > 1
-            values = [f"{value} ({', '.join(by)})" for value, by in by_value.items()]
-            rows.append([name, "; ".join(values if len(by_value) > 1 else by_value)])
-        said = (
-            "They differ between the notebooks; which ran with what stands in brackets."
-            if differ
-            else f"The same for all {len(made)} notebooks."
-        )
+            if len(by_value) > 1:
+                differ = True
+                values = [f"{value} ({', '.join(which)})" for value, which in by_value.items()]
+            else:
+                values = list(by_value)
+            rows.append([name, "; ".join(values)])
+        said = f"The same for all {len(facts)} notebooks."
+        if differ:
+            said = "They differ between the notebooks; which ran with what stands in brackets."
         return [nodes.paragraph("", said), table(rows)]
 
 
-def setup(app):
+def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("sier_results_dir", "book/results", "env")
     app.add_config_value("sier_recorded_dir", "book/recorded", "env")
     app.add_role("result", Result())
