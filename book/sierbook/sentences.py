@@ -52,13 +52,7 @@ def _choose(found: Estimate, above: str, below: str, neither: str) -> str:
 
 # ------------------------------------------------------------------------- 01: teachers, classes
 def remark_on_teachers(reports: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Say what a reader has to know of the teachers: their corpora's notes, and what they learned.
-
-    Parameters
-    ----------
-    reports
-        As of `teacher_reports`.
-    """
+    """Say what a reader has to know of the teachers, by `teacher_reports`."""
     if not reports:
         return ["This corpus brings its labels: no teacher is trained or asked."]
     remarks = []
@@ -91,13 +85,7 @@ def _remark_on_teacher(name: str, report: dict[str, Any]) -> list[str]:
 
 
 def name_lacking_classes(manifest: pd.DataFrame) -> list[str]:
-    """Name the parts in which a class has no row, for each class that the data have.
-
-    Parameters
-    ----------
-    manifest
-        With ``label``, ``split`` and ``fold``.
-    """
+    """Name the parts in which a class has no row, for each class that the data have."""
     parts = {"the test part": manifest["split"] == "test"}
     for fold in range(settings.FOLDS):
         parts[f"fold {fold}"] = manifest["fold"] == fold
@@ -115,13 +103,7 @@ def name_lacking_classes(manifest: pd.DataFrame) -> list[str]:
 
 # ----------------------------------------------------------------------- 02, 03: what was trained
 def judge_learning(histories: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Say for each network whether it is clearly above always naming the largest class.
-
-    Parameters
-    ----------
-    histories
-        By title, with ``validation`` and ``rows``.
-    """
+    """Say for each network, by title, whether it is above always naming the largest class."""
     said = []
     for title, history in histories.items():
         scores = history["validation"]
@@ -140,15 +122,8 @@ def judge_learning(histories: Mapping[str, dict[str, Any]]) -> list[str]:
 def describe_origins(
     entries: Mapping[str, studies.Entry], left_out: Mapping[str, str] | None = None
 ) -> str:
-    """Say what of the tables was trained in this run, where the rest comes from, what is left out.
-
-    Parameters
-    ----------
-    entries
-        As of `studies.collect`.
-    left_out
-        As of `studies.omitted`.
-    """
+    """Say what of the tables was trained in this run, where the rest comes from, what is left out
+    (`studies.omitted`)."""
     recorded = [entry for entry in entries.values() if entry["origin"] == "recorded"]
     absent = [f"`{name}`" for name in NETWORKS if name not in entries]
     trained = len(entries) - len(recorded)
@@ -168,13 +143,7 @@ def describe_origins(
 
 # --------------------------------------------------------------------------------- 04: test part
 def judge_fusion(evaluation: dict[str, Any]) -> list[str]:
-    """Say for each paired difference who is ahead, and whether the other network learned.
-
-    Parameters
-    ----------
-    evaluation
-        As of `results.evaluate`.
-    """
+    """Say for each paired difference who is ahead, and whether the other network learned."""
     said = []
     for kind, differences in evaluation["differences"].items():
         for name, found in differences.items():
@@ -199,13 +168,7 @@ def _judge_difference(found: Estimate, other: dict[str, Any]) -> str:
 
 
 def describe_ceilings(evaluation: dict[str, Any]) -> str:
-    """Say how much better anybody could have done, as far as the corpus lets that be known.
-
-    Parameters
-    ----------
-    evaluation
-        As of `results.evaluate`.
-    """
+    """Say how much better anybody could have done, as far as the corpus lets that be known."""
     labels, truth = evaluation["scores"]["labels"], evaluation["scores"].get("truth")
     teachers = _describe_teachers(labels)
     if truth is None:
@@ -262,14 +225,7 @@ def judge_comparisons(
 ) -> list[str]:
     """Say what can be claimed of each primary comparison at 5 % after Holm's correction.
 
-    Of those that were not made it is said why.
-
-    Parameters
-    ----------
-    found
-        As of `comparisons.collect`.
-    entries
-        As of `studies.collect`: a network that did not learn is named.
+    Of those that were not made it is said why, and a network that did not learn is named.
     """
     made = {entry["name"]: entry for entry in found if entry["primary"]}
     reasons = {}
@@ -305,15 +261,7 @@ def _judge_comparison(entry: dict[str, Any], entries: Mapping[str, studies.Entry
 def judge_several_trainings(
     run: Run, found: Sequence[dict[str, Any]], stand_in: Mapping[str, studies.Entry]
 ) -> list[str]:
-    """Say what recorded trainings, several of each network, make of what this run trained once.
-
-    Parameters
-    ----------
-    found
-        As of `comparisons.collect`.
-    stand_in
-        As of `studies.collect`.
-    """
+    """Say what recorded trainings, several of each network, make of what this run trained once."""
     own = [entry for entry in found if entry["origin"] == "this run"]
     once = {entry["name"] for entry in own if entry["repeats"] == 1}
     said = []
@@ -326,13 +274,7 @@ def judge_several_trainings(
 
 # ------------------------------------------------------------------- 07: is the experiment sound?
 def judge_teachers(found: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Say of each teacher how right and how sure it is.
-
-    Parameters
-    ----------
-    found
-        As of `score_teachers`.
-    """
+    """Say of each teacher how right and how sure it is (`score_teachers`)."""
     said = [_judge_teacher(settings.ROLES[role], value) for role, value in found.items()]
     return said or [NOT_ASKED]
 
@@ -362,13 +304,7 @@ def _judge_teacher(name: str, found: dict[str, Any]) -> str:
 
 
 def judge_relabelling(found: Mapping[str, Any]) -> str:
-    """Say what temperature scaling would change in the labels.
-
-    Parameters
-    ----------
-    found
-        As of `relabel_tempered`.
-    """
+    """Say what temperature scaling would change in the labels (`relabel_tempered`)."""
     if not found:
         return NOT_ASKED
     text = (
@@ -391,13 +327,7 @@ def judge_relabelling(found: Mapping[str, Any]) -> str:
 
 
 def judge_recovery(table: pd.DataFrame) -> list[str]:
-    """Say how far ParallelNet repeats the teacher that decided, and whether it corrects mistakes.
-
-    Parameters
-    ----------
-    table
-        As of `measure_recovery`.
-    """
+    """Say how far ParallelNet repeats the teacher that decided, and whether it corrects mistakes (`measure_recovery`)."""
     if table.empty:
         return [NOT_ASKED]
     fused = as_nested(table[table["who"] == NETWORKS["fused"].title], "rows")
@@ -443,13 +373,7 @@ def _judge_mistakes(row: dict[str, Any]) -> str:
 
 
 def judge_leak(found: Mapping[str, Any]) -> str:
-    """Say whether the way of splitting matters on this corpus.
-
-    Parameters
-    ----------
-    found
-        As of `measure_split_leak`.
-    """
+    """Say whether the way of splitting matters on this corpus (`measure_split_leak`)."""
     if not found:
         return "These rows are recordings without a text, so there is no text to keep on one side."
     text = (
@@ -475,13 +399,7 @@ def judge_leak(found: Mapping[str, Any]) -> str:
 
 
 def judge_blanked(table: pd.DataFrame) -> list[str]:
-    """Say what each modality's absence costs, and how the network fares that never had it.
-
-    Parameters
-    ----------
-    table
-        As of `blank_modalities`.
-    """
+    """Say what each modality's absence costs, and how the network fares that never had it (`blank_modalities`)."""
     rows, said = as_nested(table, "input"), []
     for name, half in (("silence", "image"), ("grey image", "speech")):
         lost, alone = rows[name], rows[NETWORKS[HALVES[half]].title]
@@ -500,13 +418,7 @@ def judge_blanked(table: pd.DataFrame) -> list[str]:
 
 
 def judge_exchange(table: pd.DataFrame) -> list[str]:
-    """Say whether ParallelNet needs the true partner, or only one that says the same.
-
-    Parameters
-    ----------
-    table
-        As of `exchange_partners`.
-    """
+    """Say whether ParallelNet needs the true partner, or only one that says the same (`exchange_partners`)."""
     said = []
     for moved, rows in table.groupby("moved", sort=False):
         differences = [
@@ -538,13 +450,7 @@ def judge_exchange(table: pd.DataFrame) -> list[str]:
 
 
 def judge_respoken(table: pd.DataFrame) -> list[str]:
-    """Say which networks another take, or another speed, makes clearly worse.
-
-    Parameters
-    ----------
-    table
-        As of `speak_again`.
-    """
+    """Say which networks another take, or another speed, makes clearly worse (`speak_again`)."""
     if table.empty:
         return ["These rows are recordings: the voice cannot speak them again at another speed."]
     said = []
@@ -562,13 +468,7 @@ def judge_noise(table: pd.DataFrame) -> list[str]:
     """Say how much noise costs ParallelNet, and whether it falls below the half without it.
 
     Both are judged by their own intervals; on the same rows that takes a larger difference than
-    need be.
-
-    Parameters
-    ----------
-    table
-        As of `add_noise`.
-    """
+    need be (`add_noise`)."""
     return [
         _judge_noise(str(modality), rows)
         for modality, rows in table.groupby("modality", sort=False)
@@ -603,13 +503,7 @@ def judge_rivals(
     measures: Sequence[str] = ("share", "pointing"),
     methods: Sequence[str] = ("owen", "sampled"),
 ) -> list[str]:
-    """Say which rivals each method is clearly ahead of, by measure and modality.
-
-    Parameters
-    ----------
-    scores
-        As of `evaluate_methods`; all methods on the same samples.
-    """
+    """Say which rivals each method is clearly ahead of on the same samples (`evaluate_methods`)."""
     said = []
     for measure, part, method in itertools.product(measures, settings.MODALITIES, methods):
         key = {"measure": measure, "part": part, "method": method}

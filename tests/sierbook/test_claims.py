@@ -226,8 +226,7 @@ def _as_profile(results: Results, profile: str, data: str = "synthetic") -> Resu
     return results
 
 
-# ------------------------------------------------------------------------------------ published
-# side
+# ---------------------------------------------------------------------------------- published side
 def test_every_published_number_has_a_row() -> None:
     said = " ".join(f"{claim.group} {claim.text} {claim.published}" for claim in CLAIMS)
     table_1 = [claim.published for claim in CLAIMS if claim.text.endswith("accuracy on validation")]
@@ -288,7 +287,7 @@ def test_a_row_about_differences_leads_to_the_table_in_which_they_stand() -> Non
         (f"{one}-{other}" for one, other in comparisons.EXPLORATORY), "Every other pair"
     )
     headings |= dict.fromkeys(comparisons.PRIMARY, "Five comparisons")
-    found = [claim for claim in CLAIMS if getattr(claim.judge, "func", None) is order.above]
+    found = [claim for claim in CLAIMS if getattr(claim.judge, "func", None) is order.judge_ahead]
     assert len(found) > 10
     for claim in found:
         found_in = {headings["-".join(pair)] for pair in claim.judge.args[0]}
@@ -297,8 +296,7 @@ def test_a_row_about_differences_leads_to_the_table_in_which_they_stand() -> Non
         ), claim.text
 
 
-# ------------------------------------------------------------------------------------------
-# verdicts
+# ---------------------------------------------------------------------------------------- verdicts
 def test_nothing_is_claimed_before_anything_has_run() -> None:
     rows = claims.ledger({}, {})
     assert {row["verdict"] for row in rows} == {NOT_COMPUTED, NOT_TESTABLE}

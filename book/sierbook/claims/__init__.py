@@ -112,7 +112,7 @@ def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, 
         full = found.get("full", chosen)
         if {chosen.verdict, full.verdict} == {REPRODUCED, NOT_REPRODUCED}:
             reason += f"; recorded with profile full: {full.ours}: {full.verdict}"
-        row = {
+        row: dict[str, Any] = {
             "group": claim.group,
             "where": claim.where,
             "claim": claim.text,

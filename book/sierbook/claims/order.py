@@ -32,7 +32,7 @@ FEWEST = 3
 
 
 # --------------------------------------------------------------------------- rules of labelling
-def more_accurate(results: Results) -> Finding:
+def judge_labels(results: Results) -> Finding:
     """Judge whether labels are right more often under the maximum rule than under the agreement
     rule.
 
@@ -65,7 +65,7 @@ def more_accurate(results: Results) -> Finding:
     return decide_direction([difference], text)
 
 
-def more_effective(results: Results) -> Finding:
+def judge_rules(results: Results) -> Finding:
     """Judge by what networks that learn from either rule's labels make of the planted truth."""
     entry = _find_comparison(results, "max-agreement")
     if entry is None:
@@ -76,7 +76,7 @@ def more_effective(results: Results) -> Finding:
     return decide_direction([found], text)
 
 
-def favoured(results: Results) -> Finding:
+def judge_favour(results: Results) -> Finding:
     """Judge whether the teachers, and a network taught by them, score better on their labels than
     on the truth."""
     reading.require_truth(results)
@@ -94,7 +94,7 @@ def favoured(results: Results) -> Finding:
 
 
 # --------------------------------------------------------------------------- accuracies
-def above(pairs: Sequence[tuple[str, str]], results: Results) -> Finding:
+def judge_ahead(pairs: Sequence[tuple[str, str]], results: Results) -> Finding:
     """Judge whether the first network is ahead of the second in every pair."""
     found: list[tuple[str, Difference]] = []
     for one, other in pairs:
@@ -167,7 +167,7 @@ def _read_comparison(results: Results, entry: Any) -> Difference:
 
 
 # --------------------------------------------------------------------------- the two modalities
-def dilutes(results: Results) -> Finding:
+def judge_dilution(results: Results) -> Finding:
     """Judge by how sure the networks are of pairs in conflict, compared with pairs in agreement."""
     reading.require_teachers(results)
     entry = _find_comparison(results, "multiply-addition-dilution")
@@ -189,7 +189,7 @@ def dilutes(results: Results) -> Finding:
     return decide_direction([replace(found, estimate=less)], text)
 
 
-def supports(results: Results) -> Finding:
+def judge_support(results: Results) -> Finding:
     """Judge whether ParallelNet is right more often than either half where both modalities show the
     same emotion.
 
@@ -214,7 +214,7 @@ def supports(results: Results) -> Finding:
 
 
 # --------------------------------------------------------------------------- how networks learn
-def out_of_line(results: Results) -> Finding:
+def judge_halves_in_line(results: Results) -> Finding:
     """Judge whether accuracy leaves macro F1 further behind with the image only than with the
     speech only."""
     models = reading.need(results, "02-training", "models")
@@ -231,7 +231,7 @@ def out_of_line(results: Results) -> Finding:
     return decide_direction([difference], text)
 
 
-def in_line(results: Results) -> Finding:
+def judge_third_in_line(results: Results) -> Finding:
     """Judge whether accuracy leaves macro F1 less behind in configuration 3 than in the two
     others."""
     names = ("baseline1", "baseline2", "baseline3")
@@ -262,7 +262,7 @@ def _subtract_surpluses(one: Any, other: Any) -> dict[str, Any]:
     )
 
 
-def faster(rivals: Sequence[str], results: Results) -> Finding:
+def judge_speed(rivals: Sequence[str], results: Results) -> Finding:
     """Judge whether networks get near their own best earlier than ParallelNet, in every training of
     either."""
     names = ("fused", *rivals)
@@ -285,7 +285,7 @@ def faster(rivals: Sequence[str], results: Results) -> Finding:
     return decide(text, latest < min(near["fused"]), yes, no, made)
 
 
-def resnets(results: Results) -> Finding:
+def judge_resnets(results: Results) -> Finding:
     """Judge "slow at a low rate, fluctuating at a high one", in every training of each rate.
 
     Slow is less validation accuracy on average over the epochs, fluctuating more detours, than at

@@ -63,7 +63,7 @@ def find_run(results: Results, notebook: str, entry: Any = None) -> dict[str, An
     """Return profile, data and date of a value, and whether an earlier run recorded it."""
     provenance = find(results, notebook, "provenance") or {}
     elsewhere = find(entry, "origin") == "recorded"
-    made = {"recorded": bool(elsewhere or provenance.get("recorded"))}
+    made: dict[str, Any] = {"recorded": bool(elsewhere or provenance.get("recorded"))}
     for key in ("profile", "data", "date"):
         made[key] = find(entry, key)
         if made[key] is None and not elsewhere:

@@ -29,7 +29,7 @@ LOW_KAPPA = 0.4
 
 
 # --------------------------------------------------------------------------- published accuracies
-def published(
+def judge_accuracy(
     name: str, value: float, results: Results, part: str = "validation", data: str = "pairs"
 ) -> Finding:
     """Hold a published accuracy against ours: on validation, as in Table 1, with test beside it;
@@ -54,7 +54,7 @@ def published(
     return decide(text, holds, yes, no, made)
 
 
-def classes(results: Results) -> Finding:
+def show_classes(results: Results) -> Finding:
     """Show the accuracy of each class."""
     table = reading.need(results, "04-results", "scores", "labels", "fused", "confusion")
     listed = []
@@ -68,7 +68,7 @@ def classes(results: Results) -> Finding:
     return Finding(f"test, {'; '.join(listed)}", NOT_TESTABLE, reason, made)
 
 
-def image_only(results: Results) -> Finding:
+def show_image_only(results: Results) -> Finding:
     """Show what our image half makes of the sentiments, beside a system that saw the image only."""
     reason = "another system, which saw the image only"
     try:
@@ -80,7 +80,7 @@ def image_only(results: Results) -> Finding:
 
 
 # --------------------------------------------------------------------------- the data set
-def counted(name: str, results: Results) -> Finding:
+def judge_count(name: str, results: Results) -> Finding:
     """Hold a count of Section 3.1 against ours: of a class, or of "all"."""
     made, summary = _read_summary(results)
     rows, usable = reading.need(summary, "rows"), reading.need(summary, "usable")
@@ -101,7 +101,7 @@ def counted(name: str, results: Results) -> Finding:
     return Finding(text, NOT_TESTABLE, reason, made)
 
 
-def cleaned(results: Results) -> Finding:
+def show_cleaning(results: Results) -> Finding:
     """Show how many rows were set aside; the authors did it by hand, and give no number."""
     made, summary = _read_summary(results)
     rows, aside = reading.need(summary, "rows"), reading.need(summary, "quarantined")
@@ -114,7 +114,7 @@ def cleaned(results: Results) -> Finding:
     return Finding(text, NOT_TESTABLE, reason, made)
 
 
-def rule_example(results: Results) -> Finding:
+def judge_rule_example(results: Results) -> Finding:
     """Judge the example that Section 3.1 gives of the rule of the higher maximum."""
     example = reading.need(results, "01-dataset", "rule_example")
     label, winner = reading.need(example, "label"), reading.need(example, "winner")
@@ -124,7 +124,7 @@ def rule_example(results: Results) -> Finding:
     return decide(text, holds, "the rule gives what the paper says", "another class", made)
 
 
-def moved_labels(results: Results) -> Finding:
+def judge_moved_labels(results: Results) -> Finding:
     """Judge whether two emotions count as the classes to which Section 3.1 moves them."""
     made, _ = _read_summary(results)
     found = {name: settings.relabel(name) for name in ("excitement", "disgust")}
@@ -133,7 +133,7 @@ def moved_labels(results: Results) -> Finding:
     return decide(text, holds, "the same classes", "other classes", made)
 
 
-def threshold(results: Results) -> Finding:
+def judge_threshold(results: Results) -> Finding:
     """Judge whether those pairs are used that reach the threshold."""
     reading.require_teachers(results)
     made, summary = _read_summary(results)
@@ -152,7 +152,7 @@ def _read_summary(results: Results) -> tuple[dict[str, object], object]:
     return reading.find_run(results, "01-dataset"), summary
 
 
-def teacher_alone(rule: str, results: Results) -> Finding:
+def judge_teacher_alone(rule: str, results: Results) -> Finding:
     """Judge "a teacher alone gets 100 %" under one of the rules, "agreement" or "the more confident
     teacher"."""
     reading.require_teachers(results)
@@ -173,7 +173,7 @@ def teacher_alone(rule: str, results: Results) -> Finding:
 
 
 # --------------------------------------------------------------------------- training
-def weights(results: Results) -> Finding:
+def judge_weights(results: Results) -> Finding:
     """Judge whether the weights of the late fusion are what a softmax gives."""
     table = reading.need(results, "02-training", "late_fusion")
     found = {name: reading.need(table, name) for name in table}
@@ -188,7 +188,7 @@ def weights(results: Results) -> Finding:
     return decide(text, holds, yes, "not what a softmax gives", made)
 
 
-def converged(results: Results) -> Finding:
+def judge_epochs(results: Results) -> Finding:
     """Judge "18 to 23 epochs", which only a constant rate and more epochs than that leave to the
     networks."""
     names = ("fused", "baseline1", "baseline2", "baseline3")
@@ -219,7 +219,7 @@ def converged(results: Results) -> Finding:
     return decide(text, holds, yes, no, made)
 
 
-def overfits(results: Results) -> Finding:
+def judge_overfitting(results: Results) -> Finding:
     """Judge whether the image half learns more of its training part than of validation."""
     model = reading.need(results, "02-training", "models", "ier")
     best = reading.need(model, "best_epoch") - 1
@@ -232,7 +232,7 @@ def overfits(results: Results) -> Finding:
     return decide(text, training > validation["high"], yes, no, made)
 
 
-def kappa_is_low(results: Results) -> Finding:
+def judge_kappa(results: Results) -> Finding:
     """Judge whether kappa of the image half is at most `LOW_KAPPA`."""
     confusion = reading.need(results, "02-training", "models", "ier", "validation", "confusion")
     kappa = statistics.bootstrap_confusions([confusion], statistics.confusion_kappa)
@@ -245,7 +245,7 @@ def kappa_is_low(results: Results) -> Finding:
 
 
 # --------------------------------------------------------------------------- explanations
-def additive(method: str, results: Results) -> Finding:
+def judge_additivity(method: str, results: Results) -> Finding:
     """Judge whether the parts add up to their whole on every level."""
     gaps = reading.need(results, "05-interpretability", "gaps", method)
     text = f"largest gap on {len(gaps)} levels: {max(gaps):.2g}"
@@ -254,7 +254,7 @@ def additive(method: str, results: Results) -> Finding:
     return decide(text, max(gaps) < ROUNDING, "the gap is rounding", no, made)
 
 
-def located(results: Results) -> Finding:
+def show_locations(results: Results) -> Finding:
     """Show how much positive value lies where the emotion was planted; Fig. 4's samples cannot be
     had."""
     reason = "four samples that cannot be had; ours are in notebook 05, to be looked at"

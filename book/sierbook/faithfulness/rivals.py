@@ -61,12 +61,12 @@ class Sample:
         """By modality the number of the unit around each pixel, (H, W); -1 in the silence behind
         the speech."""
         steps = np.tile(np.arange(self.speech.shape[1]) // STEP, (self.speech.shape[0], 1))
-        steps[:, self.spoken :] = -1
+        steps[:, self.speech_frames :] = -1
         rows, columns = (np.arange(side) // CELL for side in self.image.shape[:2])
         return {"speech": steps, "image": rows[:, None] * (columns[-1] + 1) + columns}
 
     @cached_property
-    def spoken(self) -> int:
+    def speech_frames(self) -> int:
         """Frames up to the last one that is not silent, one at least."""
         return int(np.flatnonzero(self.speech.any(axis=(0, 2))).max(initial=0)) + 1
 

@@ -34,8 +34,7 @@ from sierlib.run import Run
 from tests.forged import forged
 
 
-# ------------------------------------------------------------------------------------------ the
-# split
+# --------------------------------------------------------------------------------------- the split
 def _sentences(texts: list[str], labels: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"text": texts, "label": labels, "group": number_groups(texts)})
 
@@ -92,8 +91,7 @@ def test_pictures_on_both_sides_are_counted(tmp_path: Path) -> None:
     assert count_shared_pictures(rows, tmp_path, at_once=2) == 1
 
 
-# -------------------------------------------------------------------------------------------- one
-# trial
+# --------------------------------------------------------------------------------------- one trial
 class Toy(Trial):
     """Test rows whose features are the teachers' opinions, and a network made of one line."""
 

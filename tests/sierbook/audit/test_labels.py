@@ -44,8 +44,7 @@ from sierlib.run import Run
 from tests.forged import ANGER, FOUR, HAPPY, HATE, SAD, forged, sure, written
 
 
-# ------------------------------------------------------------------------------------------
-# calibration
+# ------------------------------------------------------------------------------------- calibration
 def test_the_calibration_error_by_hand() -> None:
     # Four sure by 0.95, three of them right; two sure by 0.65, both right: (4 * 0.20 + 2 * 0.35) /
     # 6.
@@ -151,8 +150,7 @@ def test_teachers_are_judged_on_what_they_never_saw(tiny_run: Run) -> None:
     trust_plots.reliability(table)
 
 
-# --------------------------------------------------------------------------------------- other
-# labels
+# ------------------------------------------------------------------------------------ other labels
 def _degrees(ser: float, ier: float) -> dict[str, dict[str, Any]]:
     return {"ser": {"temperature": ser}, "ier": {"temperature": ier}}
 
@@ -198,8 +196,7 @@ def test_labels_change_only_where_teachers_differ_and_never_at_temperature_one(
     assert found["changed"] <= min(found["winners"], differ)
 
 
-# -------------------------------------------------------------------------------------- whose
-# labels
+# ------------------------------------------------------------------------------------ whose labels
 def test_the_authors_of_labels_are_counted() -> None:
     manifest, _ = FOUR
     table = label_provenance(manifest)
@@ -298,8 +295,7 @@ def test_a_corpus_with_labels_has_no_teachers_to_question(labelled_run: Run) -> 
     assert table.empty and as_nested(table, "rows", "who") == {}
 
 
-# -------------------------------------------------------------------------------------------
-# figures
+# ----------------------------------------------------------------------------------------- figures
 def _drawn(figure: Figure) -> str:
     figure.canvas.draw()
     return " ".join(text.get_text() for text in figure.findobj(plt.Text))

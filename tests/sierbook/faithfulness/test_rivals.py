@@ -19,7 +19,7 @@ from tests.sierbook.faithfulness.toys import SIZE, linear, perfect
 
 # ------------------------------------------------------------------------------------------ grid
 def test_units_cover_what_can_be_heard_and_seen(sample: Sample) -> None:
-    assert sample.spoken == 28
+    assert sample.speech_frames == 28
     assert (
         list(np.unique(sample.units["speech"])) == [-1, *range(14)]
         and (sample.units["speech"][:, 28:] == -1).all()
