@@ -327,7 +327,7 @@ def judge_relabelling(found: Mapping[str, Any]) -> str:
 
 
 def judge_recovery(table: pd.DataFrame) -> list[str]:
-    """Say how far ParallelNet repeats the teacher that decided, and whether it corrects mistakes (`measure_recovery`)."""
+    """Say whose word ParallelNet repeats, and whether it corrects mistakes (`measure_recovery`)."""
     if table.empty:
         return [NOT_ASKED]
     fused = as_nested(table[table["who"] == NETWORKS["fused"].title], "rows")
@@ -399,7 +399,7 @@ def judge_leak(found: Mapping[str, Any]) -> str:
 
 
 def judge_blanked(table: pd.DataFrame) -> list[str]:
-    """Say what each modality's absence costs, and how the network fares that never had it (`blank_modalities`)."""
+    """Say what each modality's absence costs, beside never having had it (`blank_modalities`)."""
     rows, said = as_nested(table, "input"), []
     for name, half in (("silence", "image"), ("grey image", "speech")):
         lost, alone = rows[name], rows[NETWORKS[HALVES[half]].title]
@@ -418,7 +418,8 @@ def judge_blanked(table: pd.DataFrame) -> list[str]:
 
 
 def judge_exchange(table: pd.DataFrame) -> list[str]:
-    """Say whether ParallelNet needs the true partner, or only one that says the same (`exchange_partners`)."""
+    """Say whether ParallelNet needs the true partner, or one that says the same
+    (`exchange_partners`)."""
     said = []
     for moved, rows in table.groupby("moved", sort=False):
         differences = [

@@ -72,10 +72,8 @@ def judge_learning(results: Results) -> dict[Claim, Finding]:
 def _select_paper_files(results: Results, recorded: Mapping[str, Results]) -> dict[str, Any]:
     """Return the result files of runs with profile paper, this build's before recorded ones, and no
     others."""
-    files = {**recorded.get("paper", {}), **results}
-    return {
-        name: file for name, file in files.items() if find(file, "provenance", "profile") == "paper"
-    }
+    files = [*recorded.get("paper", {}).items(), *results.items()]
+    return {name: file for name, file in files if find(file, "provenance", "profile") == "paper"}
 
 
 def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, Any]]:
