@@ -214,6 +214,19 @@ def resolve_spec(spec: str, role: str) -> str:
     return f"{kind}:{path}{question}{options}"
 
 
+def name_corpus(data: Any) -> str:
+    """Name a data spec, without the path in it.
+
+    Examples
+    --------
+    >>> name_corpus("synthetic"), name_corpus("bt4sa:some/folder")
+    ('embedded corpus', 'B-T4SA')
+    """
+    names = {"synthetic": "embedded corpus", "bt4sa": "B-T4SA", "pairs": "pairs from a file"}
+    kind = str(data or "–").partition(":")[0]
+    return names.get(kind, kind)
+
+
 @dataclass
 class Run:
     """One run of the book: a profile, three data specs, a seed, and a folder.

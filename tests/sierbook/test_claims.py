@@ -19,7 +19,6 @@ import pytest
 from sierbook import claims, comparisons, statistics
 from sierbook.claims import order
 from sierbook.claims.findings import (
-    NAMES,
     NOT_COMPUTED,
     NOT_REPRODUCED,
     NOT_TESTABLE,
@@ -28,13 +27,14 @@ from sierbook.claims.findings import (
 )
 from sierbook.claims.table import CLAIMS, GROUPS, Claim
 from sierlib import settings
+from sierlib.experiment.models import NETWORKS
 
 ROOT = Path(__file__).parents[2]
 Results = dict[str, Any]
 TABLE_1 = ("ser", "ier", "baseline1", "baseline2", "baseline3", "fused")
 RATES = ("resnet34-slow", "n2-resnet34", "resnet34-fast")
 BOOTSTRAP = statistics.bootstrap_confusions
-WORSE = ("addition", *(name for name in NAMES if name.startswith("n2-")))
+WORSE = ("addition", *(name for name in NETWORKS if name.startswith("n2-")))
 
 
 @pytest.fixture(autouse=True)
@@ -68,20 +68,39 @@ def _confusion(scattered: float, lost: float) -> list[list[int]]:
 
 def _study(accuracy: float, best: int) -> dict[str, Any]:
     return {
-        "origin": "this run", "profile": "full", "data": "synthetic", "date": "2026-12-01",
-        "validation": _scores(accuracy), "test": _scores(accuracy), "best_epoch": [best] * 3,
+        "origin": "this run",
+        "profile": "full",
+        "data": "synthetic",
+        "date": "2026-12-01",
+        "validation": _scores(accuracy),
+        "test": _scores(accuracy),
+        "best_epoch": [best] * 3,
         "repeats": {"n": 3, "validation": [accuracy] * 3, "test": [accuracy] * 3},
         "near_best": [best] * 3,
-    }  # fmt: skip
+    }
 
 
 def _comparison(
     name: str, difference: float, half: float = 0.02, p: float = 0.001
 ) -> dict[str, Any]:
     return {
-        "name": name, "value": difference, "low": difference - half, "high": difference + half, "p_holm": p,
-        "n": 900, "repeats": 3, "origin": "this run", "profile": "full", "data": "synthetic", "date": "2026-12-01",
-    }  # fmt: skip
+        "name": name,
+        "value": difference,
+        "low": difference - half,
+        "high": difference + half,
+        "p_holm": p,
+        "n": 900,
+        "repeats": 3,
+        "origin": "this run",
+        "profile": "full",
+        "data": "synthetic",
+        "date": "2026-12-01",
+    }
+
+
+def _share_found(part: str) -> dict[str, Any]:
+    mean = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9}
+    return {"measure": "share", "part": part, "method": "owen", "mean": mean, "chance": 0.2}
 
 
 def _results(sign: int = 1) -> Results:
@@ -103,11 +122,15 @@ def _results(sign: int = 1) -> Results:
     weak, even = _confusion(0.4, 1.0), _confusion(0.3, 0.0)
     models = {
         name: {
-            "epochs": [{"accuracy": 0.5}, {"accuracy": 0.95 if sign > 0 else 0.5}], "best_epoch": 2,
+            "epochs": [{"accuracy": 0.5}, {"accuracy": 0.95 if sign > 0 else 0.5}],
+            "best_epoch": 2,
             "validation": _scores(0.6) | {"confusion": confusion},
         }
-        for name, confusion in (("ier", weak if sign > 0 else even), ("ser", even if sign > 0 else weak))
-    }  # fmt: skip
+        for name, confusion in (
+            ("ier", weak if sign > 0 else even),
+            ("ser", even if sign > 0 else weak),
+        )
+    }
     for name in ("baseline1", "baseline2", "baseline3"):
         studies[name]["validation"]["confusion"] = (
             even if (name == "baseline3") == (sign > 0) else weak
@@ -125,38 +148,58 @@ def _results(sign: int = 1) -> Results:
     return {
         "01-dataset": {
             "provenance": told,
-            "summary": {"rows": 1000, "usable": 900, "discarded": 100, "quarantined": 0,
-                        "per_class": {"anger": 200, "happy": 500, "hate": 50, "sad": 150}},
+            "summary": {
+                "rows": 1000,
+                "usable": 900,
+                "discarded": 100,
+                "quarantined": 0,
+                "per_class": {"anger": 200, "happy": 500, "hate": 50, "sad": 150},
+            },
             "rule_example": {"label": 1 if sign > 0 else 2, "winner": "ier"},
             "teachers_as_models": {"agreement": teachers, "the more confident teacher": teachers},
         },
         "02-training": {
-            "provenance": told, "models": models,
-            "late_fusion": {"w1 (O_sp)": 0.5, "w2 (O_img)": 0.3, "w3 (O_mul)": 0.2 if sign > 0 else -0.2},
+            "provenance": told,
+            "models": models,
+            "late_fusion": {
+                "w1 (O_sp)": 0.5,
+                "w2 (O_img)": 0.3,
+                "w3 (O_mul)": 0.2 if sign > 0 else -0.2,
+            },
         },
         "03-ablation": {
-            "provenance": told, "studies": studies,
+            "provenance": told,
+            "studies": studies,
             "thresholds": [
-                {"threshold": 0.5, "rule": rule, "pairs kept": n if sign > 0 or rule == "agreement" else n - 1,
-                 "label is the planted emotion": share}
+                {
+                    "threshold": 0.5,
+                    "rule": rule,
+                    "pairs kept": n - (sign < 0 and rule == "maximum"),
+                    "label is the planted emotion": share,
+                }
                 for rule, (n, share) in zip(("maximum", "agreement"), (kept, right), strict=True)
             ],
         },
         "04-results": {
-            "provenance": told, "comparisons": [_comparison(name, sign * by) for name, by in pairs.items()],
-            "scores": {against: {name: _scores(share + more) for name, share in shares.items()}
-                       for against, more in (("labels", 0.0), ("truth", -0.1 * sign))},
-            "relations": {"agree": {"n": 900, "fused": 0.5 + 0.2 * sign, "speech": 0.5, "image": 0.5}},
+            "provenance": told,
+            "comparisons": [_comparison(name, sign * by) for name, by in pairs.items()],
+            "scores": {
+                against: {name: _scores(share + more) for name, share in shares.items()}
+                for against, more in (("labels", 0.0), ("truth", -0.1 * sign))
+            },
+            "relations": {
+                "agree": {"n": 900, "fused": 0.5 + 0.2 * sign, "speech": 0.5, "image": 0.5}
+            },
         },
         "05-interpretability": {
-            "provenance": told, "gaps": dict.fromkeys(("owen", "published"), [0.0, 1e-16 if sign > 0 else 0.5]),
+            "provenance": told,
+            "gaps": dict.fromkeys(("owen", "published"), [0.0, 1e-16 if sign > 0 else 0.5]),
         },
         "07-trust": {
             "provenance": told,
-            "scores": [{"measure": "share", "part": part, "method": "owen", "mean": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9}, "chance": 0.2}
-                       for part in ("image", "speech")],
+            "scores": [_share_found(part) for part in ("image", "speech")],
         },
-    }  # fmt: skip
+    }
 
 
 def _rows(
@@ -183,8 +226,7 @@ def _as_profile(results: Results, profile: str, data: str = "synthetic") -> Resu
     return results
 
 
-# ------------------------------------------------------------------------------------ published
-# side
+# ---------------------------------------------------------------------------------- published side
 def test_every_published_number_has_a_row() -> None:
     said = " ".join(f"{claim.group} {claim.text} {claim.published}" for claim in CLAIMS)
     table_1 = [claim.published for claim in CLAIMS if claim.text.endswith("accuracy on validation")]
@@ -204,8 +246,11 @@ def test_every_published_number_has_a_row() -> None:
         "4,401 (5.4 %)",
     ]
     assert section[5:] == [
-        "the second class", "threshold 0.5, twice a random prediction's 0.25", "no number", "happy and hate",
-    ]  # fmt: skip
+        "the second class",
+        "threshold 0.5, twice a random prediction's 0.25",
+        "no number",
+        "happy and hate",
+    ]
     assert all(
         words in said
         for words in ("18–23 epochs", "dilutes", "only in the picture", "ResNet learns slowly")
@@ -242,7 +287,7 @@ def test_a_row_about_differences_leads_to_the_table_in_which_they_stand() -> Non
         (f"{one}-{other}" for one, other in comparisons.EXPLORATORY), "Every other pair"
     )
     headings |= dict.fromkeys(comparisons.PRIMARY, "Five comparisons")
-    found = [claim for claim in CLAIMS if getattr(claim.judge, "func", None) is order.above]
+    found = [claim for claim in CLAIMS if getattr(claim.judge, "func", None) is order.judge_ahead]
     assert len(found) > 10
     for claim in found:
         found_in = {headings["-".join(pair)] for pair in claim.judge.args[0]}
@@ -251,8 +296,7 @@ def test_a_row_about_differences_leads_to_the_table_in_which_they_stand() -> Non
         ), claim.text
 
 
-# ------------------------------------------------------------------------------------------
-# verdicts
+# ---------------------------------------------------------------------------------------- verdicts
 def test_nothing_is_claimed_before_anything_has_run() -> None:
     rows = claims.ledger({}, {})
     assert {row["verdict"] for row in rows} == {NOT_COMPUTED, NOT_TESTABLE}
@@ -265,10 +309,18 @@ def test_nothing_is_claimed_before_anything_has_run() -> None:
 
 
 UNTESTABLE = {
-    "accuracy of ParallelNet", "samples (3.1)", "samples labelled", "Shapley values applied", "converge in validation",
-    "accuracy on validation", "class-wise", "duplicate samples", "both modalities tell sad",
-    "Vadicamo", "Gaspar",
-}  # fmt: skip
+    "accuracy of ParallelNet",
+    "samples (3.1)",
+    "samples labelled",
+    "Shapley values applied",
+    "converge in validation",
+    "accuracy on validation",
+    "class-wise",
+    "duplicate samples",
+    "both modalities tell sad",
+    "Vadicamo",
+    "Gaspar",
+}
 
 
 @pytest.mark.parametrize(("sign", "verdict"), [(1, REPRODUCED), (-1, NOT_REPRODUCED)])
@@ -296,7 +348,7 @@ def test_no_difference_is_not_the_other_way_round() -> None:
         _comparison("fused-ser", 0.01),
         _comparison("fused-ier", -0.1),
     ]
-    none, turned = _row(results, "better than SER"), _row(results, "better than IER")
+    none, turned = _row(results, "better than speech only"), _row(results, "better than image only")
     assert none["verdict"] == turned["verdict"] == NOT_REPRODUCED
     assert (
         "no difference can be claimed" in none["reason"] and "other way round" in turned["reason"]
@@ -307,7 +359,7 @@ def test_no_difference_is_not_the_other_way_round() -> None:
 def test_a_comparison_has_to_stand_after_the_correction() -> None:
     results = _results()
     results["04-results"]["comparisons"] = [_comparison("fused-ser", 0.1, p=0.06)]
-    assert _row(results, "better than SER")["verdict"] == NOT_REPRODUCED
+    assert _row(results, "better than speech only")["verdict"] == NOT_REPRODUCED
 
 
 def test_results_from_before_there_were_comparisons_are_read_too() -> None:
@@ -316,7 +368,7 @@ def test_results_from_before_there_were_comparisons_are_read_too() -> None:
     results["04-results"]["differences"] = {
         "labels": {"speech": {"value": 0.2, "low": 0.1, "high": 0.3, "n": 50}}
     }
-    row = _row(results, "better than SER")
+    row = _row(results, "better than speech only")
     assert (
         row["verdict"] == REPRODUCED and "+20.0 points [+10.0, +30.0], 50 test rows" in row["ours"]
     )
@@ -375,16 +427,16 @@ def test_a_network_that_did_not_learn_is_no_evidence() -> None:
     for name in ("ser", "baseline2"):
         studies[name]["test"]["majority"] = studies[name]["test"]["accuracy"]["value"]
     for words in (
-        "better than SER",
+        "better than speech only",
         "better than Baseline 2",
-        "SER only: the accuracy is less",
-        "in line for SER",
+        "speech only: the accuracy is less",
+        "in line for speech only",
     ):
         row = _row(results, words)
         assert row["verdict"] == NOT_TESTABLE and "clearly beyond always naming" in row["reason"], (
             words
         )
-    assert _row(results, "better than IER")["verdict"] == REPRODUCED
+    assert _row(results, "better than image only")["verdict"] == REPRODUCED
     # One comparison between networks that learned is enough to fail a claim about all.
     studies["baseline1"] |= _study(0.7, 10)
     row = _row(results, "best of the three")
@@ -394,9 +446,9 @@ def test_a_network_that_did_not_learn_is_no_evidence() -> None:
 def test_what_one_training_each_shows_is_said_to_be_that() -> None:
     results = _results()
     results["04-results"]["comparisons"][0]["repeats"] = 1
-    assert "one training each" in _row(results, "better than SER")["ours"]
+    assert "one training each" in _row(results, "better than speech only")["ours"]
     results["04-results"]["comparisons"][0]["trainings"] = [3, 1]
-    assert "3 trainings against 1" in _row(results, "better than SER")["ours"]
+    assert "3 trainings against 1" in _row(results, "better than speech only")["ours"]
 
 
 def test_the_literal_recursion_fails_where_both_contexts_add_up() -> None:
@@ -468,8 +520,26 @@ def test_resnet_is_slow_and_fluctuates_only_if_it_does_in_every_training() -> No
     assert _row(results, words)["verdict"] == NOT_TESTABLE
 
 
-# ------------------------------------------------------------------------------ profiles and
-# corpora
+def test_remarks_on_learning_are_the_ledgers() -> None:
+    results = _results(-1)
+    found = claims.judge_learning(results)
+    rows = {(row["claim"], row["where"]): row for row in claims.ledger(results, {})}
+    assert len(found) == 8 and {claim.group for claim in found} == {
+        "4.2",
+        "4.3.1",
+        "Table 1",
+        "5.4",
+    }
+    for claim, finding in found.items():
+        row = rows[claim.text, claim.where]
+        assert (finding.ours, finding.verdict) == (row["ours"], row["verdict"])
+        assert finding.reason == row["reason"]
+    # Notebook 03 runs before notebook 04, and on a run that has nothing else.
+    early = {name: results[name] for name in ("02-training", "03-ablation")}
+    assert claims.judge_learning(early) == found
+
+
+# -------------------------------------------------------------------------- profiles and corpora
 def test_eighteen_to_twenty_three_epochs_need_the_papers_schedule() -> None:
     results = _as_profile(_results(), "paper")
     studies = results["03-ablation"]["studies"]
@@ -488,9 +558,9 @@ def test_eighteen_to_twenty_three_epochs_need_the_papers_schedule() -> None:
 def test_smoke_is_no_evidence_of_learning() -> None:
     rows = _rows(_as_profile(_results(-1), "smoke"))
     found = {name for name, row in rows.items() if row["verdict"] in (REPRODUCED, NOT_REPRODUCED)}
-    assert found == {
-        f"{claim.text} ({claim.where})" for claim in CLAIMS if not claim.trained
-    } - {name for name in rows if name.startswith(("samples ", "corrupt ")) and "threshold" not in name}  # fmt: skip
+    untrained = {f"{claim.text} ({claim.where})" for claim in CLAIMS if not claim.trained}
+    counted = {name for name in rows if name.startswith(("samples ", "corrupt "))}
+    assert found == untrained - {name for name in counted if "threshold" not in name}
 
 
 @pytest.mark.parametrize(
@@ -589,13 +659,16 @@ def test_what_a_build_lacks_comes_from_a_recorded_run_and_says_so() -> None:
 
 def test_a_recorded_full_run_that_says_the_opposite_is_heard() -> None:
     own, full = _as_profile(_results(), "quick"), _as_profile(_results(-1), "full")
-    row = _row(own, "better than IER", {"full": full})
+    row = _row(own, "better than image only", {"full": full})
     assert row["verdict"] == REPRODUCED
-    assert "; recorded with profile full: ParallelNet − image only: −10.0 points" in row["reason"]
+    title = NETWORKS["ier"].title
+    assert f"; recorded with profile full: ParallelNet − {title}: −10.0 points" in row["reason"]
     assert row["reason"].endswith(NOT_REPRODUCED)
     assert (
         "recorded"
-        not in _row(own, "better than IER", {"full": _as_profile(_results(), "full")})["reason"]
+        not in _row(own, "better than image only", {"full": _as_profile(_results(), "full")})[
+            "reason"
+        ]
     )
 
 
@@ -682,13 +755,15 @@ def test_the_page_builds_without_a_warning(tmp_path: Path, present: bool) -> Non
     pages = {
         "index": "# Start\n\n```{toctree}\nbook/claims\nnotebooks/04-results\n```\n",
         "book/claims": "# Claims\n\n```{claims-origin}\n```\n\n```{claims-ledger}\n```\n",
-        "notebooks/04-results": "# Confusion matrix\n\n## Five comparisons\n\n## Confusion matrix, drawn\n",
+        "notebooks/04-results": (
+            "# Confusion matrix\n\n## Five comparisons\n\n## Confusion matrix, drawn\n"
+        ),
     }
     for name, text in pages.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / f"{name}.md").write_text(text, encoding="utf-8")
-    conf = 'extensions = ["myst_parser", "sierbook.extensions.results", "sierbook.extensions.claims"]\n'
-    (source / "conf.py").write_text(conf, encoding="utf-8")
+    extensions = ["myst_parser", "sierbook.extensions.results", "sierbook.extensions.claims"]
+    (source / "conf.py").write_text(f"extensions = {extensions}\n", encoding="utf-8")
     if present:
         (source / "book" / "results").mkdir()
         for name, file in _results(-1).items():

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sierbook import comparisons, recorded, sentences, statistics
+from sierbook import comparisons, recorded, statistics
 from sierlib import settings
 from sierlib.experiment.manifest import read_manifest, read_truth
 from sierlib.experiment.scores import class_codes
@@ -67,76 +67,6 @@ def test_a_recorded_comparison_fills_in_and_is_corrected_where_it_was_recorded(
     ):  # other rows, or other labels
         write_json(place, {"provenance": told | other, "comparisons": [entry]})
         assert "max-agreement" not in {one["name"] for one in comparisons.collect(tiny_run)}
-
-
-def test_verdicts_claim_nothing_above_five_per_cent_and_name_what_is_missing(
-    tiny_run: Run, labelled_run: Run
-) -> None:
-    base = {
-        "title": "a − b",
-        "primary": True,
-        "value": 0.1,
-        "low": 0.05,
-        "high": 0.15,
-        "name": "fused-ser",
-    }
-    assert (
-        "the first is better"
-        in sentences.judge_comparisons(tiny_run, [base | {"p_holm": 0.01}], {})[0]
-    )
-    worse = base | {"p_holm": 0.01, "value": -0.1, "low": -0.15, "high": -0.05}
-    assert "the first is worse" in sentences.judge_comparisons(tiny_run, [worse], {})[0]
-    said = sentences.judge_comparisons(tiny_run, [base | {"p_holm": 0.2}], {})
-    assert "no difference can be claimed" in said[0] and len(said) == len(comparisons.PRIMARY)
-    assert all("have not been trained yet" in text for text in said[1:])
-    several = base | {"p_holm": 0.01, "by_training": [0.08, 0.12]}
-    assert (
-        "(training by training +8.0%, +12.0%)"
-        in sentences.judge_comparisons(tiny_run, [several], {})[0]
-    )
-    said = sentences.judge_comparisons(labelled_run, [], {})
-    assert (
-        "nobody says which pairs" in said[3] and "nothing was planted" in said[4] and len(said) == 5
-    )
-
-
-def test_recorded_trainings_comment_on_what_was_trained_once(
-    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
-    found = comparisons.collect(tiny_run)
-    assert sentences.judge_several_trainings(tiny_run, found, {}) == []
-    several = found[0] | {"repeats": 3, "value": 0.01, "low": -0.02, "high": 0.04, "p": 0.4}
-    entries = [
-        several,
-        found[1] | {"repeats": 1},
-        next(one for one in found if not one["primary"]) | {"repeats": 3},
-    ]
-    place = tmp_path / recorded.STAND_IN / comparisons.FILE
-    write_json(place, {"provenance": tiny_run.provenance(), "comparisons": entries})
-    (said,) = sentences.judge_several_trainings(tiny_run, found, {})
-    assert (
-        "+1.0% [-2.0%, +4.0%], p = 1: no difference can be claimed. (3 trainings, recorded: "
-        in said
-    )
-
-
-def test_being_better_than_what_did_not_learn_says_little(tiny_run: Run) -> None:
-    entry = {
-        "title": "a − b",
-        "primary": True,
-        "value": 0.1,
-        "low": 0.05,
-        "high": 0.15,
-        "name": "fused-ser",
-    }
-    # In the second case it is the second training that learned nothing.
-    for low, trainings in ((0.4, [0.45]), (0.5, [0.55, 0.45])):
-        accuracy = {"value": low + 0.05, "low": low, "high": low + 0.1, "n": 100}
-        scores = {"accuracy": accuracy, "majority": 0.45}
-        ser = {"title": "speech only", "test": scores, "repeats": {"test": trainings}}
-        said = sentences.judge_comparisons(tiny_run, [entry | {"p_holm": 0.01}], {"ser": ser})[0]
-        assert "but speech only did not get clearly beyond the largest class" in said
 
 
 def test_pairs_are_in_conflict_or_agreement_as_planted_else_as_the_teachers_say(

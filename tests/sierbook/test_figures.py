@@ -103,9 +103,14 @@ def test_learning_curves_have_a_column_for_each_network() -> None:
 
 def test_accuracies_have_their_intervals_and_the_published_ones() -> None:
     table = pd.DataFrame(
-        {"model": ["ParallelNet", "speech only"] * 2, "against": ["on the labels"] * 2 + ["on the planted truth"] * 2,
-         "accuracy": [0.8, 0.6, 0.7, 0.5], "low": [0.7, 0.5, 0.6, 0.4], "high": [0.9, 0.7, 0.8, 0.6]}
-    )  # fmt: skip
+        {
+            "model": ["ParallelNet", "speech only"] * 2,
+            "against": ["on the labels"] * 2 + ["on the planted truth"] * 2,
+            "accuracy": [0.8, 0.6, 0.7, 0.5],
+            "low": [0.7, 0.5, 0.6, 0.4],
+            "high": [0.9, 0.7, 0.8, 0.6],
+        }
+    )
     figure = _drawn(accuracy_plots.accuracies(table, published_accuracies("Table 1")))
     shown = _texts(figure)
     assert all(

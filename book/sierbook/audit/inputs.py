@@ -1,12 +1,12 @@
 """What a careful reader asks of the inputs: shortcuts through them, and partners exchanged.
 
-Everything here is measured on what a run already has; no network is trained. Tables are data
-frames, and the sentences below them are written by their numbers.
+Everything here is measured on what a run already has; no network is trained.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import warnings
 from collections.abc import Sequence
@@ -19,9 +19,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sierbook import statistics
-from sierbook.audit.labels import OWN, score_share, teachers_asked
+from sierbook.audit.labels import score_share, teachers_asked
 from sierlib import settings
 from sierlib.data import speech
+from sierlib.data.corpora import Item
 from sierlib.data.feed import make_feed, read_inputs
 from sierlib.data.shards import load_arrays
 from sierlib.experiment import label_rule
@@ -62,30 +63,26 @@ def measure_split_leak(manifest: pd.DataFrame, seed: int = 0, repeats: int = 3) 
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
     from sklearn.pipeline import make_pipeline
 
-    spoken = manifest[~manifest["text"].str.startswith("[recording ")]
+    spoken = manifest[~manifest["text"].str.startswith("[recording ")].reset_index(drop=True)
     if len(spoken) < 3 * len(settings.CLASSES) or spoken["label"].nunique() < 2:
         return {}
     texts, labels, groups = (spoken[name].to_numpy() for name in ("text", "label", "group"))
+    splitters = {"random": StratifiedKFold, "by_text": StratifiedGroupKFold}
     table = pd.DataFrame({"group": groups, "random": 0.0, "by_text": 0.0, "shared": 0.0})
-    for repeat in range(repeats):
-        for name, splitter in (("random", StratifiedKFold), ("by_text", StratifiedGroupKFold)):
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", UserWarning
-                )  # a class may be thin, and groups are not for both
-                parts = list(
-                    splitter(3, shuffle=True, random_state=seed + repeat).split(
-                        texts, labels, groups
-                    )
-                )
-            for train, test in parts:
-                reader = make_pipeline(
-                    TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, max_iter=1000)
-                )
-                right = reader.fit(texts[train], labels[train]).predict(texts[test]) == labels[test]
-                table.loc[test, name] += right / repeats
-                if name == "random":
-                    table.loc[test, "shared"] += np.isin(groups[test], groups[train]) / repeats
+    for repeat, name in itertools.product(range(repeats), splitters):
+        splitter = splitters[name](3, shuffle=True, random_state=seed + repeat)
+        with warnings.catch_warnings():
+            # A class may be thin, and groups are not for both.
+            warnings.simplefilter("ignore", UserWarning)
+            parts = list(splitter.split(texts, labels, groups))
+        for train, test in parts:
+            reader = make_pipeline(
+                TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10, max_iter=1000)
+            )
+            predicted = reader.fit(texts[train], labels[train]).predict(texts[test])
+            table.loc[test, name] += (predicted == labels[test]) / repeats
+            if name == "random":
+                table.loc[test, "shared"] += np.isin(groups[test], groups[train]) / repeats
     repeated = table[table["group"].duplicated(keep=False)]
     on_repeated: dict[str, Any] | None = None
     if len(repeated):
@@ -105,11 +102,11 @@ def measure_split_leak(manifest: pd.DataFrame, seed: int = 0, repeats: int = 3) 
 def count_shared_pictures(manifest: pd.DataFrame, folder: Path, at_once: int = 256) -> int:
     """Count the test rows whose picture is also one of the training part, pixel by pixel; groups
     are of texts alone."""
-    seen = []
+    hashes = []
     for start in range(0, len(manifest), at_once):
         pictures = load_arrays(list(manifest["image"].iloc[start : start + at_once]), folder)
-        seen += [hashlib.sha256(picture.tobytes()).digest() for picture in pictures]
-    known = pd.Series(seen, index=manifest.index)
+        hashes += [hashlib.sha256(picture.tobytes()).digest() for picture in pictures]
+    known = pd.Series(hashes, index=manifest.index)
     test = manifest["split"] == "test"
     return int(known[test].isin(set(known[~test])).sum())
 
@@ -139,45 +136,49 @@ class Trial:
         fused = self.networks["fused"]
         # Eq. 1: N1 of the one modality is added to N2 of the other. Up to there neither knows of
         # the other.
-        (one_i, two_s), (one_s, two_i) = (fused.get_layer(name).input for name in ("F_i", "F_s"))
+        n1_i, n2_s = fused.get_layer("F_i").input
+        n1_s, n2_i = fused.get_layer("F_s").input
         given = {tensor.name: tensor for tensor in fused.inputs}
-        ends = {"speech": [one_s, two_s], "image": [one_i, two_i]}
         self._halves = {
-            name: keras.Model({name: given[name]}, ends[name]) for name in settings.MODALITIES
+            "speech": keras.Model({"speech": given["speech"]}, [n1_s, n2_s]),
+            "image": keras.Model({"image": given["image"]}, [n1_i, n2_i]),
         }
-        self._heads = keras.Model([*ends["speech"], *ends["image"]], fused.output)
-        self.features = {
-            name: self._halves[name].predict(
-                make_feed(self.rows, self.folder, 64, modalities=[name]), verbose=0
-            )
-            for name in settings.MODALITIES
-        }
-        self.guesses = {"fused": self.judge(self.features["speech"], self.features["image"])} | {
-            role: predict_rows(self.networks[role], self.rows, self.folder).argmax(axis=1)
-            for role in settings.ROLES
-        }
+        self._heads = keras.Model([n1_s, n2_s, n1_i, n2_i], fused.output)
+        self.features = {}
+        for name, half in self._halves.items():
+            feed = make_feed(self.rows, self.folder, 64, modalities=[name])
+            self.features[name] = half.predict(feed, verbose=0)
+        self.guesses = {"fused": self.classify(self.features["speech"], self.features["image"])}
+        for role in settings.ROLES:
+            scores = predict_rows(self.networks[role], self.rows, self.folder)
+            self.guesses[role] = scores.argmax(axis=1)
 
-    def sense(self, modality: str, given: Array) -> list[Array]:
+    def extract(self, modality: str, given: Array) -> list[Array]:
         """Return what N1 and N2 make of inputs (n, 128, 128, channels): two (n, units)."""
         return list(self._halves[modality].predict({modality: given}, batch_size=64, verbose=0))
 
-    def judge(self, speech: Sequence[Array], image: Sequence[Array]) -> Array:
+    def classify(self, speech: Sequence[Array], image: Sequence[Array]) -> Array:
         """Return ParallelNet's class indices (n,) for the features of n pairs."""
-        return np.asarray(
-            self._heads.predict([*speech, *image], batch_size=256, verbose=0).argmax(axis=1)
-        )
+        scores = self._heads.predict([*speech, *image], batch_size=256, verbose=0)
+        return np.asarray(scores.argmax(axis=1))
 
-    def alone(self, modality: str, given: Array) -> Array:
+    def classify_half(self, modality: str, given: Array) -> Array:
         """Return the class indices (n,) of the network that has only this modality."""
-        guess = self.networks[OWN[modality]].predict({modality: given}, batch_size=64, verbose=0)
-        return np.asarray(guess.argmax(axis=1))
+        network = self.networks[HALVES[modality]]
+        scores = network.predict({modality: given}, batch_size=64, verbose=0)
+        return np.asarray(scores.argmax(axis=1))
 
-    def draw(self, count: int, among: Array | None = None) -> Array:
-        """Return up to `count` positions of test rows, drawn by the run's seed and in order."""
-        known = np.arange(len(self.rows)) if among is None else among
+    def find_right(self, name: str) -> Array:
+        """Return which test rows (n,) a network gets right."""
+        return np.asarray(self.guesses[name] == self.labels)
+
+    def draw_rows(self, count: int, places: Array | None = None) -> Array:
+        """Return up to `count` positions of test rows, or of `places`, drawn by the run's seed and
+        in order."""
+        known = np.arange(len(self.rows)) if places is None else places
         return np.sort(np.random.default_rng([self.run.seed, 7]).permutation(known)[:count])
 
-    def of(self, modality: str, places: Array) -> list[Array]:
+    def take_features(self, modality: str, places: Array) -> list[Array]:
         """Return the features of the rows at those positions."""
         return [values[places] for values in self.features[modality]]
 
@@ -195,28 +196,29 @@ def blank_modalities(trial: Trial) -> pd.DataFrame:
     nothing = {}
     for name, level, channels in (("speech", 0.0, 1), ("image", 0.5, 3)):
         blank = np.full((1, settings.SIZE, settings.SIZE, channels), level, np.float32)
-        nothing[name] = [
-            np.repeat(end, len(trial.rows), axis=0) for end in trial.sense(name, blank)
-        ]
+        ends = trial.extract(name, blank)
+        nothing[name] = [np.repeat(end, len(trial.rows), axis=0) for end in ends]
     speech, image = (trial.features[name] for name in settings.MODALITIES)
     guesses = {
         "both as given": trial.guesses["fused"],
-        "silence": trial.judge(nothing["speech"], image),
-        "grey image": trial.judge(speech, nothing["image"]),
-        "silence and grey": trial.judge(nothing["speech"], nothing["image"]),
-        "image only": trial.guesses["ier"],
-        "speech only": trial.guesses["ser"],
+        "silence": trial.classify(nothing["speech"], image),
+        "grey image": trial.classify(speech, nothing["image"]),
+        "silence and grey": trial.classify(nothing["speech"], nothing["image"]),
+        NETWORKS["ier"].title: trial.guesses["ier"],
+        NETWORKS["ser"].title: trial.guesses["ser"],
     }
     rows = []
     for name, guess in guesses.items():
         right = guess == trial.labels
-        found = statistics.paired_difference(
-            right, trial.guesses["fused"] == trial.labels, trial.run.seed
-        )
+        change = statistics.paired_difference(right, trial.find_right("fused"), trial.run.seed)
         rows.append(
-            {"input": name}
-            | score_share(right)
-            | {"difference": found["value"], "from": found["low"], "to": found["high"]}
+            {
+                "input": name,
+                **score_share(right),
+                "difference": change["value"],
+                "from": change["low"],
+                "to": change["high"],
+            }
         )
     return pd.DataFrame(rows)
 
@@ -225,8 +227,8 @@ def shuffle_within(strata: Array, rng: np.random.Generator) -> Array:
     """Return a permutation (n,) that exchanges rows only with rows of the same stratum."""
     order = np.arange(len(strata))
     for name in np.unique(strata):
-        own = np.flatnonzero(strata == name)
-        order[own] = rng.permutation(own)
+        places = np.flatnonzero(strata == name)
+        order[places] = rng.permutation(places)
     return order
 
 
@@ -252,45 +254,39 @@ def exchange_partners(trial: Trial, times: int = 5) -> pd.DataFrame:
         rule`: accuracy on the labels that the two teachers' opinions give the new pairs (NaN where
         no teacher was asked).
     """
-    known, rng = teachers_asked(trial.rows), np.random.default_rng([trial.run.seed, 11])
-    opinions = (
-        {role: label_rule.teacher_opinions(trial.rows, role) for role in settings.ROLES}
-        if known
-        else {}
-    )
-    right = trial.guesses["fused"] == trial.labels
-    found = []
+    rng = np.random.default_rng([trial.run.seed, 11])
+    opinions = {}
+    if teachers_asked(trial.rows):
+        opinions = {role: label_rule.teacher_opinions(trial.rows, role) for role in settings.ROLES}
+    right, found = trial.find_right("fused"), []
     for moved in ("image", "speech"):
         kinds = {"any row": np.zeros(len(right), int), "the same label": trial.labels}
-        if known:
-            own = opinions[OWN[moved]].argmax(axis=1)
-            kinds["the same label and opinion"] = trial.labels * len(settings.CLASSES) + own
+        if opinions:
+            named = opinions[HALVES[moved]].argmax(axis=1)
+            kinds["the same label and opinion"] = trial.labels * len(settings.CLASSES) + named
         for kind, strata in kinds.items():
             scores, ruled = np.zeros(len(right)), []
             for _ in range(times):
-                order = shuffle_within(strata, rng)
-                place = {
-                    name: order if name == moved else np.arange(len(order))
-                    for name in settings.MODALITIES
-                }
-                guess = trial.judge(*(trial.of(name, place[name]) for name in settings.MODALITIES))
+                places = dict.fromkeys(settings.MODALITIES, np.arange(len(right)))
+                places[moved] = shuffle_within(strata, rng)
+                pairs = {name: trial.take_features(name, places[name]) for name in places}
+                guess = trial.classify(pairs["speech"], pairs["image"])
                 scores += (guess == trial.labels) / times
-                if known:
+                if opinions:
                     rule = label_rule.max_rule(
-                        opinions["ser"][place["speech"]], opinions["ier"][place["image"]]
+                        opinions["ser"][places["speech"]], opinions["ier"][places["image"]]
                     )
                     ruled.append(np.mean((guess == rule["label"])[rule["kept"]]))
-            gains = scores - right
-            difference = statistics.estimate_mean(gains, trial.run.seed)
+            change = statistics.estimate_mean(scores - right, trial.run.seed)
             found.append(
                 {
                     "moved": moved,
                     "partner from": kind,
                     "n": len(right),
                     "accuracy": float(scores.mean()),
-                    "difference": difference["value"],
-                    "low": difference["low"],
-                    "high": difference["high"],
+                    "difference": change["value"],
+                    "low": change["low"],
+                    "high": change["high"],
                     "by the rule": float(np.mean(ruled)) if ruled else np.nan,
                 }
             )
@@ -327,8 +323,8 @@ def speak_again(
     Returns
     -------
     pandas.DataFrame
-        `take`, `speed`, `network` ("ParallelNet", "speech only"), `n`; `accuracy` on the labels, and
-        `before` for the rows as they are; their paired `difference` with `low`, `high`, `p`;
+        `take`, `speed`, `network` (ParallelNet and its speech half), `n`; `accuracy` on the labels,
+        and `before` for the rows as they are; their paired `difference` with `low`, `high`, `p`;
         `changed`, the share of predictions that did; `cut`, the share of utterances longer than the
         window. Empty where the voice spoke nothing.
     """
@@ -336,10 +332,11 @@ def speak_again(
     from tqdm.auto import tqdm
 
     items = find_items(trial.run, list(trial.rows["id"]))
-    own = [items[name].text is not None and items[name].audio is None for name in trial.rows["id"]]
-    places = trial.draw(count, np.flatnonzero(own))
+    spoken = [_is_spoken(items[name]) for name in trial.rows["id"]]
+    places = trial.draw_rows(count, np.flatnonzero(spoken))
+    if not len(places):
+        return pd.DataFrame()
     chosen = [items[name] for name in trial.rows["id"].iloc[places]]
-    labels, found = trial.labels[places], []
     jobs = [
         delayed(speech.speak)(
             speech.clean_text(item.text or ""), seed=item.seed + more, speed=speed
@@ -348,34 +345,46 @@ def speak_again(
         for item in chosen
     ]
     workers = workers or (1 if len(jobs) < _FEW else os.cpu_count() or 1)
-    sounds = tqdm(Parallel(workers, return_as="generator")(jobs), "speaking", len(jobs))
-    made = [
-        (_log_mel_as_stored(sound), len(sound) > settings.SIZE * settings.HOP) for sound in sounds
-    ]
-    for number, take in enumerate(takes if len(places) else ()):
-        mels, long = zip(*made[number * len(places) : (number + 1) * len(places)], strict=True)
-        heard = np.stack(mels)
-        fused = trial.judge(trial.sense("speech", heard), trial.of("image", places))
-        for name, guess in (("fused", fused), ("ser", trial.alone("speech", heard))):
+    made = Parallel(workers, return_as="generator")(jobs)
+    sounds = iter(tqdm(made, "speaking", len(jobs)))
+
+    labels, found = trial.labels[places], []
+    for take, (_, speed) in takes.items():
+        mels, cut = [], []
+        for sound in itertools.islice(sounds, len(places)):
+            mels.append(_log_mel_as_stored(sound))
+            cut.append(len(sound) > settings.SIZE * settings.HOP)
+        given = np.stack(mels)
+        image = trial.take_features("image", places)
+        guesses = {
+            "fused": trial.classify(trial.extract("speech", given), image),
+            "ser": trial.classify_half("speech", given),
+        }
+        for name, guess in guesses.items():
             before = trial.guesses[name][places]
-            value = statistics.paired_difference(guess == labels, before == labels, trial.run.seed)
+            change = statistics.paired_difference(guess == labels, before == labels, trial.run.seed)
             found.append(
                 {
                     "take": take,
-                    "speed": takes[take][1],
+                    "speed": speed,
                     "network": NETWORKS[name].title,
                     "n": len(places),
                     "accuracy": float(np.mean(guess == labels)),
                     "before": float(np.mean(before == labels)),
-                    "difference": value["value"],
-                    "low": value["low"],
-                    "high": value["high"],
-                    "p": value["p"],
+                    "difference": change["value"],
+                    "low": change["low"],
+                    "high": change["high"],
+                    "p": change["p"],
                     "changed": float(np.mean(guess != before)),
-                    "cut": float(np.mean(long)),
+                    "cut": float(np.mean(cut)),
                 }
             )
     return pd.DataFrame(found)
+
+
+def _is_spoken(item: Item) -> bool:
+    """Tell whether the voice made an item's speech."""
+    return item.text is not None and item.audio is None
 
 
 def _log_mel_as_stored(sound: Array) -> Array:
@@ -401,23 +410,22 @@ def add_noise(trial: Trial, count: int = 200, levels: Sequence[float] = LEVELS) 
         that does not perceive the noise stands as it is), `n`, `accuracy` on the labels, `low`,
         `high` (Wilson, 95 %).
     """
-    places = trial.draw(count)
+    places = trial.draw_rows(count)
     clean, labels = read_inputs(trial.rows.iloc[places], trial.folder), trial.labels[places]
     rng, found = np.random.default_rng([trial.run.seed, 13]), []
     for modality in settings.MODALITIES:
         other = settings.OTHER[modality]
+        features = {other: trial.take_features(other, places)}
         noise = rng.standard_normal(clean[modality].shape, dtype=np.float32)
         for level in levels:
             given = np.clip(clean[modality] + np.float32(level) * noise, 0, 1)
-            ends = {modality: trial.sense(modality, given), other: trial.of(other, places)}
+            features[modality] = trial.extract(modality, given)
             guesses = {
-                "fused": trial.judge(ends["speech"], ends["image"]),
-                OWN[modality]: trial.alone(modality, given),
-                OWN[other]: trial.guesses[OWN[other]][places],
+                "fused": trial.classify(features["speech"], features["image"]),
+                HALVES[modality]: trial.classify_half(modality, given),
+                HALVES[other]: trial.guesses[HALVES[other]][places],
             }
-            found += [
-                {"modality": modality, "level": level, "network": NETWORKS[name].title}
-                | score_share(guesses[name] == labels)
-                for name in HALVES.values()
-            ]
+            for name in HALVES.values():
+                row = {"modality": modality, "level": level, "network": NETWORKS[name].title}
+                found.append(row | score_share(guesses[name] == labels))
     return pd.DataFrame(found)

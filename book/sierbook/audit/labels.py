@@ -1,8 +1,7 @@
 """What a careful reader asks of the labels: may teachers be believed, and do networks merely repeat
 them?
 
-Everything here is measured on what a run already has; no network is trained. Tables are data
-frames, and the sentences below them are written by their numbers.
+Everything here is measured on what a run already has; no network is trained.
 
 References
 ----------
@@ -30,7 +29,6 @@ from sierlib.run import Run
 
 Array = NDArray[Any]
 
-OWN = {modality: role for role, modality in settings.ROLES.items()}
 BINS = 15  # as in Guo et al.
 HARDEST, SOFTEST = 0.05, 20.0  # temperatures that are tried
 
@@ -59,8 +57,11 @@ def as_records(table: pd.DataFrame, **ends: tuple[str, str]) -> list[dict[str, A
         them.
     """
     cells = table.astype(object).where(table.notna(), None)
-    rows = [{str(name): row[name] for name in cells} for row in cells.to_dict("records")]
-    return [statistics.fold_estimates(row, **ends) for row in rows] if ends else rows
+    rows = []
+    for row in cells.to_dict("records"):
+        named = {str(name): value for name, value in row.items()}
+        rows.append(statistics.fold_estimates(named, **ends) if ends else named)
+    return rows
 
 
 def as_nested(table: pd.DataFrame, *keys: str, **ends: tuple[str, str]) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def chance_calibration_error(
     return float(np.quantile(found, 0.95))
 
 
-def _log_opinions(probabilities: Array) -> Array:
+def _log_probabilities(probabilities: Array) -> Array:
     known = probabilities.any(axis=0)  # a class that a teacher's corpus lacks stays impossible
     return np.where(known, np.log(np.maximum(probabilities, _ROUNDED)), -np.inf)
 
@@ -121,13 +122,13 @@ def _log_opinions(probabilities: Array) -> Array:
 def temper(probabilities: Array, temperature: float) -> Array:
     """Return softmax(log p / T): softer for T > 1, harder for T < 1; each row's largest stays the
     largest."""
-    return np.asarray(special.softmax(_log_opinions(probabilities) / temperature, axis=1))
+    return np.asarray(special.softmax(_log_probabilities(probabilities) / temperature, axis=1))
 
 
 def log_loss(probabilities: Array, answers: Array, temperature: float = 1.0) -> float:
     """Return the mean negative log-likelihood of the answers, in nats, after scaling by a
     temperature."""
-    logs = special.log_softmax(_log_opinions(probabilities) / temperature, axis=1)
+    logs = special.log_softmax(_log_probabilities(probabilities) / temperature, axis=1)
     return float(-np.mean(logs[np.arange(len(answers)), answers]))
 
 
@@ -159,7 +160,7 @@ def _read_pairs(run: Run) -> pd.DataFrame:
 
 
 def score_teachers(run: Run) -> dict[str, dict[str, Any]]:
-    """Judge both teachers on items of their own corpora that they never saw.
+    """Score both teachers on items of their own corpora that they never saw.
 
     Returns
     -------
@@ -171,12 +172,18 @@ def score_teachers(run: Run) -> dict[str, dict[str, Any]]:
         planted in what this teacher perceives, None where nothing was planted. Empty where no
         teacher was asked.
     """
-    found: dict[str, dict[str, Any]] = {}
     pairs, truth = _read_pairs(run), read_truth(run)
-    for role, modality in settings.ROLES.items() if teachers_asked(pairs) else ():
+    if not teachers_asked(pairs):
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for role, modality in settings.ROLES.items():
         opinions, answers, fitted, rest = split_held_out(run, role)
         degrees = fit_temperature(opinions[fitted], answers[fitted])
         after = temper(opinions[rest], degrees)
+        planted = None
+        if truth:
+            emotions = pd.Series([truth[name][modality]["emotion"] for name in pairs["id"]])
+            planted = _score_on_pairs(label_rule.teacher_opinions(pairs, role), emotions, degrees)
         found[role] = {
             "accuracy": estimate_share(opinions.argmax(axis=1) == answers),
             "confidence": float(opinions.max(axis=1).mean()),
@@ -187,40 +194,50 @@ def score_teachers(run: Run) -> dict[str, dict[str, Any]]:
             "ece_after": statistics.calibration(after, answers[rest])["ece"],
             "log_loss": log_loss(opinions[rest], answers[rest]),
             "log_loss_after": log_loss(opinions[rest], answers[rest], degrees),
-            "pairs": None,
+            "pairs": planted,
         }
-        planted = pairs["id"].map(
-            lambda name, m=modality: truth[name][m]["emotion"] if truth else None
-        )
-        if planted.notna().any():  # a neutral sentence or picture has no right answer
-            seen, said = (
-                class_codes(planted.dropna()),
-                label_rule.teacher_opinions(pairs[planted.notna()], role),
-            )
-            found[role]["pairs"] = {
-                "n": len(seen),
-                "accuracy": float(np.mean(said.argmax(axis=1) == seen)),
-                "ece": statistics.calibration(said, seen)["ece"],
-                "ece_after": statistics.calibration(temper(said, degrees), seen)["ece"],
-            }
     return found
 
 
+def _score_on_pairs(
+    opinions: Array, emotions: pd.Series, temperature: float
+) -> dict[str, Any] | None:
+    """Score a teacher on pairs against what was planted; a neutral one has no right answer."""
+    known = emotions.notna().to_numpy()
+    if not known.any():
+        return None
+    answers, opinions = class_codes(emotions[known]), opinions[known]
+    return {
+        "n": len(answers),
+        "accuracy": float(np.mean(opinions.argmax(axis=1) == answers)),
+        "ece": statistics.calibration(opinions, answers)["ece"],
+        "ece_after": statistics.calibration(temper(opinions, temperature), answers)["ece"],
+    }
+
+
 def reliability_table(run: Run, found: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Return `reliability` of both `score_teachers` on the half that no temperature saw, before and
-    after scaling."""
+    """Return the calibration of both teachers on the half that no temperature saw, before and after
+    scaling.
+
+    Parameters
+    ----------
+    found
+        As of `score_teachers`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `statistics.calibration`'s bins, with `teacher` and `opinion` ("as it is", "tempered").
+        Empty where no teacher was asked.
+    """
     tables = []
-    for role, modality in settings.ROLES.items() if found else ():
+    for role in found:
         opinions, answers, _, rest = split_held_out(run, role)
-        for how, said in (
-            ("as it is", opinions),
-            ("tempered", temper(opinions, found[role]["temperature"])),
-        ):
-            tables.append(
-                pd.DataFrame(statistics.calibration(said[rest], answers[rest])["bins"]).assign(
-                    teacher=f"{modality} teacher", opinion=how
-                )
-            )
+        tempered = temper(opinions, found[role]["temperature"])
+        for kind, given in (("as it is", opinions), ("tempered", tempered)):
+            table = pd.DataFrame(statistics.calibration(given[rest], answers[rest])["bins"])
+            teacher = f"{settings.ROLES[role]} teacher"
+            tables.append(table.assign(teacher=teacher, opinion=kind))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
@@ -230,7 +247,7 @@ def relabel_tempered(run: Run, found: dict[str, dict[str, Any]]) -> dict[str, An
     Parameters
     ----------
     found
-        As `score_teachers` gives it.
+        As of `score_teachers`.
 
     Returns
     -------
@@ -244,8 +261,11 @@ def relabel_tempered(run: Run, found: dict[str, dict[str, Any]]) -> dict[str, An
         return {}
     pairs = _read_pairs(run)
     opinions = {role: label_rule.teacher_opinions(pairs, role) for role in settings.ROLES}
-    cooled = {role: temper(said, found[role]["temperature"]) for role, said in opinions.items()}
-    before, after = (label_rule.max_rule(both["ser"], both["ier"]) for both in (opinions, cooled))
+    tempered = {
+        role: temper(values, found[role]["temperature"]) for role, values in opinions.items()
+    }
+    before = label_rule.max_rule(opinions["ser"], opinions["ier"])
+    after = label_rule.max_rule(tempered["ser"], tempered["ier"])
     kept = before["kept"] & after["kept"]
     changed = (before["label"] != after["label"])[kept]
     value: dict[str, Any] = {
@@ -298,26 +318,32 @@ def label_provenance(manifest: pd.DataFrame) -> pd.DataFrame:
         part = each if name == "all" else each[each["label"] == name]
         shares = part[["speech teacher won", "equally sure", "teachers agree"]].mean()
         leads = part.groupby("speech teacher won")["lead"].median()
-        by = {f"lead, {who}": leads.get(who == "speech", np.nan) for who in settings.MODALITIES}
-        rows[name] = {"rows": len(part), **shares, **by}
+        rows[name] = {
+            "rows": len(part),
+            **shares,
+            "lead, speech": leads.get(True, np.nan),
+            "lead, image": leads.get(False, np.nan),
+        }
     return pd.DataFrame(rows).T.astype({"rows": int}).rename_axis("label")
 
 
-def _opinions(rows: pd.DataFrame) -> dict[str, Array]:
-    """Return each teacher's class, and under "winner" and "loser" those of the one that decided and
-    of the other."""
-    own = {role: label_rule.teacher_opinions(rows, role).argmax(axis=1) for role in settings.ROLES}
+def _named_classes(rows: pd.DataFrame) -> dict[str, Array]:
+    """Return class indices (n,): what each teacher names, and under "winner" and "loser" what the
+    one that decided names, and the other."""
+    ser, ier = (label_rule.teacher_opinions(rows, role).argmax(axis=1) for role in settings.ROLES)
     speech_won = rows["winner"].to_numpy() == "ser"
-    return own | {
-        "winner": np.where(speech_won, own["ser"], own["ier"]),
-        "loser": np.where(speech_won, own["ier"], own["ser"]),
+    return {
+        "ser": ser,
+        "ier": ier,
+        "winner": np.where(speech_won, ser, ier),
+        "loser": np.where(speech_won, ier, ser),
     }
 
 
 def _group_pairs(rows: pd.DataFrame) -> dict[str, Array]:
     """Return which rows (bool) are in each group of pairs, by what the teachers made of them."""
-    said = _opinions(rows)
-    differ, speech_won = said["ser"] != said["ier"], rows["winner"].to_numpy() == "ser"
+    named, speech_won = _named_classes(rows), rows["winner"].to_numpy() == "ser"
+    differ = named["ser"] != named["ier"]
     return {
         "all": np.ones(len(rows), bool),
         "teachers agree": ~differ,
@@ -339,20 +365,18 @@ def measure_label_noise(manifest: pd.DataFrame, truth: dict[str, Any]) -> pd.Dat
     if not truth or not teachers_asked(manifest):
         return pd.DataFrame()
     planted = class_codes(truth[name]["emotion"] for name in manifest["id"])
-    labels, said = class_codes(manifest["label"]), _opinions(manifest)
-    either = (said["ser"] == planted) | (said["ier"] == planted)
-    groups = _group_pairs(manifest) | {
-        f"labelled {name}": labels == code for code, name in enumerate(settings.CLASSES)
-    }
-    return pd.DataFrame(
-        [
-            {"rows": name}
-            | score_share((labels == planted)[chosen])
-            | {"either teacher": float(either[chosen].mean())}
-            for name, chosen in groups.items()
-            if chosen.any()
-        ]
-    )
+    labels, named = class_codes(manifest["label"]), _named_classes(manifest)
+    either = (named["ser"] == planted) | (named["ier"] == planted)
+    groups = _group_pairs(manifest)
+    for code, name in enumerate(settings.CLASSES):
+        groups[f"labelled {name}"] = labels == code
+    found = []
+    for name, chosen in groups.items():
+        if chosen.any():
+            right = score_share((labels == planted)[chosen])
+            ceiling = float(either[chosen].mean())
+            found.append({"rows": name, **right, "either teacher": ceiling})
+    return pd.DataFrame(found)
 
 
 def measure_recovery(
@@ -380,31 +404,31 @@ def measure_recovery(
     """
     if not teachers_asked(rows):
         return pd.DataFrame()
-    said, groups = _opinions(rows), _group_pairs(rows)
-    planted = (
-        class_codes(truth[name]["emotion"] for name in rows["id"])
-        if truth
-        else np.full(len(rows), -1)
-    )
+    named, groups = _named_classes(rows), _group_pairs(rows)
+    planted = None
     if truth:
-        groups[WRONG] = said["winner"] != planted
+        planted = class_codes(truth[name]["emotion"] for name in rows["id"])
+        groups[WRONG] = named["winner"] != planted
     found = []
-    for name, chosen in groups.items():
-        for who, guess in {**guesses, "label": said["winner"]}.items() if chosen.any() else ():
-            guess, winner, loser = guess[chosen], said["winner"][chosen], said["loser"][chosen]
+    for group, chosen in groups.items():
+        if not chosen.any():
+            continue
+        winner, loser = named["winner"][chosen], named["loser"][chosen]
+        for who, guesses_of_all in {**guesses, "label": named["winner"]}.items():
+            guess = guesses_of_all[chosen]
             repeats = score_share(guess == winner)
-            behind = float(np.mean((guess == loser) & (loser != winner)))
+            follows_loser = float(np.mean((guess == loser) & (loser != winner)))
             found.append(
                 {
-                    "rows": name,
+                    "rows": group,
                     "who": NETWORKS[who].title if who in NETWORKS else LABEL,
                     "n": repeats["n"],
                     "winner": repeats["accuracy"],
                     "low": repeats["low"],
                     "high": repeats["high"],
-                    "loser": behind,
-                    "neither": max(0.0, 1 - repeats["accuracy"] - behind),
-                    "truth": float(np.mean(guess == planted[chosen])) if truth else np.nan,
+                    "loser": follows_loser,
+                    "neither": max(0.0, 1 - repeats["accuracy"] - follows_loser),
+                    "truth": np.nan if planted is None else np.mean(guess == planted[chosen]),
                 }
             )
     return pd.DataFrame(found)

@@ -2,38 +2,39 @@
 other.
 
 Only the published side is typed, each with its section; every value of ours is read from result
-files as `sierlib.runs` writes them. Nothing here loads TensorFlow, so that the page builds without
-it.
+files as `sierlib.run` writes them. Importing this loads no TensorFlow.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sierbook.claims.findings import (
     DASH,
-    NAMES,
     NOT_COMPUTED,
     NOT_REPRODUCED,
     NOT_TESTABLE,
     REPRODUCED,
     VERDICTS,
-    Difference,
     Finding,
-    corpus,
 )
-from sierbook.claims.order import FEWEST
 from sierbook.claims.reading import Missing, Results, Untestable, find
-from sierbook.claims.table import CLAIMS, GROUPS, PAPER_OTHERS, Claim
-from sierbook.claims.values import LOW_KAPPA, PAPER_EPOCHS, ROUNDING
+from sierbook.claims.table import CLAIMS, GROUPS, Claim
 
 __all__ = [
-    "CLAIMS", "DASH", "FEWEST", "GROUPS", "LOW_KAPPA", "NAMES", "NOT_COMPUTED", "NOT_REPRODUCED", "NOT_TESTABLE",
-    "PAPER_EPOCHS", "PAPER_OTHERS", "REPRODUCED", "ROUNDING", "VERDICTS", "Claim", "Difference", "Finding", "Missing",
-    "Results", "Untestable", "corpus", "counts", "ledger", "origins",
-]  # fmt: skip
+    "CLAIMS",
+    "GROUPS",
+    "VERDICTS",
+    "Claim",
+    "Finding",
+    "counts",
+    "judge_learning",
+    "ledger",
+    "origins",
+]
 
 
 def _judge(claim: Claim, results: Results) -> Finding:
@@ -45,16 +46,29 @@ def _judge(claim: Claim, results: Results) -> Finding:
         return Finding(DASH, NOT_TESTABLE, str(error))
     except Missing:
         number = claim.notebook[:2]
-        what = ", in a profile that trains the networks it needs" if number in ("03", "04") else ""
-        return Finding(DASH, NOT_COMPUTED, f"run notebook {number}{what}")
-    if claim.trained and found.made.get("profile") == "smoke" and found.verdict in VERDICTS[:2]:
-        return Finding(
-            found.ours, NOT_TESTABLE, "profile smoke shows that steps run, and no more", found.made
-        )
+        reason = f"run notebook {number}"
+        if number in ("03", "04"):
+            reason += ", in a profile that trains the networks it needs"
+        return Finding(DASH, NOT_COMPUTED, reason)
+    decided = found.verdict in (REPRODUCED, NOT_REPRODUCED)
+    if claim.trained and decided and found.made.get("profile") == "smoke":
+        reason = "profile smoke shows that steps run, and no more"
+        return replace(found, verdict=NOT_TESTABLE, reason=reason)
     return found
 
 
-def _of_paper(results: Results, recorded: Mapping[str, Results]) -> dict[str, Any]:
+def judge_learning(results: Results) -> dict[Claim, Finding]:
+    """Judge the paper's remarks on how networks learn (Sections 4.2, 4.3 and 5.4).
+
+    Parameters
+    ----------
+    results
+        Result files by notebook, or what is going to be in them.
+    """
+    return {claim: _judge(claim, results) for claim in CLAIMS if claim.learning}
+
+
+def _select_paper_files(results: Results, recorded: Mapping[str, Results]) -> dict[str, Any]:
     """Return the result files of runs with profile paper, this build's before recorded ones, and no
     others."""
     files = [*recorded.get("paper", {}).items(), *results.items()]
@@ -82,38 +96,59 @@ def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, 
         the value, None where there is none; ``paper``, value and verdict of a run with profile
         paper, else ""; ``notebook``, ``heading``.
     """
-    sources = [results, *(recorded[name] for name in ("full", "quick") if recorded.get(name))]
-    of_paper, rows = _of_paper(results, recorded), []
+    sources = {"this build": results}
+    for name in ("full", "quick"):
+        if recorded.get(name):
+            sources[name] = recorded[name]
+    paper = _select_paper_files(results, recorded)
+    rows = []
     for claim in CLAIMS:
-        found = [_judge(claim, source) for source in sources]
-        computed = [each for each in found if each.verdict != NOT_COMPUTED]
-        chosen = next((each for each in computed if each.ours != DASH), (computed or found)[0])
-        larger = found[1] if recorded.get("full") else chosen
-        otherwise = ""
-        if {chosen.verdict, larger.verdict} == set(VERDICTS[:2]):
-            otherwise = f"; recorded with profile full: {larger.ours}: {larger.verdict}"
-        theirs = _judge(claim, of_paper) if of_paper else Finding("", NOT_COMPUTED, "")
-        filled = theirs.made.get("profile") == "paper" and theirs.verdict != NOT_COMPUTED
-        rows.append(
-            {
-                "group": claim.group,
-                "where": claim.where,
-                "claim": claim.text,
-                "published": claim.published,
-            }
-            | {"ours": chosen.ours, "verdict": chosen.verdict, "reason": chosen.reason + otherwise}
-            | {key: chosen.made.get(key) for key in ("profile", "data", "date", "recorded")}
-            | {"paper": f"{theirs.ours}: {theirs.verdict}" if filled else ""}
-            | {"notebook": claim.notebook, "heading": claim.heading}
-        )
+        found = {name: _judge(claim, source) for name, source in sources.items()}
+        chosen = _choose(list(found.values()))
+        reason = chosen.reason
+        full = found.get("full", chosen)
+        if {chosen.verdict, full.verdict} == {REPRODUCED, NOT_REPRODUCED}:
+            reason += f"; recorded with profile full: {full.ours}: {full.verdict}"
+        row: dict[str, Any] = {
+            "group": claim.group,
+            "where": claim.where,
+            "claim": claim.text,
+            "published": claim.published,
+            "ours": chosen.ours,
+            "verdict": chosen.verdict,
+            "reason": reason,
+            "paper": _write_paper_column(claim, paper),
+            "notebook": claim.notebook,
+            "heading": claim.heading,
+        }
+        for key in ("profile", "data", "date", "recorded"):
+            row[key] = chosen.made.get(key)
+        rows.append(row)
     return rows
+
+
+def _choose(found: Sequence[Finding]) -> Finding:
+    """Return the first finding with a value, else the first that is known, else the first."""
+    known = [each for each in found if each.verdict != NOT_COMPUTED]
+    valued = [each for each in known if each.ours != DASH]
+    return (valued or known or list(found))[0]
+
+
+def _write_paper_column(claim: Claim, paper: Results) -> str:
+    """Write value and verdict of a run with profile paper, or nothing."""
+    if not paper:
+        return ""
+    found = _judge(claim, paper)
+    if found.made.get("profile") != "paper" or found.verdict == NOT_COMPUTED:
+        return ""
+    return f"{found.ours}: {found.verdict}"
 
 
 def origins(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say in one sentence with which profile, on which corpus and when the rows' values were
     made."""
     made = Counter(
-        (row["profile"], corpus(row["data"]), row["recorded"], str(row["date"] or "no date"))
+        (row["profile"], name_corpus(row["data"]), row["recorded"], str(row["date"] or "no date"))
         for row in rows
         if row["profile"]
     )
@@ -121,12 +156,14 @@ def origins(rows: Sequence[Mapping[str, Any]]) -> str:
         return (
             "Nothing has been computed yet: no notebook has left results that this page could read."
         )
-    told = []
+    parts = []
     for (profile, data, earlier, date), count in made.most_common():
         when = "recorded in an earlier run" if earlier else "results of this build"
-        told.append(f"profile {profile}, {data}, {when} ({date}; {count} of {len(rows)} rows)")
-    empty = sum(not row["profile"] for row in rows)
-    sentence = "; ".join([*told, f"{empty} rows have no value"] if empty else told)
+        parts.append(f"profile {profile}, {data}, {when} ({date}; {count} of {len(rows)} rows)")
+    empty = len(rows) - made.total()
+    if empty:
+        parts.append(f"{empty} rows have no value")
+    sentence = "; ".join(parts)
     return sentence[0].upper() + sentence[1:] + "."
 
 

@@ -7,24 +7,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import Estimate
 
+REPRODUCED = "reproduced"
+NOT_REPRODUCED = "not reproduced"
+NOT_TESTABLE = "not testable here"
+NOT_COMPUTED = "not computed yet"
+
 #: Verdicts, in the order in which they are counted.
-VERDICTS = REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE, NOT_COMPUTED = (
-    "reproduced", "not reproduced", "not testable here", "not computed yet",
-)  # fmt: skip
+VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE, NOT_COMPUTED)
 
 #: What stands where there is no value.
 DASH = "–"
-
-#: Networks by the names of their specifications.
-NAMES = {
-    "fused": "ParallelNet", "ser": "speech only", "ier": "image only", "baseline1": "Baseline 1", "baseline2": "Baseline 2",
-    "baseline3": "Baseline 3", "addition": "weighted addition", "n2-vgg16": "VGG16 twice", "n2-vgg19": "VGG19 twice",
-    "n2-resnet34": "ResNet-34", "n2-resnet50": "ResNet-50", "n2-resnet101": "ResNet-101",
-    "n2-inception3a": "Inception 3a", "n2-inception4a": "Inception 4a", "n2-mobilenet": "MobileNet",
-    "n2-densenet": "DenseNet",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,18 +33,9 @@ class Finding:
     made: Mapping[str, Any] = field(default_factory=dict)
 
 
-def corpus(data: Any) -> str:
-    """Name a data spec, without the path in it.
-
-    Examples
-    --------
-    >>> corpus("synthetic"), corpus("bt4sa:some/folder")
-    ('embedded corpus', 'B-T4SA')
-    """
-    kind = str(data or DASH).partition(":")[0]
-    return {"synthetic": "embedded corpus", "bt4sa": "B-T4SA", "pairs": "pairs from a file"}.get(
-        kind, kind
-    )
+def title_of(name: str) -> str:
+    """Return a network's title."""
+    return NETWORKS[name].title
 
 
 def percent(value: float) -> str:
@@ -68,16 +54,25 @@ def points(value: float) -> str:
     return f"{value * 100:+.1f}".replace("-", "−")
 
 
-def epochs(best: Mapping[str, Sequence[int]]) -> str:
-    """Write the best epochs of networks."""
-    return "best epoch: " + "; ".join(
-        f"{NAMES[name]} {', '.join(map(str, found))}" for name, found in best.items()
-    )
+def epochs(by_network: Mapping[str, Sequence[int]]) -> str:
+    """Write epochs of networks, a number for each training.
+
+    Parameters
+    ----------
+    by_network
+        By the name of the specification.
+    """
+    listed = [
+        f"{title_of(name)} {', '.join(map(str, found))}" for name, found in by_network.items()
+    ]
+    return "; ".join(listed)
 
 
-def judged(ours: str, holds: bool, yes: str, no: str, made: Mapping[str, Any]) -> Finding:
+def decide(ours: str, holds: bool, yes: str, no: str, made: Mapping[str, Any]) -> Finding:
     """Make a verdict of what either holds or does not, each with its reason."""
-    return Finding(ours, REPRODUCED if holds else NOT_REPRODUCED, yes if holds else no, made)
+    if holds:
+        return Finding(ours, REPRODUCED, yes, made)
+    return Finding(ours, NOT_REPRODUCED, no, made)
 
 
 @dataclass(frozen=True)
@@ -97,8 +92,9 @@ class Difference:
     def side(self) -> int:
         """Return 1 where the first is ahead, -1 where it is behind, 0 where neither can be
         claimed."""
-        claimed = self.corrected is None or self.corrected < 0.05
-        return claimed * ((self.estimate["low"] > 0) - (self.estimate["high"] < 0))
+        if self.corrected is not None and self.corrected >= 0.05:
+            return 0
+        return (self.estimate["low"] > 0) - (self.estimate["high"] < 0)
 
     def text(self) -> str:
         """Return the value in points, with its interval."""
@@ -106,27 +102,34 @@ class Difference:
         return f"{value} points [{low}, {high}]{self.note}"
 
 
-def directed(found: Sequence[Difference], text: str, wanted: int = 1) -> Finding:
+def decide_direction(found: Sequence[Difference], ours: str, wanted: int = 1) -> Finding:
     """Make a verdict of differences, all of which have to lie in the claimed direction.
 
     A network that did not learn is evidence neither for nor against another.
+
+    Parameters
+    ----------
+    wanted
+        How many differences the claim is about; some may not have been measured.
     """
-    made, idle = found[0].made, list(dict.fromkeys(name for each in found for name in each.idle))
+    made = found[0].made
+    idle = list(dict.fromkeys(name for each in found for name in each.idle))
     failed = [each for each in found if each.side() < 1 and not each.idle]
     turned = [each for each in failed if each.side() < 0]
     if failed:
         reason = "it is the other way round" if turned else "no difference can be claimed"
-        names = ", ".join(each.title for each in turned or failed) if wanted > 1 else ""
-        return Finding(text, NOT_REPRODUCED, f"{reason}: {names}" if names else reason, made)
+        if wanted > 1:
+            names = [each.title for each in turned or failed]
+            reason = f"{reason}: {', '.join(names)}"
+        return Finding(ours, NOT_REPRODUCED, reason, made)
     if idle:
         reason = f"{' and '.join(idle)} did not get clearly beyond always naming the largest class"
-        return Finding(text, NOT_TESTABLE, f"{reason}: that says little of either", made)
+        return Finding(ours, NOT_TESTABLE, f"{reason}: that says little of either", made)
     if len(found) < wanted:
-        reason = f"{len(found)} of {wanted} differences, none against the claim; run notebook 03 for the others"
-        return Finding(text, NOT_COMPUTED, reason, made)
-    return Finding(
-        text,
-        REPRODUCED,
-        f"{'the' if wanted == 1 else 'every'} interval lies on the claimed side",
-        made,
-    )
+        reason = (
+            f"{len(found)} of {wanted} differences, none against the claim; run notebook 03 for "
+            "the others"
+        )
+        return Finding(ours, NOT_COMPUTED, reason, made)
+    intervals = "the interval lies" if wanted == 1 else "every interval lies"
+    return Finding(ours, REPRODUCED, f"{intervals} on the claimed side", made)

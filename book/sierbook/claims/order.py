@@ -13,23 +13,26 @@ import numpy as np
 from sierbook import statistics
 from sierbook.claims import reading
 from sierbook.claims.findings import (
-    NAMES,
     NOT_TESTABLE,
     Difference,
     Finding,
-    directed,
+    decide,
+    decide_direction,
     epochs,
-    judged,
     percent,
     points,
+    title_of,
 )
+from sierbook.claims.reading import Results
+from sierlib import settings
 
 #: Trainings of each network below which epochs are not compared: were 3 all earlier than 3 others,
 #: p would be 1/20.
 FEWEST = 3
 
 
-def more_accurate(results: reading.Results) -> Finding:
+# --------------------------------------------------------------------------- rules of labelling
+def judge_labels(results: Results) -> Finding:
     """Judge whether labels are right more often under the maximum rule than under the agreement
     rule.
 
@@ -37,289 +40,280 @@ def more_accurate(results: reading.Results) -> Finding:
     between the others and them, times the share of the others; these two groups have no pair in
     common.
     """
-    reading.ask_truth(results)
-    shares = []
+    reading.require_truth(results)
+    kept, right = {}, {}
     for rule in ("maximum", "agreement"):
-        row = reading.at_threshold(results, rule)
-        shares.append(
-            (reading.need(row, "pairs kept"), reading.need(row, "label is the planted emotion"))
-        )
-    (every, right), (agreed, agreed_right) = shares
-    others = every - agreed
+        row = reading.need_rule(results, rule)
+        kept[rule] = reading.need(row, "pairs kept")
+        right[rule] = reading.need(row, "label is the planted emotion")
+    agreed, others = kept["agreement"], kept["maximum"] - kept["agreement"]
     if others <= 0 or agreed <= 0:
         raise reading.Missing
-    right_in_agreed = round(agreed * agreed_right)
-    in_others = min(others, max(0, round(every * right) - right_in_agreed))
+    right_in_agreed = round(agreed * right["agreement"])
+    right_in_all = round(kept["maximum"] * right["maximum"])
+    right_in_others = min(others, max(0, right_in_all - right_in_agreed))
     found = statistics.subtract_shares(
-        statistics.estimate_count(in_others, others),
+        statistics.estimate_count(right_in_others, others),
         statistics.estimate_count(right_in_agreed, agreed),
     )
-    scaled = {key: found[key] * others / every for key in ("value", "low", "high")}
-    difference = Difference(scaled, reading.run_behind(results, "03-ablation"))
-    text = f"maximum {percent(right)} of {every:,} right, agreement {percent(agreed_right)} of {agreed:,}"
-    return directed([difference], f"{text}; {difference.text()}")
-
-
-def out_of_line(results: reading.Results) -> Finding:
-    """Judge whether accuracy leaves macro F1 further behind in image only than in speech only."""
-    tables = [
-        reading.need(results, "02-training", "models", name, "validation", "confusion")
-        for name in ("ier", "ser")
-    ]
-    found = statistics.bootstrap_confusions(
-        tables,
-        lambda image, speech: (
-            statistics.confusion_surplus(image) - statistics.confusion_surplus(speech)
-        ),
+    scaled = {key: found[key] * others / kept["maximum"] for key in ("value", "low", "high")}
+    difference = Difference(scaled, reading.find_run(results, "03-ablation"))
+    text = (
+        f"maximum {percent(right['maximum'])} of {kept['maximum']:,} right, agreement "
+        f"{percent(right['agreement'])} of {agreed:,}; {difference.text()}"
     )
-    image, speech = (
-        points(float(statistics.confusion_surplus(np.asarray(table)))) for table in tables
-    )
-    made = reading.run_behind(results, "02-training")
-    difference = Difference(found, made, idle=reading.idle(results, made, "ier", "ser"))
-    text = f"accuracy less macro F1: IER {image}, SER {speech}; difference {difference.text()}"
-    return directed([difference], text)
+    return decide_direction([difference], text)
 
 
-def _compared(results: reading.Results, entry: Any, title: str = "") -> Difference:
-    """Read one of the paired comparisons of notebook 04."""
-    rows, seeds = (
-        reading.find(entry, "n"),
-        reading.find(entry, "trainings") or [reading.find(entry, "repeats") or 1] * 2,
-    )
-    note = f", {rows:,} test rows" if rows else ""
-    if seeds[0] == seeds[1]:
-        note += f", mean of {seeds[0]} trainings" if seeds[0] > 1 else ", one training each"
-    else:
-        note += f", {seeds[0]} trainings against {seeds[1]}"
-    found, made = (
-        reading.measured(entry),
-        reading.run_behind(results, "04-results", entry),
-    )
-    return Difference(found, made, title, reading.find(entry, "p_holm"), note)
+def judge_rules(results: Results) -> Finding:
+    """Judge by what networks that learn from either rule's labels make of the planted truth."""
+    entry = _find_comparison(results, "max-agreement")
+    if entry is None:
+        reading.require_truth(results)
+        raise reading.Missing
+    found = _read_comparison(results, entry)
+    text = f"a network's accuracy on the planted truth: {found.text()}"
+    return decide_direction([found], text)
 
 
-def _comparison(results: reading.Results, name: str) -> Any:
-    """Return the comparison of that name, or None."""
-    listed = reading.find(results, "04-results", "comparisons") or []
-    return next(
-        (
-            entry
-            for entry in listed
-            if reading.find(entry, "name") == name and reading.find(entry, "low") is not None
-        ),
-        None,
-    )
+def judge_favour(results: Results) -> Finding:
+    """Judge whether the teachers, and a network taught by them, score better on their labels than
+    on the truth."""
+    reading.require_truth(results)
+    reading.require_teachers(results)
+    titles = {f"{role} teacher": f"{modality} teacher" for role, modality in settings.ROLES.items()}
+    titles["fused"] = title_of("fused")
+    made, scores = reading.find_run(results, "04-results"), reading.need(results, "04-results")
+    found = []
+    for name, title in titles.items():
+        labels = reading.need_estimate(scores, "scores", "labels", name, "accuracy")
+        truth = reading.need_estimate(scores, "scores", "truth", name, "accuracy")
+        found.append(Difference(statistics.subtract_shares(labels, truth), made, title))
+    listed = "; ".join(f"{each.title} {each.text()}" for each in found)
+    return decide_direction(found, f"on the labels less on the planted truth: {listed}", 3)
 
 
-def _difference(results: reading.Results, one: str, other: str) -> Difference:
-    """Return how far a network is ahead of another: paired where notebook 04 did so, else from two
-    accuracies."""
-    entry = _comparison(results, f"{one}-{other}")
-    if entry is None and one == "fused":
-        entry = reading.find(
-            results, "04-results", "differences", "labels", reading.IN_04.get(other)
-        )
-    if entry is not None:
-        paired = _compared(results, entry, NAMES[other])
-        return replace(paired, idle=reading.idle(results, paired.made, one, other))
-    (a, b), made = reading.entries_of(results, one, other)
-    part = "test" if reading.find(a, "test") and reading.find(b, "test") else "validation"
-    found = statistics.subtract_shares(
-        reading.measured(reading.find(a, part, "accuracy")),
-        reading.measured(reading.find(b, part, "accuracy")),
-    )
-    idle = reading.idle(results, made, one, other)
-    return Difference(found, made, NAMES[other], note=f" ({part}, not paired)", idle=idle)
-
-
-def above(pairs: Sequence[tuple[str, str]], results: reading.Results) -> Finding:
+# --------------------------------------------------------------------------- accuracies
+def judge_ahead(pairs: Sequence[tuple[str, str]], results: Results) -> Finding:
     """Judge whether the first network is ahead of the second in every pair."""
     found: list[tuple[str, Difference]] = []
     for one, other in pairs:
         with suppress(reading.Missing):
-            found.append((one, _difference(results, one, other)))
+            difference = _subtract_accuracies(results, one, other)
+            if not found or reading.is_same_run(difference.made, found[0][1].made):
+                found.append((f"{title_of(one)} − {title_of(other)}", difference))
     if not found:
         raise reading.Missing
-    found = [
-        pair for pair in found if reading.run_of(pair[1].made) == reading.run_of(found[0][1].made)
-    ]
-    shown = found if len(found) < 4 else [min(found, key=lambda pair: pair[1].estimate["value"])]
-    text = "; ".join(f"{NAMES[one]} − {each.title}: {each.text()}" for one, each in shown)
+    shown = found
+    if len(found) > 3:
+        shown = [min(found, key=lambda pair: pair[1].estimate["value"])]
+    text = "; ".join(f"{title}: {difference.text()}" for title, difference in shown)
     if len(shown) < len(found):
         text = f"smallest of {len(found)} differences: {text}"
-    return directed([each for _, each in found], text, len(pairs))
+    return decide_direction([difference for _, difference in found], text, len(pairs))
 
 
-def dilutes(results: reading.Results) -> Finding:
+def _subtract_accuracies(results: Results, one: str, other: str) -> Difference:
+    """Return how far a network is ahead of another: paired where notebook 04 did so, else from two
+    accuracies."""
+    entry = _find_comparison(results, f"{one}-{other}")
+    if entry is None and one == "fused":
+        # Results from before there were comparisons.
+        key = reading.KEYS_IN_04.get(other)
+        entry = reading.find(results, "04-results", "differences", "labels", key)
+    if entry is not None:
+        found = _read_comparison(results, entry)
+    else:
+        (a, b), made = reading.need_networks(results, one, other)
+        tested = reading.find(a, "test") and reading.find(b, "test")
+        part = "test" if tested else "validation"
+        estimate = statistics.subtract_shares(
+            reading.need_estimate(a, part, "accuracy"),
+            reading.need_estimate(b, part, "accuracy"),
+        )
+        found = Difference(estimate, made, note=f" ({part}, not paired)")
+    idle = reading.name_unlearned(results, found.made, one, other)
+    return replace(found, title=title_of(other), idle=idle)
+
+
+def _find_comparison(results: Results, name: str) -> Any:
+    """Return the comparison of that name in notebook 04, or None."""
+    for entry in reading.find(results, "04-results", "comparisons") or []:
+        if reading.find(entry, "name") == name and reading.find(entry, "low") is not None:
+            return entry
+    return None
+
+
+def _read_comparison(results: Results, entry: Any) -> Difference:
+    """Read one of the paired comparisons of notebook 04."""
+    note = ""
+    rows = reading.find(entry, "n")
+    if rows:
+        note += f", {rows:,} test rows"
+    repeats = reading.find(entry, "repeats") or 1
+    one, other = reading.find(entry, "trainings") or (repeats, repeats)
+    if one != other:
+        note += f", {one} trainings against {other}"
+    elif one > 1:
+        note += f", mean of {one} trainings"
+    else:
+        note += ", one training each"
+    return Difference(
+        reading.need_estimate(entry),
+        reading.find_run(results, "04-results", entry),
+        corrected=reading.find(entry, "p_holm"),
+        note=note,
+    )
+
+
+# --------------------------------------------------------------------------- the two modalities
+def judge_dilution(results: Results) -> Finding:
     """Judge by how sure the networks are of pairs in conflict, compared with pairs in agreement."""
-    reading.ask_teachers(results)
-    entry, named = (_comparison(results, f"multiply-addition{end}") for end in ("-dilution", ""))
+    reading.require_teachers(results)
+    entry = _find_comparison(results, "multiply-addition-dilution")
     if entry is None:
         raise reading.Missing
-    found = _compared(results, entry)
+    found = _read_comparison(results, entry)
     text = f"how sure in conflict rather than agreement: {found.text()}"
-    if named is not None and reading.run_of(
-        reading.run_behind(results, "04-results", named)
-    ) == reading.run_of(found.made):
-        text += f"; accuracy in conflict: {_compared(results, named).text()}"
+    accuracy = _find_comparison(results, "multiply-addition")
+    if accuracy is not None:
+        right = _read_comparison(results, accuracy)
+        if reading.is_same_run(right.made, found.made):
+            text += f"; accuracy in conflict: {right.text()}"
     if (reading.find(entry, "repeats") or 1) < FEWEST:
-        return Finding(
-            text, NOT_TESTABLE, f"fewer than {FEWEST} trainings of a network", found.made
-        )
-    turned = {"value": "value", "low": "high", "high": "low"}
-    less = replace(found, estimate={key: -found.estimate[end] for key, end in turned.items()})
-    return directed([less], text)
+        reason = f"fewer than {FEWEST} trainings of a network"
+        return Finding(text, NOT_TESTABLE, reason, found.made)
+    # Claimed is that multiplication is less sure.
+    sure = found.estimate
+    less = {"value": -sure["value"], "low": -sure["high"], "high": -sure["low"], "n": sure["n"]}
+    return decide_direction([replace(found, estimate=less)], text)
 
 
-def supports(results: reading.Results) -> Finding:
+def judge_support(results: Results) -> Finding:
     """Judge whether ParallelNet is right more often than either half where both modalities show the
     same emotion.
 
     On the planted truth, since labels depend on the modalities; the shares are taken to be
     independent.
     """
-    reading.ask_truth(results)
+    reading.require_truth(results)
     rows = reading.need(results, "04-results", "relations", "agree")
-    n, made = reading.need(rows, "n"), reading.run_behind(results, "04-results")
+    n, made = reading.need(rows, "n"), reading.find_run(results, "04-results")
+    right = {
+        name: statistics.estimate_count(round(n * reading.need(rows, key)), n)
+        for name, key in reading.KEYS_IN_04.items()
+    }
     found = []
-    for name in ("ser", "ier"):
-        one, other = (
-            statistics.estimate_count(round(n * reading.need(rows, reading.IN_04[who])), n)
-            for who in ("fused", name)
-        )
-        found.append(
-            Difference(
-                statistics.subtract_shares(one, other),
-                made,
-                NAMES[name],
-                idle=reading.idle(results, made, name),
-            )
-        )
-    told = "; ".join(f"ParallelNet − {each.title}: {each.text()}" for each in found)
-    return directed(found, f"{n:,} test rows in agreement, on the planted truth: {told}", 2)
+    for name in settings.ROLES:
+        estimate = statistics.subtract_shares(right["fused"], right[name])
+        idle = reading.name_unlearned(results, made, name)
+        found.append(Difference(estimate, made, title_of(name), idle=idle))
+    listed = "; ".join(f"{title_of('fused')} − {each.title}: {each.text()}" for each in found)
+    text = f"{n:,} test rows in agreement, on the planted truth: {listed}"
+    return decide_direction(found, text, 2)
 
 
-def more_effective(results: reading.Results) -> Finding:
-    """Judge by what networks that learn from either rule's labels make of the planted truth."""
-    entry = _comparison(results, "max-agreement")
-    if entry is None:
-        reading.ask_truth(results)
-        raise reading.Missing
-    found = _compared(results, entry)
-    return directed([found], f"a network's accuracy on the planted truth: {found.text()}")
+# --------------------------------------------------------------------------- how networks learn
+def judge_halves_in_line(results: Results) -> Finding:
+    """Judge whether accuracy leaves macro F1 further behind with the image only than with the
+    speech only."""
+    models = reading.need(results, "02-training", "models")
+    image, speech = (
+        reading.need(models, name, "validation", "confusion") for name in ("ier", "ser")
+    )
+    made = reading.find_run(results, "02-training")
+    idle = reading.name_unlearned(results, made, "ier", "ser")
+    difference = Difference(_subtract_surpluses(image, speech), made, idle=idle)
+    text = (
+        f"accuracy less macro F1: {title_of('ier')} {_surplus(image)}, {title_of('ser')} "
+        f"{_surplus(speech)}; difference {difference.text()}"
+    )
+    return decide_direction([difference], text)
 
 
-def faster(rivals: Sequence[str], results: reading.Results) -> Finding:
+def judge_third_in_line(results: Results) -> Finding:
+    """Judge whether accuracy leaves macro F1 less behind in configuration 3 than in the two
+    others."""
+    names = ("baseline1", "baseline2", "baseline3")
+    entries, made = reading.need_networks(results, *names)
+    tables = dict(zip(names, entries, strict=True))
+    tables = {name: reading.need(tables[name], "validation", "confusion") for name in names}
+    third, found = tables["baseline3"], []
+    for name in ("baseline1", "baseline2"):
+        estimate = _subtract_surpluses(tables[name], third)
+        idle = reading.name_unlearned(results, made, name, "baseline3")
+        found.append(Difference(estimate, made, title_of(name), idle=idle))
+    surpluses = ", ".join(_surplus(table) for table in tables.values())
+    gaps = [f"{each.title} less {title_of('baseline3')} {each.text()}" for each in found]
+    text = f"accuracy less macro F1 in configurations 1, 2 and 3: {surpluses}; {'; '.join(gaps)}"
+    return decide_direction(found, text, 2)
+
+
+def _surplus(confusion: Any) -> str:
+    """Write by how many points accuracy exceeds macro F1."""
+    return points(float(statistics.confusion_surplus(np.asarray(confusion))))
+
+
+def _subtract_surpluses(one: Any, other: Any) -> dict[str, Any]:
+    """Return by how much more accuracy exceeds macro F1 in one confusion matrix than in another."""
+    return statistics.bootstrap_confusions(
+        [one, other],
+        lambda a, b: statistics.confusion_surplus(a) - statistics.confusion_surplus(b),
+    )
+
+
+def judge_speed(rivals: Sequence[str], results: Results) -> Finding:
     """Judge whether networks get near their own best earlier than ParallelNet, in every training of
     either."""
-    entries, made = reading.entries_of(results, "fused", *rivals)
     names = ("fused", *rivals)
-    if min(len(reading.need(entry, "best_epoch")) for entry in entries) < FEWEST:
-        text = epochs(
-            {
-                name: reading.need(entry, "best_epoch")
-                for name, entry in zip(names, entries, strict=True)
-            }
-        )
+    entries, made = reading.need_networks(results, *names)
+    best, near = {}, {}
+    for name, entry in zip(names, entries, strict=True):
+        best[name] = reading.need(entry, "best_epoch")
+    if min(map(len, best.values())) < FEWEST:
         reason = f"fewer than {FEWEST} trainings of a network: speeds cannot be told apart"
-        return Finding(text, NOT_TESTABLE, reason, made)
-    near = {
-        name: reading.need(entry, "near_best") for name, entry in zip(names, entries, strict=True)
-    }
-    told = "; ".join(f"{NAMES[name]} {', '.join(map(str, found))}" for name, found in near.items())
+        return Finding(f"best epoch: {epochs(best)}", NOT_TESTABLE, reason, made)
+    for name, entry in zip(names, entries, strict=True):
+        near[name] = reading.need(entry, "near_best")
     text = (
-        f"first epoch at {statistics.NEAR:.0%} of its own best validation accuracy: {told}".replace(
-            "%", " %"
-        )
+        f"first epoch at {100 * statistics.NEAR:.0f} % of its own best validation accuracy: "
+        f"{epochs(near)}"
     )
-    holds = max(epoch for name in rivals for epoch in near[name]) < min(near["fused"])
-    yes = "every training was there before any of ParallelNet's"
-    return judged(text, holds, yes, "the trainings overlap: no difference can be claimed", made)
+    latest = max(max(near[name]) for name in rivals)
+    yes = f"every training was there before any of {title_of('fused')}'s"
+    no = "the trainings overlap: no difference can be claimed"
+    return decide(text, latest < min(near["fused"]), yes, no, made)
 
 
-def resnets(results: reading.Results) -> Finding:
+def judge_resnets(results: Results) -> Finding:
     """Judge "slow at a low rate, fluctuating at a high one", in every training of each rate.
 
     Slow is less validation accuracy on average over the epochs, fluctuating more detours, than at
     the profile's rate.
     """
-    (slow, usual, fast), made = reading.entries_of(
-        results, "resnet34-slow", "n2-resnet34", "resnet34-fast"
-    )
-    means, moves = (
-        [reading.need(entry, key) for entry in (slow, usual, fast)]
-        for key in ("mean_accuracy", "detours")
-    )
-    shown = [
-        "; ".join(", ".join(f"{100 * value:.1f}" for value in each) for each in found)
-        for found in (means, moves)
-    ]
+    names = ("resnet34-slow", "n2-resnet34", "resnet34-fast")
+    entries, made = reading.need_networks(results, *names)
+    means = [reading.need(entry, "mean_accuracy") for entry in entries]
+    detours = [reading.need(entry, "detours") for entry in entries]
     text = (
-        "ResNet-34 at a tenth of the rate; at it; at four times it: mean validation accuracy over "
-        "the epochs "
-        f"{shown[0]} %; detours from epoch to epoch {shown[1]} points"
+        "ResNet34 at a tenth of the rate; at it; at four times it: mean validation accuracy over "
+        f"the epochs {_by_rate(means)} %; detours from epoch to epoch {_by_rate(detours)} points"
     )
-    if min(map(len, moves)) < FEWEST:
-        return Finding(
-            text,
-            NOT_TESTABLE,
-            f"fewer than {FEWEST} trainings of a network: an observation, no test",
-            made,
-        )
-    holds = {"slow": max(means[0]) < min(means[1]), "fluctuating": min(moves[2]) > max(moves[1])}
-    failed = [word for word, held in holds.items() if not held]
-    return judged(
-        text,
-        not failed,
-        "both in every training",
-        f"not in every training: {', '.join(failed)}",
-        made,
-    )
+    if min(map(len, detours)) < FEWEST:
+        reason = f"fewer than {FEWEST} trainings of a network: an observation, no test"
+        return Finding(text, NOT_TESTABLE, reason, made)
+    failed = []
+    if max(means[0]) >= min(means[1]):
+        failed.append("slow")
+    if min(detours[2]) <= max(detours[1]):
+        failed.append("fluctuating")
+    no = f"not in every training: {', '.join(failed)}"
+    return decide(text, not failed, "both in every training", no, made)
 
 
-def in_line(results: reading.Results) -> Finding:
-    """Judge whether accuracy leaves macro F1 less behind in configuration 3 than in the two
-    others."""
-    entries, made = reading.entries_of(results, "baseline3", "baseline1", "baseline2")
-    third, *others = [reading.need(entry, "validation", "confusion") for entry in entries]
-    found = []
-    for name, table in zip(("baseline1", "baseline2"), others, strict=True):
-        gap = statistics.bootstrap_confusions(
-            [table, third],
-            lambda other, ours: (
-                statistics.confusion_surplus(other) - statistics.confusion_surplus(ours)
-            ),
-        )
-        found.append(
-            Difference(gap, made, NAMES[name], idle=reading.idle(results, made, name, "baseline3"))
-        )
-    told = ", ".join(
-        points(float(statistics.confusion_surplus(np.asarray(table)))) for table in (*others, third)
-    )
-    text = f"accuracy less macro F1 in configurations 1, 2 and 3: {told}; " + "; ".join(
-        f"{each.title} less Baseline 3 {each.text()}" for each in found
-    )
-    return directed(found, text, 2)
-
-
-def favoured(results: reading.Results) -> Finding:
-    """Judge whether the teachers, and a network taught by them, score better on their labels than
-    on the truth."""
-    reading.ask_truth(results)
-    reading.ask_teachers(results)
-    made, found = reading.run_behind(results, "04-results"), []
-    for name, title in (
-        ("ser teacher", "speech teacher"),
-        ("ier teacher", "image teacher"),
-        ("fused", "ParallelNet"),
-    ):
-        labels, truth = (
-            reading.measured(reading.find(results, "04-results", "scores", kind, name, "accuracy"))
-            for kind in ("labels", "truth")
-        )
-        found.append(Difference(statistics.subtract_shares(labels, truth), made, title))
-    text = "on the labels less on the planted truth: " + "; ".join(
-        f"{each.title} {each.text()}" for each in found
-    )
-    return directed(found, text, 3)
+def _by_rate(values: Sequence[Sequence[float]]) -> str:
+    """Write shares in per cent, training by training, a group for each learning rate."""
+    groups = []
+    for trainings in values:
+        groups.append(", ".join(f"{100 * value:.1f}" for value in trainings))
+    return "; ".join(groups)

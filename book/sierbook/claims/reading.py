@@ -8,12 +8,15 @@ from contextlib import suppress
 from typing import Any
 
 from sierbook import statistics
-from sierbook.claims.findings import NAMES
+from sierbook.claims.findings import title_of
 from sierlib import settings
 from sierlib.experiment.scores import Estimate
 
-#: What notebook 04 calls three of the networks.
-IN_04 = {"fused": "fused", "ser": "speech", "ier": "image"}
+#: What notebook 04 calls ParallelNet and its halves, by the names of their specifications.
+KEYS_IN_04 = {"fused": "fused", **settings.ROLES}
+
+#: Where notebook 03 keeps its networks: those of its tables, and all that were recorded.
+POOLS = ("studies", "stand_in")
 
 #: Results by notebook; a notebook that has not run is absent.
 Results = Mapping[str, Any]
@@ -36,7 +39,9 @@ def find(tree: Any, *keys: Any) -> Any:
             tree = tree[key]
         else:
             return None
-    return None if isinstance(tree, float) and math.isnan(tree) else tree
+    if isinstance(tree, float) and math.isnan(tree):
+        return None
+    return tree
 
 
 def need(tree: Any, *keys: Any) -> Any:
@@ -48,96 +53,104 @@ def need(tree: Any, *keys: Any) -> Any:
     return found
 
 
-def run_behind(results: Results, notebook: str, entry: Any = None) -> dict[str, Any]:
+def need_estimate(tree: Any, *keys: Any) -> Estimate:
+    """Return the estimate that lies along the keys, or raise `Missing` where it is not whole."""
+    found = find(tree, *keys)
+    return {key: need(found, key) for key in ("value", "low", "high", "n")}
+
+
+def find_run(results: Results, notebook: str, entry: Any = None) -> dict[str, Any]:
     """Return profile, data and date of a value, and whether an earlier run recorded it."""
-    told = find(results, notebook, "provenance") or {}
+    provenance = find(results, notebook, "provenance") or {}
     elsewhere = find(entry, "origin") == "recorded"
-    fields = {
-        key: find(entry, key) or (None if elsewhere else told.get(key))
-        for key in ("profile", "data", "date")
-    }
-    return fields | {"recorded": bool(elsewhere or told.get("recorded"))}
+    made: dict[str, Any] = {"recorded": bool(elsewhere or provenance.get("recorded"))}
+    for key in ("profile", "data", "date"):
+        made[key] = find(entry, key)
+        if made[key] is None and not elsewhere:
+            made[key] = provenance.get(key)
+    return made
 
 
-def run_of(made: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what values must have in common to be compared."""
-    return made["profile"], made["data"]
+def is_same_run(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether values, by the runs they come from, may be compared."""
+    return (one["profile"], one["data"]) == (other["profile"], other["data"])
 
 
-def entry_of(
+def need_network(
     results: Results, name: str, pool: str = "studies"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a network's scores and curves, and the run they come from; `pool` is a key of notebook
-    03's results."""
+    """Return a network's scores and curves, and the run they come from.
+
+    Parameters
+    ----------
+    pool
+        One of `POOLS`. What notebook 03 lacks of ParallelNet and its halves, notebooks 02 and 04
+        have.
+    """
     found = find(results, "03-ablation", pool, name)
     if found:
-        return found, run_behind(results, "03-ablation", found)
+        return found, find_run(results, "03-ablation", found)
     validation = find(results, "02-training", "models", name, "validation")
-    if pool != "studies" or name not in IN_04 or not validation:
+    if pool != "studies" or name not in KEYS_IN_04 or not validation:
         raise Missing
-    test = find(results, "04-results", "scores", "labels", IN_04[name])
-    return {"validation": validation, "test": test}, run_behind(results, "02-training")
+    test = find(results, "04-results", "scores", "labels", KEYS_IN_04[name])
+    return {"validation": validation, "test": test}, find_run(results, "02-training")
 
 
-def entries_of(results: Results, *names: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return what `entry_of` does of several networks, all of one run; others have other rows and
-    other labels."""
-    for pool in ("studies", "stand_in"):
-        try:
-            entries, made = zip(*(entry_of(results, name, pool) for name in names), strict=True)
-        except Missing:
-            continue
-        if len(set(map(run_of, made))) == 1:
-            return list(entries), made[-1]
+def need_networks(results: Results, *names: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return what `need_network` does of several networks, all of one run; others have other rows
+    and other labels."""
+    for pool in POOLS:
+        with suppress(Missing):
+            found = [need_network(results, name, pool) for name in names]
+            last = found[-1][1]
+            if all(is_same_run(made, last) for _, made in found):
+                return [entry for entry, _ in found], last
     raise Missing
 
 
-def measured(estimate: Any) -> Estimate:
-    """Return an estimate that is whole, or raise `Missing`."""
-    return {key: need(estimate, key) for key in ("value", "low", "high", "n")}
+def name_unlearned(results: Results, made: Mapping[str, Any], *names: str) -> tuple[str, ...]:
+    """Return the titles of those networks of a run that did not learn, in every training of
+    them."""
+    return tuple(title_of(name) for name in names if not _has_learned(results, made, name))
 
 
-def idle(results: Results, made: Mapping[str, Any], *names: str) -> tuple[str, ...]:
-    """Return the names of those networks of a run that did not learn, in every training of them."""
-    found = []
-    for name in names:
-        for pool in ("studies", "stand_in"):
-            with suppress(Missing):
-                entry, told = entry_of(results, name, pool)
-                if run_of(told) == run_of(made):
-                    part = "test" if find(entry, "test") else "validation"
-                    scores = find(entry, part) or {}
-                    trainings = [
-                        each for each in find(entry, "repeats", part) or () if each is not None
-                    ]
-                    if not statistics.has_learned(scores, trainings):
-                        found.append(NAMES[name])
-                    break
-    return tuple(found)
+def _has_learned(results: Results, made: Mapping[str, Any], name: str) -> bool:
+    """Tell whether a network of a run learned; where nothing is known of it nothing speaks against
+    it."""
+    for pool in POOLS:
+        with suppress(Missing):
+            entry, run = need_network(results, name, pool)
+            if is_same_run(run, made):
+                part = "test" if find(entry, "test") else "validation"
+                trainings = find(entry, "repeats", part) or ()
+                accuracies = [value for value in trainings if value is not None]
+                return statistics.has_learned(find(entry, part) or {}, accuracies)
+    return True
 
 
 def is_published_data(results: Results, data: Any, kind: str = "pairs") -> bool:
     """Tell whether data can be those of the paper: B-T4SA by name, the authors' own by being
     exactly as many pairs."""
+    if not str(data).startswith(f"{kind}:"):
+        return False
     rows = find(results, "01-dataset", "summary", "rows")
-    return str(data).startswith(f"{kind}:") and (
-        kind != "pairs" or rows == sum(settings.PAPER_COUNTS.values())
-    )
+    return kind != "pairs" or rows == sum(settings.PAPER_COUNTS.values())
 
 
-def ask_teachers(results: Results) -> None:
-    """Stop where no teacher labelled the data."""
+def require_teachers(results: Results) -> None:
+    """Raise `Untestable` where no teacher labelled the data."""
     if find(results, "01-dataset", "summary", "labelled_by") not in (None, "teachers"):
         raise Untestable("the data brought their labels: no teacher was asked")
 
 
-def ask_truth(results: Results) -> None:
-    """Stop where nothing was planted in the data."""
+def require_truth(results: Results) -> None:
+    """Raise `Untestable` where nothing was planted in the data."""
     if find(results, "01-dataset", "provenance", "data") not in (None, "synthetic"):
         raise Untestable("only the embedded corpus knows which labels are right")
 
 
-def at_threshold(results: Results, rule: str) -> Any:
+def need_rule(results: Results, rule: str) -> Any:
     """Return what notebook 03 counted under a rule, "maximum" or "agreement", at the paper's
     threshold."""
     for row in need(results, "03-ablation", "thresholds"):

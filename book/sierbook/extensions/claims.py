@@ -51,11 +51,15 @@ def unbroken(text: str) -> str:
 
 def describe_ours(row: Mapping[str, Any]) -> list[nodes.Node]:
     """Write our value, and below it the run it comes from and the page that computed it."""
-    from sierbook.claims.findings import corpus
+    from sierlib.run import name_corpus
 
     link = nodes.reference("", f"notebook {row['notebook'][:2]}", internal=True, refuri="")
     link["claims"] = (row["notebook"], row["heading"])
-    made = [row["profile"], corpus(row["data"]), "recorded" if row["recorded"] else "this build"]
+    made = [
+        row["profile"],
+        name_corpus(row["data"]),
+        "recorded" if row["recorded"] else "this build",
+    ]
     source = f"{', '.join(made)}; " if row["profile"] else ""
     return [
         nodes.paragraph("", unbroken(row["ours"])),

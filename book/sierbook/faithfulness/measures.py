@@ -13,6 +13,7 @@ Gini index.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,12 +26,11 @@ from sierlib.data import speech
 from sierlib.explorer import listening
 from sierlib.shapley.partition import divide
 
-PARTS = ("speech", "image", "joint")
+#: What is removed or brought back: one modality with the other one present, or both.
+PARTS = (*settings.MODALITIES, "joint")
 FRACTIONS = np.linspace(0, 1, 9)  # of the area, removed or brought back
-DRAWS, REMOVED = (
-    128,
-    0.25,
-)  # random removals for the two fidelities, and the share of the units in each
+DRAWS = 128  # random removals for the two fidelities
+REMOVED = 0.25  # the share of the units in each of them
 #: Suffix of measures of maps that all are averaged over the finest regions of DnCShap.
 SAME_REGIONS = ", same regions"
 NOISE = 0.02  # half the width of the noise for sensitivity, in units of the inputs
@@ -49,44 +49,45 @@ def curves(
         "insertion" the scores at `FRACTIONS` of the area. Ties are broken at random.
     """
     rng = np.random.default_rng(seed)
-    area = {m: sample.areas(m) for m in settings.MODALITIES}
-    density = {m: sample.sums(m, getattr(maps, m)) / area[m] for m in settings.MODALITIES}
+    areas = {m: sample.areas(m) for m in settings.MODALITIES}
+    density = {m: sample.sums(m, maps[m]) / areas[m] for m in settings.MODALITIES}
     found = {}
     for part in PARTS:
-        members = [m for m in settings.MODALITIES if part in (m, "joint")]
-        values, areas = (np.concatenate([by[m] for m in members]) for by in (density, area))
+        members = settings.MODALITIES if part == "joint" else (part,)
+        values = np.concatenate([density[m] for m in members])
+        area = np.concatenate([areas[m] for m in members])
+        # Which units have been reached at each fraction of the area, the best first.
         order = np.lexsort((rng.random(len(values)), -values))
         reached = np.empty(len(values))
-        reached[order] = np.cumsum(areas[order]) / areas.sum()
-        first = reached <= FRACTIONS[:, None] + 1e-9
-        given, start = (
-            {
-                m: np.repeat(getattr(sample, m)[None], 2 * len(first), axis=0)
-                for m in settings.MODALITIES
-            },
-            0,
-        )
+        reached[order] = np.cumsum(area[order]) / area.sum()
+        chosen = reached <= FRACTIONS[:, None] + 1e-9  # (fractions, units)
+        # First without those units, then with no others.
+        given = {m: np.repeat(sample[m][None], 2 * len(chosen), axis=0) for m in areas}
+        start = 0
         for m in members:
-            own = first[:, start : start + len(area[m])]
-            given[m] = sample.masked(m, np.concatenate([~own, own]))
-            start += len(area[m])
+            units = chosen[:, start : start + len(areas[m])]
+            given[m] = sample.mask(m, np.concatenate([~units, units]))
+            start += len(areas[m])
         scores = subject(given["speech"], given["image"])[:, sample.target]
-        found[part] = {"deletion": scores[: len(first)], "insertion": scores[len(first) :]}
+        found[part] = {"deletion": scores[: len(chosen)], "insertion": scores[len(chosen) :]}
     return found
 
 
 def removals(subject: Subject, sample: Sample, seed: int = 0) -> tuple[Array, Array]:
-    """Remove a random quarter of the units again and again: (draws, units) bool, and how far the
-    score fell."""
+    """Remove a random quarter of the units again and again.
+
+    Returns
+    -------
+    gone, fell
+        (draws, units) bool, speech first; and (draws,) how far the class's score fell.
+    """
     rng = np.random.default_rng(seed)
     sizes = [len(sample.areas(m)) for m in settings.MODALITIES]
     gone = rng.random((DRAWS, sum(sizes))).argsort(axis=1) < round(REMOVED * sum(sizes))
-    masked = [
-        sample.masked(m, ~own)
-        for m, own in zip(settings.MODALITIES, np.split(gone, sizes[:1], axis=1), strict=True)
-    ]
+    speech_gone, image_gone = np.split(gone, sizes[:1], axis=1)
     whole = subject(sample.speech[None], sample.image[None])[0, sample.target]
-    return gone, whole - subject(masked[0], masked[1])[:, sample.target]
+    left = subject(sample.mask("speech", ~speech_gone), sample.mask("image", ~image_gone))
+    return gone, whole - left[:, sample.target]
 
 
 def fidelity(gone: Array, fell: Array, sums: Array) -> dict[str, float]:
@@ -106,18 +107,20 @@ def fidelity(gone: Array, fell: Array, sums: Array) -> dict[str, float]:
         error after the best rescaling, which maps without units need, over that of a map of zeros
         (0 is best, 1 worst).
     """
-    said = gone @ sums
-    scale = said @ fell / max(said @ said, 1e-300)
+    expected = gone @ sums
+    scale = expected @ fell / max(expected @ expected, 1e-300)
     total = max(fell @ fell, 1e-300)
     return {
-        "MuFidelity": _correlation(stats.pearsonr, said, fell),
-        "infidelity": float(np.sum((scale * said - fell) ** 2) / total),
+        "MuFidelity": _correlate(stats.pearsonr, expected, fell),
+        "infidelity": float(np.sum((scale * expected - fell) ** 2) / total),
     }
 
 
-def _correlation(kind: Any, a: Array, b: Array) -> float:
+def _correlate(kind: Callable[..., Any], a: Array, b: Array) -> float:
     """Return a correlation, 0 where one side is constant."""
-    return 0.0 if np.ptp(a) == 0 or np.ptp(b) == 0 else float(kind(a, b).statistic)
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(kind(a, b).statistic)
 
 
 def gini(values: Array) -> float:
@@ -132,48 +135,40 @@ def gini(values: Array) -> float:
 
 def agreement(sample: Sample, a: Maps, b: Maps) -> float:
     """Return the rank correlation of two maps on the grid, the mean of both modalities."""
-    return float(
-        np.mean(
-            [
-                _correlation(
-                    stats.spearmanr,
-                    *(sample.sums(m, getattr(maps, m)) / sample.areas(m) for maps in (a, b)),
-                )
-                for m in settings.MODALITIES
-            ]
-        )
-    )
+    found = []
+    for m in settings.MODALITIES:
+        area = sample.areas(m)
+        one, other = sample.sums(m, a[m]) / area, sample.sums(m, b[m]) / area
+        found.append(_correlate(stats.spearmanr, one, other))
+    return float(np.mean(found))
 
 
-def marks(sample: Sample, planted: dict[str, Any]) -> dict[str, Array]:
+def mark_planted(sample: Sample, planted: dict[str, Any]) -> dict[str, Array]:
     """Return by modality where the explained class was planted, (H, W) bool; only modalities that
     carry it."""
+    speech = np.zeros(sample.speech.shape[:2], bool)
+    for start, end in planted["speech"]["emotion_times"]:
+        first, last = start / listening.FRAME_SECONDS, end / listening.FRAME_SECONDS
+        speech[:, int(first) : int(np.ceil(last))] = True
+    image = np.zeros(sample.image.shape[:2], bool)
+    for left, top, right, bottom in planted["image"]["boxes"]:
+        image[top:bottom, left:right] = True
     found = {}
-    for m in settings.MODALITIES:
-        mark = np.zeros(getattr(sample, m).shape[:2], bool)
-        if m == "image":
-            for left, top, right, bottom in planted[m]["boxes"]:
-                mark[top:bottom, left:right] = True
-        else:
-            for start, end in (
-                np.array(planted[m]["emotion_times"]).reshape(-1, 2) / listening.FRAME_SECONDS
-            ):
-                mark[:, int(start) : int(np.ceil(end))] = True
+    for m, mark in (("speech", speech), ("image", image)):
         mark &= sample.units[m] >= 0
         if planted[m]["emotion"] == settings.CLASSES[sample.target] and mark.any():
             found[m] = mark
     return found
 
 
-def at_grain(maps: Maps, depth: int) -> Maps:
+def coarsen(maps: Maps, depth: int) -> Maps:
     """Return maps as coarse as DnCShap's at some depth: averaged over its finest regions."""
     coarse = {}
     for m, split in (("speech", "time"), ("image", "longest")):
-        values = getattr(maps, m)
-        regions = divide(values.shape[0], values.shape[1], depth, split).labels()
-        coarse[m] = (np.bincount(regions.ravel(), values.ravel()) / np.bincount(regions.ravel()))[
-            regions
-        ]
+        height, width = maps[m].shape
+        regions = divide(height, width, depth, split).labels()
+        sums = np.bincount(regions.ravel(), maps[m].ravel())
+        coarse[m] = (sums / np.bincount(regions.ravel()))[regions]
     return replace(maps, speech=coarse["speech"], image=coarse["image"])
 
 
@@ -196,8 +191,8 @@ def localise(sample: Sample, maps: Maps, planted: dict[str, Any]) -> list[dict[s
         over frequencies first (Section 3.3).
     """
     rows = []
-    for m, inside in marks(sample, planted).items():
-        values, possible = getattr(maps, m), sample.units[m] >= 0
+    for m, inside in mark_planted(sample, planted).items():
+        values, possible = maps[m], sample.units[m] >= 0
         if m == "speech":
             values = np.broadcast_to(values.mean(axis=0), values.shape)
         positive = np.clip(values, 0, None) * possible
@@ -216,31 +211,30 @@ def word_values(sample: Sample, maps: Maps, planted: dict[str, Any]) -> list[dic
     Empty unless the emotion planted in the speech is the explained class. Words behind the window
     are left out.
     """
-    if planted["speech"]["emotion"] != settings.CLASSES[sample.target]:
+    truth = planted["speech"]
+    if truth["emotion"] != settings.CLASSES[sample.target]:
         return []
-    words = [speech.Word(*word) for word in planted["speech"]["words"]]
+    words = [speech.Word(*word) for word in truth["words"]]
     values = listening.word_values(words, maps.speech)
-    roles = np.full(len(words), "neutral", dtype=object)
-    for role in ("confuser", "emotion"):
-        roles[planted["speech"][f"{role}_words"]] = role
-    return [
-        {"role": role, "value": float(value / (word.end - word.start))}
-        for word, role, value in zip(words, roles, values, strict=True)
-        if word.start < word.end <= settings.WINDOW_SECONDS
-    ]
+    roles = dict.fromkeys(truth["confuser_words"], "confuser")
+    roles |= dict.fromkeys(truth["emotion_words"], "emotion")
+    rows = []
+    for place, (word, value) in enumerate(zip(words, values, strict=True)):
+        if word.start < word.end <= settings.WINDOW_SECONDS:
+            per_second = float(value / (word.end - word.start))
+            rows.append({"role": roles.get(place, "neutral"), "value": per_second})
+    return rows
 
 
-def emotion_first(words: list[dict[str, Any]]) -> float | None:
+def emotion_word_first(words: list[dict[str, Any]]) -> float | None:
     """Return how often a planted emotion word is above another word of its sentence: 1 always, 0.5
     by chance."""
-    planted, others = (
-        np.array([word["value"] for word in words if (word["role"] == "emotion") == wanted])
-        for wanted in (True, False)
-    )
+    planted = np.array([word["value"] for word in words if word["role"] == "emotion"])
+    others = np.array([word["value"] for word in words if word["role"] != "emotion"])
     if not len(planted) or not len(others):
         return None
-    over = planted[:, None] - others
-    return float(np.mean((over > 0) + 0.5 * (over == 0)))
+    ahead = planted[:, None] - others
+    return float(np.mean((ahead > 0) + 0.5 * (ahead == 0)))
 
 
 def sensitivity(
@@ -251,15 +245,16 @@ def sensitivity(
     rng = np.random.default_rng([seed, *sample.id.encode()])
     noisy = {}
     for m in settings.MODALITIES:
-        x = getattr(sample, m)
-        noise = rng.uniform(-NOISE, NOISE, x.shape).astype(np.float32) * (
-            x > 0
-        )  # silence stays silent
-        noisy[m] = np.clip(x + noise, 0, 1)
-    other = attribute(method, subject, replace(sample, **noisy), depth, seed)
-    before, after = (
-        np.concatenate([sample.sums(m, getattr(x, m)) for m in settings.MODALITIES])
-        for x in (maps, other)
-    )
+        noise = rng.uniform(-NOISE, NOISE, sample[m].shape).astype(np.float32)
+        noise *= sample[m] > 0  # silence stays silent
+        noisy[m] = np.clip(sample[m] + noise, 0, 1)
+    noisy_sample = replace(sample, speech=noisy["speech"], image=noisy["image"])
+    other = attribute(method, subject, noisy_sample, depth, seed)
+    before, after = (sum_over_units(sample, each) for each in (maps, other))
     size = float(np.linalg.norm(before))
     return float(np.linalg.norm(after - before)) / size if size else 0.0
+
+
+def sum_over_units(sample: Sample, maps: Maps) -> Array:
+    """Return the sums of both maps over the units of the grid, (units,), speech first."""
+    return np.concatenate([sample.sums(m, maps[m]) for m in settings.MODALITIES])

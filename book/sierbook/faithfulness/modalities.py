@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from sierbook.audit.labels import teachers_asked
 from sierbook.faithfulness.rivals import Subject
 from sierlib import settings
 from sierlib.data.feed import read_inputs
@@ -26,13 +27,16 @@ def value_modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
     """
     manifest = read_manifest(run)
     rows, subject = manifest[manifest["split"] == "test"], Subject(load_model(run, "fused"))
-    corners = []
+    batches = []
     for start in range(0, len(rows), at_once):
         x = read_inputs(rows.iloc[start : start + at_once], run.folder / "dataset")
-        corners.append([[subject(s * x["speech"], i * x["image"]) for i in (0, 1)] for s in (0, 1)])
-    f = np.concatenate(corners, axis=2)  # (speech present, image present, rows, classes)
+        silent = [subject(0 * x["speech"], present * x["image"]) for present in (0, 1)]
+        spoken = [subject(1 * x["speech"], present * x["image"]) for present in (0, 1)]
+        batches.append([silent, spoken])
+    f = np.concatenate(batches, axis=2)  # (speech present, image present, rows, classes)
     target = f[1, 1].argmax(axis=1)
-    f = f[:, :, np.arange(len(target)), target]
+    f = f[:, :, np.arange(len(target)), target]  # (speech present, image present, rows)
+    # Eq. 3: the mean of what a modality adds to nothing and what it adds to the other one.
     speech, image = (f[1] - f[0]).mean(axis=0), (f[:, 1] - f[:, 0]).mean(axis=0)
     size = np.abs(speech) + np.abs(image)
     table = pd.DataFrame(
@@ -47,9 +51,9 @@ def value_modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
             "teachers": "not asked",
         }
     )
-    if (rows["winner"] != "given").all():
+    if teachers_asked(rows):
         ser, ier = (
-            label_rule.teacher_opinions(rows, role).argmax(axis=1) for role in ("ser", "ier")
+            label_rule.teacher_opinions(rows, role).argmax(axis=1) for role in settings.ROLES
         )
         table["teachers"] = np.where(ser == ier, "agree", "differ")
     return table
@@ -72,17 +76,15 @@ def compare_base_values(run: Run, values: pd.DataFrame) -> pd.DataFrame:
         `against` the class (NaN without rows).
     """
     side = settings.SIZE
-    nothing = Subject(load_model(run, "fused"))(
-        np.zeros((1, side, side, 1), np.float32), np.zeros((1, side, side, 3), np.float32)
-    )[0]
-    table = pd.DataFrame(
-        {"silence and black": nothing}, index=pd.Index(settings.CLASSES, name="class")
+    silence, black = (
+        np.zeros((1, side, side, 1), np.float32),
+        np.zeros((1, side, side, 3), np.float32),
     )
-    grouped = values.assign(**{f"{m} against": values[m] < 0 for m in settings.MODALITIES}).groupby(
-        "predicted"
-    )
-    table["rows"] = grouped.size().reindex(table.index, fill_value=0)
-    means = grouped[
-        ["value", *settings.MODALITIES, *(f"{m} against" for m in settings.MODALITIES)]
-    ].mean()
+    nothing = Subject(load_model(run, "fused"))(silence, black)[0]
+    classes = pd.Index(settings.CLASSES, name="class")
+    table = pd.DataFrame({"silence and black": nothing}, index=classes)
+    against = {f"{m} against": values[m] < 0 for m in settings.MODALITIES}
+    rows = values.assign(**against).groupby("predicted")
+    table["rows"] = rows.size().reindex(classes, fill_value=0)
+    means = rows[["value", *settings.MODALITIES, *against]].mean()
     return table.join(means.rename(columns={"value": "score"}))

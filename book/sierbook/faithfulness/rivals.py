@@ -10,6 +10,7 @@ Convolutional Networks": occlusion.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,14 +62,18 @@ class Sample:
         """By modality the number of the unit around each pixel, (H, W); -1 in the silence behind
         the speech."""
         steps = np.tile(np.arange(self.speech.shape[1]) // STEP, (self.speech.shape[0], 1))
-        steps[:, self.spoken :] = -1
+        steps[:, self.speech_frames :] = -1
         rows, columns = (np.arange(side) // CELL for side in self.image.shape[:2])
         return {"speech": steps, "image": rows[:, None] * (columns[-1] + 1) + columns}
 
     @cached_property
-    def spoken(self) -> int:
+    def speech_frames(self) -> int:
         """Frames up to the last one that is not silent, one at least."""
         return int(np.flatnonzero(self.speech.any(axis=(0, 2))).max(initial=0)) + 1
+
+    def __getitem__(self, modality: str) -> Array:
+        """Return the input of a modality."""
+        return self.speech if modality == "speech" else self.image
 
     def areas(self, modality: str) -> Array:
         """Return the pixels in each unit."""
@@ -79,15 +84,12 @@ class Sample:
         labels = self.units[modality]
         return np.bincount(labels[labels >= 0], weights=values[labels >= 0])
 
-    def masked(self, modality: str, present: Array) -> Array:
+    def mask(self, modality: str, present: Array) -> Array:
         """Return the modality with only those units present, (n, H, W, channels), for `present` (n,
         units)."""
-        padded = np.concatenate(
-            [present, np.zeros((len(present), 1), bool)], axis=1
-        )  # unit -1 is silent anyway
-        return getattr(self, modality) * padded[:, self.units[modality]][..., None].astype(
-            np.float32
-        )
+        silence = np.zeros((len(present), 1), bool)  # unit -1 is silent anyway
+        shown = np.concatenate([present, silence], axis=1)[:, self.units[modality]]  # (n, H, W)
+        return self[modality] * shown[..., None].astype(np.float32)
 
 
 class Subject:
@@ -114,17 +116,11 @@ class Subject:
     def __call__(self, speech: Array, image: Array) -> NDArray[np.float64]:
         """Return (n, classes)."""
         self.evaluations += len(speech)
-        return np.concatenate(
-            [
-                np.asarray(
-                    self._run(
-                        {"speech": speech[i : i + BATCH_SIZE], "image": image[i : i + BATCH_SIZE]}
-                    ),
-                    float,
-                )
-                for i in range(0, len(speech), BATCH_SIZE)
-            ]
-        )
+        found = []
+        for i in range(0, len(speech), BATCH_SIZE):
+            batch = {"speech": speech[i : i + BATCH_SIZE], "image": image[i : i + BATCH_SIZE]}
+            found.append(np.asarray(self._run(batch), float))
+        return np.concatenate(found)
 
     def gradients(self, speech: Array, image: Array, target: int) -> dict[str, Array]:
         """Return by modality the gradients of the class's probability, shaped as the inputs."""
@@ -152,15 +148,16 @@ class Subject:
         import keras
         import tensorflow as tf
 
-        # The features that Eq. 1 adds: everything behind them is the heads, N2 is run layer by
-        # layer.
-        met = {f: self.model.get_layer(f).input for f in ("F_i", "F_s")}
-        heads = keras.Function([*met["F_i"], *met["F_s"]], self.model.outputs)
+        # The features that Eq. 1 adds: everything behind them is the heads.
+        n1_i, n2_s = self.model.get_layer("F_i").input
+        n1_s, n2_i = self.model.get_layer("F_s").input
+        heads = keras.Function([n1_i, n2_s, n1_s, n2_i], self.model.outputs)
         features, last = {}, {}
         with tf.GradientTape() as tape:
             for m in settings.MODALITIES:
                 features[f"N1_{m[0]}"] = self.model.get_layer(f"N1_{m[0]}")(given[m])
-                layers = list(_chain(self.model.get_layer(f"N2_{m[0]}")))
+                # N2 is run layer by layer, to watch its last convolution.
+                layers = list(_walk_layers(self.model.get_layer(f"N2_{m[0]}")))
                 final = [layer for layer in layers if isinstance(layer, keras.layers.Conv2D)][-1]
                 x = given[m]
                 for layer in layers:
@@ -172,15 +169,18 @@ class Subject:
             scores = heads([features[name] for name in ("N1_i", "N2_s", "N1_s", "N2_i")])[0]
             score = tf.gather(scores[0], target)
         slopes = tape.gradient(score, last)
-        weights = {m: tf.reduce_mean(slopes[m], axis=(1, 2), keepdims=True) for m in last}
-        return {m: tf.nn.relu(tf.reduce_sum(weights[m] * last[m], axis=-1))[0] for m in last}
+        found = {}
+        for m in settings.MODALITIES:
+            weights = tf.reduce_mean(slopes[m], axis=(1, 2), keepdims=True)
+            found[m] = tf.nn.relu(tf.reduce_sum(weights * last[m], axis=-1))[0]
+        return found
 
 
-def _chain(model: Any) -> Iterator[Any]:
+def _walk_layers(model: Any) -> Iterator[Any]:
     """Walk through the layers of a network without branches, into those of the networks in it."""
     for layer in model.layers:
         if hasattr(layer, "layers"):
-            yield from _chain(layer)
+            yield from _walk_layers(layer)
         elif type(layer).__name__ != "InputLayer":
             yield layer
 
@@ -195,12 +195,20 @@ class Maps:
     evaluations: int = 0
     seconds: float = 0.0
 
+    def __getitem__(self, modality: str) -> Array:
+        """Return the map of a modality."""
+        return self.speech if modality == "speech" else self.image
 
+
+#: A method maps (subject, sample, depth, seed) to the values of speech and image, (H, W) each.
 Method = Callable[[Subject, Sample, int, int], tuple[Array, Array]]
 
 
 def _dncshap(method: str, baseline: str = "zero") -> Method:
-    def maps(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Array, Array]:
+    def explain_sample(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Array, Array]:
+        most = None
+        if method == "sampled":
+            most = evaluations("sampled", depth, pairs=SAMPLED_PAIRS)
         found = explain(
             subject.model,
             x.speech,
@@ -209,15 +217,13 @@ def _dncshap(method: str, baseline: str = "zero") -> Method:
             depth=depth,
             method=method,
             baseline=baseline,
-            max_evals=evaluations("sampled", depth, pairs=SAMPLED_PAIRS)
-            if method == "sampled"
-            else None,
+            max_evals=most,
             seed=seed,
         )
         subject.evaluations += found.n_evals
         return found.speech_map, found.image_map
 
-    return maps
+    return explain_sample
 
 
 @lru_cache
@@ -232,21 +238,19 @@ def _partition(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Arra
     values would take."""
     import shap
 
+    most = max(8, evaluations("owen", depth, both=False) // 2)
     found = {}
     for m in settings.MODALITIES:
-        own, other = getattr(x, m), getattr(x, settings.OTHER[m])
+        other = settings.OTHER[m]
 
-        def score(masked: Array, m: str = m, other: Array = other) -> Array:
-            given = {
-                m: np.asarray(masked, np.float32),
-                settings.OTHER[m]: np.repeat(other[None], len(masked), axis=0),
-            }
+        def score(masked: Array, m: str = m, other: str = other) -> Array:
+            present = np.repeat(x[other][None], len(masked), axis=0)
+            given = {m: np.asarray(masked, np.float32), other: present}
             return subject(given["speech"], given["image"])
 
-        explainer = shap.PartitionExplainer(score, _masker(own.shape))
-        most = max(8, evaluations("owen", depth, both=False) // 2)
+        explainer = shap.PartitionExplainer(score, _masker(x[m].shape))
         values = explainer(
-            own[None], max_evals=most, batch_size=BATCH_SIZE, outputs=[x.target], silent=True
+            x[m][None], max_evals=most, batch_size=BATCH_SIZE, outputs=[x.target], silent=True
         ).values
         found[m] = values[0, ..., 0].sum(axis=-1)
     return found["speech"], found["image"]
@@ -255,21 +259,21 @@ def _partition(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Arra
 def _occlusion(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Array, Array]:
     """Blank windows that overlap by half, an eighth of the time and a sixteenth of the picture
     each."""
-    whole, maps = subject(x.speech[None], x.image[None])[0, x.target], []
+    whole = subject(x.speech[None], x.image[None])[0, x.target]
+    maps = []
     for m in settings.MODALITIES:
-        height, width = getattr(x, m).shape[:2]
+        height, width = x[m].shape[:2]
         high, wide = (height, width // 8) if m == "speech" else (height // 4, width // 4)
-        corners = [
-            (r, c)
-            for r in range(0, height - high + 1, max(1, high // 2))
-            for c in range(0, width - wide + 1, max(1, wide // 2))
-        ]
+        corners = list(
+            itertools.product(
+                range(0, height - high + 1, max(1, high // 2)),
+                range(0, width - wide + 1, max(1, wide // 2)),
+            )
+        )
         hidden = np.zeros((len(corners), height, width), bool)
         for window, (r, c) in zip(hidden, corners, strict=True):
             window[r : r + high, c : c + wide] = True
-        given = {
-            o: np.repeat(getattr(x, o)[None], len(corners), axis=0) for o in settings.MODALITIES
-        }
+        given = {o: np.repeat(x[o][None], len(corners), axis=0) for o in settings.MODALITIES}
         given[m] = given[m] * ~hidden[..., None]
         drops = whole - subject(given["speech"], given["image"])[:, x.target]
         covered = np.maximum(hidden.sum(axis=0), 1)
@@ -277,57 +281,58 @@ def _occlusion(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Arra
     return maps[0], maps[1]
 
 
-def _along(alphas: Array, blurred: bool = False) -> Method:
-    """Multiply the mean gradient at these shares of the way from the baseline to the sample by that
-    way."""
+def _integrate_gradients(shares: Array, blurred: bool = False) -> Method:
+    """Multiply the way from the baseline to the sample by the mean gradient at `shares` of it."""
 
-    def maps(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Array, Array]:
-        scale, given, way = alphas.astype(np.float32)[:, None, None, None], {}, {}
+    def explain_sample(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Array, Array]:
+        steps = shares.astype(np.float32)[:, None, None, None]
+        given, way = {}, {}
         for m in settings.MODALITIES:
-            own = getattr(x, m)
-            high, wide = (BLUR * side for side in own.shape[:2])
-            base = gaussian_filter(own, (high, wide, 0)) if blurred else np.zeros_like(own)
-            way[m] = own - base
-            given[m] = base + scale * way[m]
+            baseline = np.zeros_like(x[m])
+            if blurred:
+                high, wide = (BLUR * side for side in x[m].shape[:2])
+                baseline = gaussian_filter(x[m], (high, wide, 0))
+            way[m] = x[m] - baseline
+            given[m] = baseline + steps * way[m]
         slopes = subject.gradients(given["speech"], given["image"], x.target)
         speech, image = (
             (slopes[m].mean(axis=0) * way[m]).sum(axis=-1) for m in settings.MODALITIES
         )
         return speech, image
 
-    return maps
+    return explain_sample
 
 
 def _grad_cam(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Array, Array]:
     import tensorflow as tf
 
     small = subject.cam(x.speech, x.image, x.target)
-    large = [
-        tf.image.resize(small[m][..., None], getattr(x, m).shape[:2])[..., 0]
+    speech, image = (
+        np.asarray(tf.image.resize(small[m][..., None], x[m].shape[:2])[..., 0], float)
         for m in settings.MODALITIES
-    ]
-    return np.asarray(large[0], float), np.asarray(large[1], float)
+    )
+    return speech, image
 
 
 def _random(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Array, Array]:
     """Return smooth noise that knows nothing but the sample's name."""
     rng = np.random.default_rng([seed, *x.id.encode()])
     speech, image = (
-        gaussian_filter(rng.normal(size=getattr(x, m).shape[:2]), getattr(x, m).shape[0] / 16)
+        gaussian_filter(rng.normal(size=x[m].shape[:2]), x[m].shape[0] / 16)
         for m in settings.MODALITIES
     )
     return speech, image
 
 
-def _contrast(values: Array) -> Array:
-    return np.abs(values - gaussian_filter(values, values.shape[0] / 64))
-
-
 def _edge_maps(subject: Subject, x: Sample, depth: int, seed: int) -> tuple[Array, Array]:
     """Return where the input differs from its surroundings: what can be found without looking at
     the model."""
-    speech, image = (getattr(x, m).mean(axis=-1) for m in settings.MODALITIES)
-    return _contrast(speech), _contrast(image)
+    speech, image = (_contrast(x[m].mean(axis=-1)) for m in settings.MODALITIES)
+    return speech, image
+
+
+def _contrast(values: Array) -> Array:
+    return np.abs(values - gaussian_filter(values, values.shape[0] / 64))
 
 
 METHODS: dict[str, Method] = {
@@ -337,13 +342,19 @@ METHODS: dict[str, Method] = {
     "owen, blurred": _dncshap("owen", "blur"),
     "shap, each modality": _partition,
     "occlusion": _occlusion,
-    "gradient x input": _along(np.ones(1)),
-    "integrated gradients": _along(IG_SHARES),
-    "integrated gradients, blurred": _along(IG_SHARES, blurred=True),
+    "gradient x input": _integrate_gradients(np.ones(1)),
+    "integrated gradients": _integrate_gradients(IG_SHARES),
+    "integrated gradients, blurred": _integrate_gradients(IG_SHARES, blurred=True),
     "Grad-CAM": _grad_cam,
     "edges, no model": _edge_maps,
     "random": _random,
 }
+
+#: The method whose maps sum to what the modalities are worth as wholes.
+EXACT = "owen"
+
+#: In tables beside the methods: the best that a map of the same regions can be.
+CEILING = "the planted truth itself"
 
 
 def attribute(method: str, subject: Subject, sample: Sample, depth: int = 4, seed: int = 0) -> Maps:
@@ -351,7 +362,3 @@ def attribute(method: str, subject: Subject, sample: Sample, depth: int = 4, see
     before, start = subject.evaluations, time.perf_counter()
     speech, image = METHODS[method](subject, sample, depth, seed)
     return Maps(speech, image, subject.evaluations - before, time.perf_counter() - start)
-
-
-#: What is best there.
-CEILING = "the planted truth itself"

@@ -1,5 +1,4 @@
-"""What the scores of `sierbook.faithfulness.measures` say, with intervals; and what each modality
-is worth on the test part."""
+"""Every method scored on the same samples; the scores with intervals, random weights, budgets."""
 
 from __future__ import annotations
 
@@ -11,22 +10,18 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from sierbook import statistics
-from sierbook.faithfulness.measures import (
-    FRACTIONS,
-    SAME_REGIONS,
-    agreement,
-    at_grain,
-    curves,
-    emotion_first,
-    fidelity,
-    gini,
-    localise,
-    marks,
-    removals,
-    sensitivity,
-    word_values,
+from sierbook.faithfulness import measures
+from sierbook.faithfulness.measures import FRACTIONS, PARTS, SAME_REGIONS
+from sierbook.faithfulness.rivals import (
+    CEILING,
+    EXACT,
+    METHODS,
+    Array,
+    Maps,
+    Sample,
+    Subject,
+    attribute,
 )
-from sierbook.faithfulness.rivals import CEILING, METHODS, Array, Maps, Sample, Subject, attribute
 from sierlib import settings
 from sierlib.data.feed import read_inputs
 from sierlib.experiment.manifest import read_manifest, read_truth
@@ -42,10 +37,21 @@ FEWEST = 8
 #: The measures in the order of the table, and what is better; more or less may be no merit in
 #: itself.
 MEASURES = {
-    "share": "more", "share, same regions": "more", "pointing": "more", "pointing, same regions": "more",
-    "emotion word first": "more", "deletion": "less", "insertion": "more", "MuFidelity": "more", "infidelity": "less",
-    "random weights": "near 0", "sensitivity": "less", "gini": "", "seconds": "less", "evaluations": "less",
-}  # fmt: skip
+    "share": "more",
+    "share, same regions": "more",
+    "pointing": "more",
+    "pointing, same regions": "more",
+    "emotion word first": "more",
+    "deletion": "less",
+    "insertion": "more",
+    "MuFidelity": "more",
+    "infidelity": "less",
+    "random weights": "near 0",
+    "sensitivity": "less",
+    "gini": "",
+    "seconds": "less",
+    "evaluations": "less",
+}
 
 
 def summarise_scores(
@@ -56,9 +62,11 @@ def summarise_scores(
     rows = []
     for key, group in table.groupby(list(by), sort=False):
         mean = statistics.estimate_mean(group[of].to_numpy(float))
-        found = {"mean": mean["value"], "low": mean["low"], "high": mean["high"], "n": mean["n"]}
-        chance = {"chance": group["chance"].mean()} if "chance" in group else {}
-        rows.append(dict(zip(by, key, strict=True)) | found | chance)
+        row: dict[str, Any] = dict(zip(by, key, strict=True))
+        row |= {"mean": mean["value"], "low": mean["low"], "high": mean["high"], "n": mean["n"]}
+        if "chance" in group:
+            row["chance"] = group["chance"].mean()
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -70,8 +78,10 @@ def tabulate_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """
     found = summarise_scores(scores)
     found["text"] = [
-        ("{0:.0f}" if measure == "evaluations" else "{0:.2f}\n[{1:.2f}, {2:.2f}]").format(*values)
-        for measure, *values in found[["measure", "mean", "low", "high"]].to_numpy()
+        f"{row.mean:.0f}"
+        if row.measure == "evaluations"
+        else f"{row.mean:.2f}\n[{row.low:.2f}, {row.high:.2f}]"
+        for row in found[["measure", "mean", "low", "high"]].itertuples(index=False)
     ]
     found["better"] = found["measure"].map(MEASURES)
     found["n"] = found.groupby(["measure", "part"])["n"].transform("max")
@@ -112,9 +122,8 @@ def randomise_weights(model: Any, seed: int = 0) -> Iterator[str]:
     import keras
 
     kept = model.get_weights()
-    keras.utils.set_random_seed(
-        1_000 + seed
-    )  # not the weights from which this very model may have started
+    # Not the seed from which this very model may have started.
+    keras.utils.set_random_seed(1_000 + seed)
     fresh = keras.models.clone_model(model)
     try:
         for block in BLOCKS:
@@ -133,11 +142,9 @@ def draw_samples(run: Run, count: int, seed: int = 0) -> tuple[Subject, list[Sam
     rows = rows.sample(min(count, len(rows)), random_state=seed)
     subject, given = Subject(load_model(run, "fused")), read_inputs(rows, run.folder / "dataset")
     predicted = subject(given["speech"], given["image"]).argmax(axis=1)
+    drawn = zip(rows["id"], given["speech"], given["image"], predicted, strict=True)
     return subject, [
-        Sample(str(name), speech, image, int(target))
-        for name, speech, image, target in zip(
-            rows["id"], given["speech"], given["image"], predicted, strict=True
-        )
+        Sample(str(name), speech, image, int(target)) for name, speech, image, target in drawn
     ]
 
 
@@ -175,87 +182,120 @@ def evaluate_methods(
     """
     subject, drawn = draw_samples(run, samples, seed)
     truth = read_truth(run)
-    scores: list[dict[str, Any]] = []
-    lines: list[dict[str, Any]] = []
-    words: list[dict[str, Any]] = []
-    random_weights: list[dict[str, Any]] = []
-    maps: dict[tuple[str, str], Maps] = {}
-
-    def note(
-        method: str, sample: Sample, part: str, measure: str, value: float, chance: float = np.nan
-    ) -> None:
-        named = {"id": sample.id, "method": method, "part": part, "measure": measure}
-        # METHODS starts with "owen", whose maps sum to the modalities' values.
-        effect = 0.0 if part == "joint" else float(getattr(maps["owen", sample.id], part).sum())
-        scores.append(named | {"value": value, "chance": chance, "effect": effect})
-
+    tables: dict[str, list[dict[str, Any]]]
+    tables = {"scores": [], "curves": [], "words": [], "randomised": []}
+    maps: dict[str, dict[str, Maps]] = {}  # by sample, then by method
     for method in METHODS:  # once unmeasured: compiling is no sample's cost
         attribute(method, subject, drawn[0], depth, seed)
+
     for place, sample in enumerate(tqdm(drawn, desc="explaining")):
-        gone, fell = removals(subject, sample, seed) if place < perturbed else (None, None)
-        for method in METHODS:
-            found = maps[method, sample.id] = attribute(method, subject, sample, depth, seed)
-            sums = {m: sample.sums(m, getattr(found, m)) for m in settings.MODALITIES}
-            note(method, sample, "joint", "seconds", found.seconds)
-            note(method, sample, "joint", "evaluations", found.evaluations)
-            for m in settings.MODALITIES:
-                note(method, sample, m, "gini", gini(sums[m]))
-            if truth:
-                for name, given in (("", found), (SAME_REGIONS, at_grain(found, depth))):
-                    for row in localise(sample, given, truth[sample.id]):
-                        note(method, sample, **row | {"measure": row["measure"] + name})
-                spoken = word_values(sample, found, truth[sample.id])
-                words += [{"id": sample.id, "method": method, **word} for word in spoken]
-                if (above := emotion_first(spoken)) is not None:
-                    note(method, sample, "speech", "emotion word first", above, 0.5)
-            if gone is None or fell is None:
-                continue
-            note(
-                method,
-                sample,
-                "joint",
-                "sensitivity",
-                sensitivity(subject, method, sample, found, depth, seed),
-            )
-            for measure, value in fidelity(
-                gone, fell, np.concatenate([sums[m] for m in settings.MODALITIES])
-            ).items():
-                note(method, sample, "joint", measure, value)
-            for part, kinds in curves(subject, sample, found, seed).items():
-                for kind, heights in kinds.items():
-                    note(method, sample, part, kind, float(np.trapezoid(heights, FRACTIONS)))
-                    lines += [
-                        {
-                            "id": sample.id,
-                            "method": method,
-                            "part": part,
-                            "kind": kind,
-                            "fraction": x,
-                            "score": y,
-                        }
-                        for x, y in zip(FRACTIONS, heights, strict=True)
-                    ]
-        if truth:
-            planted = marks(sample, truth[sample.id])
-            ideal = Maps(
-                *(planted.get(m, sample.units[m] >= 0).astype(float) for m in settings.MODALITIES)
-            )
-            for row in localise(sample, at_grain(ideal, depth), truth[sample.id]):
-                note(CEILING, sample, **row | {"measure": row["measure"] + SAME_REGIONS})
-    for block in tqdm(
-        randomise_weights(subject.model, seed), desc="random weights", total=len(BLOCKS)
-    ):
+        maps[sample.id] = {
+            method: attribute(method, subject, sample, depth, seed) for method in METHODS
+        }
+        effects = {m: float(maps[sample.id][EXACT][m].sum()) for m in settings.MODALITIES}
+        planted = truth.get(sample.id)
+        removed = measures.removals(subject, sample, seed) if place < perturbed else None
+        for method, found in maps[sample.id].items():
+            named = {"id": sample.id, "method": method}
+            rows = _score_map(sample, found)
+            if planted:
+                words = measures.word_values(sample, found, planted)
+                tables["words"] += [named | word for word in words]
+                rows += _score_truth(sample, found, planted, words, depth)
+            if removed:
+                change = measures.sensitivity(subject, method, sample, found, depth, seed)
+                rows.append({"part": "joint", "measure": "sensitivity", "value": change})
+                rows += _score_removals(sample, found, *removed)
+                heights = measures.curves(subject, sample, found, seed)
+                rows += _score_curves(heights)
+                tables["curves"] += [named | point for point in _list_points(heights)]
+            tables["scores"] += [_complete(named | row, effects) for row in rows]
+        if planted:
+            named = {"id": sample.id, "method": CEILING}
+            for row in _score_ceiling(sample, planted, depth):
+                tables["scores"].append(_complete(named | row, effects))
+
+    blocks = randomise_weights(subject.model, seed)
+    for block in tqdm(blocks, desc="random weights", total=len(BLOCKS)):
         for sample in drawn[:randomised]:
             for method in METHODS:
                 now = attribute(method, subject, sample, depth, seed)
-                value = agreement(sample, maps[method, sample.id], now)
-                random_weights.append(
-                    {"id": sample.id, "method": method, "block": block, "value": value}
-                )
+                left = measures.agreement(sample, maps[sample.id][method], now)
+                named = {"id": sample.id, "method": method}
+                tables["randomised"].append(named | {"block": block, "value": left})
                 if block == BLOCKS[-1]:
-                    note(method, sample, "joint", "random weights", value)
-    tables = {"scores": scores, "curves": lines, "words": words, "randomised": random_weights}
+                    row = {"part": "joint", "measure": "random weights", "value": left}
+                    tables["scores"].append(_complete(named | row))
     return {name: pd.DataFrame(rows) for name, rows in tables.items()}
+
+
+def _complete(row: dict[str, Any], effects: dict[str, float] | None = None) -> dict[str, Any]:
+    """Return a row of scores in the order of the columns, with what its part is worth."""
+    effect = (effects or {}).get(row["part"], 0.0)  # of both together none is told
+    columns = ("id", "method", "part", "measure", "value")
+    complete = {name: row[name] for name in columns}
+    return complete | {"chance": row.get("chance", np.nan), "effect": effect}
+
+
+def _score_map(sample: Sample, maps: Maps) -> list[dict[str, Any]]:
+    """Score what a map costs, and how concentrated it is."""
+    rows = [
+        {"part": "joint", "measure": "seconds", "value": maps.seconds},
+        {"part": "joint", "measure": "evaluations", "value": maps.evaluations},
+    ]
+    for m in settings.MODALITIES:
+        concentration = measures.gini(sample.sums(m, maps[m]))
+        rows.append({"part": m, "measure": "gini", "value": concentration})
+    return rows
+
+
+def _score_truth(
+    sample: Sample, maps: Maps, planted: dict[str, Any], words: list[dict[str, Any]], depth: int
+) -> list[dict[str, Any]]:
+    """Score whether a map finds what was planted, as it is and in the regions of DnCShap."""
+    rows = measures.localise(sample, maps, planted)
+    for row in measures.localise(sample, measures.coarsen(maps, depth), planted):
+        rows.append(row | {"measure": row["measure"] + SAME_REGIONS})
+    first = measures.emotion_word_first(words)
+    if first is not None:
+        row = {"part": "speech", "measure": "emotion word first", "value": first, "chance": 0.5}
+        rows.append(row)
+    return rows
+
+
+def _score_ceiling(sample: Sample, planted: dict[str, Any], depth: int) -> list[dict[str, Any]]:
+    """Score the planted truth itself as if it were a map of DnCShap's regions."""
+    marked = measures.mark_planted(sample, planted)
+    speech, image = (marked.get(m, sample.units[m] >= 0).astype(float) for m in settings.MODALITIES)
+    rows = measures.localise(sample, measures.coarsen(Maps(speech, image), depth), planted)
+    return [row | {"measure": row["measure"] + SAME_REGIONS} for row in rows]
+
+
+def _score_removals(sample: Sample, maps: Maps, gone: Array, fell: Array) -> list[dict[str, Any]]:
+    """Score what a map says of random removals."""
+    found = measures.fidelity(gone, fell, measures.sum_over_units(sample, maps))
+    return [
+        {"part": "joint", "measure": measure, "value": value} for measure, value in found.items()
+    ]
+
+
+def _score_curves(heights: dict[str, dict[str, Array]]) -> list[dict[str, Any]]:
+    """Score the areas under the curves of deletion and insertion."""
+    return [
+        {"part": part, "measure": kind, "value": float(np.trapezoid(scores, FRACTIONS))}
+        for part in PARTS
+        for kind, scores in heights[part].items()
+    ]
+
+
+def _list_points(heights: dict[str, dict[str, Array]]) -> list[dict[str, Any]]:
+    """Return a row for each point of the curves of deletion and insertion."""
+    return [
+        {"part": part, "kind": kind, "fraction": fraction, "score": score}
+        for part in PARTS
+        for kind, scores in heights[part].items()
+        for fraction, score in zip(FRACTIONS, scores, strict=True)
+    ]
 
 
 def measure_convergence(run: Run, samples: int = 2, depth: int = 5, seed: int = 0) -> pd.DataFrame:
@@ -271,31 +311,14 @@ def measure_convergence(run: Run, samples: int = 2, depth: int = 5, seed: int = 
     """
     subject, drawn = draw_samples(run, samples, seed)
     budgets = [evaluations("sampled", depth, pairs=pairs) for pairs in (1, 2, 4, 8)]
+    trials = [("owen", budget) for budget in (budgets[0] // 4, budgets[0] // 2, *budgets)]
+    trials += [("sampled", budget) for budget in budgets]
     rows = []
     for sample in drawn:
-
-        def finest(
-            method: str, most: int | None = None, x: Sample = sample
-        ) -> tuple[Explanation, Array]:
-            found = explain(
-                subject.model,
-                x.speech,
-                x.image,
-                target=x.target,
-                depth=depth,
-                method=method,
-                max_evals=most,
-                seed=seed,
-            )
-            return found, np.array([region.value for region in found.levels[-1]])
-
-        _, exact = finest("owen")
-        for method, budget in [("owen", budgets[0] // 4), ("owen", budgets[0] // 2)] + [
-            (method, budget) for method in ("owen", "sampled") for budget in budgets
-        ]:
-            found, values = finest(method, budget)
-            own = [region.stderr for region in found.levels[-1] if region.stderr is not None]
-            error, rest = np.abs(values - exact), found.unrefined
+        exact = _finest_values(_explain(subject, sample, "owen", depth, None, seed))
+        for method, budget in trials:
+            found = _explain(subject, sample, method, depth, budget, seed)
+            error = np.abs(_finest_values(found) - exact)
             rows.append(
                 {
                     "id": sample.id,
@@ -304,10 +327,41 @@ def measure_convergence(run: Run, samples: int = 2, depth: int = 5, seed: int = 
                     "evaluations": found.n_evals,
                     "largest": error.max(),
                     "mean": error.mean(),
-                    "standard error": np.mean(own) if own else np.nan,
-                    "undivided": sum(rest[m].sum() for m in settings.MODALITIES) / len(values)
-                    if rest
-                    else np.nan,
+                    "standard error": _mean_standard_error(found),
+                    "undivided": _mean_undivided(found),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _explain(
+    subject: Subject, sample: Sample, method: str, depth: int, most: int | None, seed: int
+) -> Explanation:
+    return explain(
+        subject.model,
+        sample.speech,
+        sample.image,
+        target=sample.target,
+        depth=depth,
+        method=method,
+        max_evals=most,
+        seed=seed,
+    )
+
+
+def _finest_values(found: Explanation) -> Array:
+    """Return the values of the finest regions of both modalities."""
+    return np.array([region.value for region in found.levels[-1]])
+
+
+def _mean_standard_error(found: Explanation) -> float:
+    errors = [region.stderr for region in found.levels[-1] if region.stderr is not None]
+    return float(np.mean(errors)) if errors else np.nan
+
+
+def _mean_undivided(found: Explanation) -> float:
+    """Return the differences of score that were spread instead of refined, per finest region."""
+    if not found.unrefined:
+        return np.nan
+    spread = sum(found.unrefined[m].sum() for m in settings.MODALITIES)
+    return spread / len(found.levels[-1])

@@ -17,13 +17,12 @@ from sierlib import settings
 
 def class_shares(counts: dict[str, int], name: str = "this run") -> Figure:
     """Compare the classes' shares with those of the paper's data set (Section 3.1)."""
-    table = pd.DataFrame(
-        [
-            {"class": label, "share": values[label] / max(1, sum(values.values())), "data": source}
-            for source, values in ((name, counts), ("IIT-R SIER (paper)", settings.PAPER_COUNTS))
-            for label in settings.CLASSES
-        ]
-    )
+    rows = []
+    for source, values in ((name, counts), ("IIT-R SIER (paper)", settings.PAPER_COUNTS)):
+        total = max(1, sum(values.values()))
+        for label in settings.CLASSES:
+            rows.append({"class": label, "share": values[label] / total, "data": source})
+    table = pd.DataFrame(rows)
     figure, axis = plt.subplots(figsize=(6.4, 3.2))
     sns.barplot(table, x="class", y="share", hue="data", palette=["#4c72b0", "#bbbbbb"], ax=axis)
     axis.yaxis.set_major_formatter("{x:.0%}")
@@ -35,39 +34,31 @@ def class_shares(counts: dict[str, int], name: str = "this run") -> Figure:
 def learning_curves(histories: dict[str, dict[str, Any]]) -> Figure:
     """Draw training and validation accuracy, kappa where all have it, and loss; the epoch that was
     kept is marked."""
-    keeps = all("val_kappa" in row for history in histories.values() for row in history["epochs"])
-    measures = ("accuracy", "kappa", "loss") if keeps else ("accuracy", "loss")
-    size = (3.4 * len(histories), 2.5 * len(measures))
+    limits: dict[str, tuple[float, float | None]]
+    limits = {"accuracy": (0, 1.02), "kappa": (-0.2, 1.02), "loss": (0, None)}
+    epochs_of_all = [row for history in histories.values() for row in history["epochs"]]
+    if not all("val_kappa" in row for row in epochs_of_all):
+        del limits["kappa"]
     figure, axes = plt.subplots(
-        len(measures), len(histories), figsize=size, sharex=False, squeeze=False
+        len(limits),
+        len(histories),
+        figsize=(3.4 * len(histories), 2.5 * len(limits)),
+        sharex=False,
+        squeeze=False,
     )
     for column, (title, history) in enumerate(histories.items()):
-        epochs = np.arange(1, len(history["epochs"]) + 1)
-        for axis, measure in zip(axes[:, column], measures, strict=True):
-            for prefix, colour, label in (
-                ("", "#999999", "training"),
-                ("val_", "#0072B2", "validation"),
-            ):
-                axis.plot(
-                    epochs,
-                    [row[prefix + measure] for row in history["epochs"]],
-                    color=colour,
-                    label=label,
-                )
+        table = pd.DataFrame(history["epochs"])
+        epochs = np.arange(1, len(table) + 1)
+        for axis, (measure, limit) in zip(axes[:, column], limits.items(), strict=True):
+            axis.plot(epochs, table[measure], color="#999999", label="training")
+            axis.plot(epochs, table[f"val_{measure}"], color="#0072B2", label="validation")
             axis.axvline(history["best_epoch"], color="black", lw=0.8, ls=":")
-            axis.set(ylabel=measure if column == 0 else "")
-            axis.set(
-                ylim={"accuracy": (0, 1.02), "kappa": (-0.2, 1.02), "loss": (0, None)}[measure]
-            )
+            axis.set(ylabel=measure if column == 0 else "", ylim=limit)
         axes[0, column].set(title=title)
         axes[-1, column].set(xlabel="epoch")
     figure.tight_layout()
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(),
-        loc="lower center",
-        bbox_to_anchor=(0.5, -0.06),
-        ncol=2,
-    )
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="lower center", bbox_to_anchor=(0.5, -0.06), ncol=2)
     return figure
 
 
@@ -82,40 +73,35 @@ def accuracies(table: pd.DataFrame, published: dict[str, float] | None = None) -
     published
         By model name.
     """
-    published = published or {}
     models = list(dict.fromkeys(table["model"]))
-    figure, axis = plt.subplots(figsize=(7.6, 0.9 + 0.75 * len(models)))
     kinds = list(dict.fromkeys(table["against"]))
-    for offset, (kind, colour) in enumerate(
-        zip(kinds, ("#0072B2", "#E69F00", "#009E73"), strict=False)
-    ):
+    figure, axis = plt.subplots(figsize=(7.6, 0.9 + 0.75 * len(models)))
+    for number, kind in enumerate(kinds):
+        colour = ("#0072B2", "#E69F00", "#009E73")[number]
         part = table[table["against"] == kind]
-        places = np.array([models.index(name) for name in part["model"]]) + 0.18 * (
-            offset - (len(kinds) - 1) / 2
-        )
+        lines = np.array([models.index(name) for name in part["model"]])
+        places = lines + 0.18 * (number - (len(kinds) - 1) / 2)
         spread = np.abs(part[["low", "high"]].to_numpy().T - part["accuracy"].to_numpy())
         axis.errorbar(
             part["accuracy"], places, xerr=spread, fmt="o", color=colour, capsize=3, label=kind
         )
-        again = [
-            (x, place)
-            for values, place in zip(part.get("again", []), places, strict=False)
-            for x in values
-        ]
-        if again:
-            axis.plot(*np.transpose(again), "x", color=colour, label="other trainings", zorder=3)
-    known = [name for name in models if name in published]
+        others: list[tuple[float, float]] = []
+        for values, place in zip(part.get("again", ()), places, strict=False):
+            others += [(value, place) for value in values]
+        if others:
+            axis.plot(*np.transpose(others), "x", color=colour, label="other trainings", zorder=3)
+    known = {name: value for name, value in (published or {}).items() if name in models}
     if known:
         axis.scatter(
-            [published[name] for name in known], [models.index(name) for name in known], marker="D", color="#888888",
-            label="published, other data", zorder=3,
-        )  # fmt: skip
-    axis.set(
-        yticks=range(len(models)),
-        yticklabels=models,
-        xlabel="accuracy",
-        ylim=(len(models) - 0.5, -0.5),
-    )
+            list(known.values()),
+            [models.index(name) for name in known],
+            marker="D",
+            color="#888888",
+            label="published, other data",
+            zorder=3,
+        )
+    axis.set(xlabel="accuracy", ylim=(len(models) - 0.5, -0.5))
+    axis.set(yticks=range(len(models)), yticklabels=models)
     axis.xaxis.set_major_formatter("{x:.0%}")
     axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncol=4, frameon=False)
     return figure
@@ -139,9 +125,11 @@ def differences(table: pd.DataFrame) -> Figure:
 
 
 def confusion(
-    matrix: Sequence[Sequence[int]], title: str = "", calibration: dict[str, Any] | None = None,
+    matrix: Sequence[Sequence[int]],
+    title: str = "",
+    calibration: dict[str, Any] | None = None,
     classes: Sequence[str] = settings.CLASSES,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Draw a confusion matrix as Fig. 3 does, shares of each true class with counts; beside it,
     calibration.
 
@@ -153,19 +141,24 @@ def confusion(
     counts = np.asarray(matrix)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    labels = np.array(
-        [
-            [f"{share:.0%}\n({count})" for share, count in zip(*row, strict=True)]
-            for row in zip(shares, counts, strict=True)
-        ]
-    )
-    figure, axes = plt.subplots(
-        1, 2 if calibration else 1, figsize=(9.2 if calibration else 4.8, 4.2), squeeze=False
-    )
+    labels = np.empty(counts.shape, object)
+    for place, count in np.ndenumerate(counts):
+        labels[place] = f"{shares[place]:.0%}\n({count})"
+    columns, width = (2, 9.2) if calibration else (1, 4.8)
+    figure, axes = plt.subplots(1, columns, figsize=(width, 4.2), squeeze=False)
     sns.heatmap(
-        shares, annot=labels, fmt="", cmap="Blues", vmin=0, vmax=1, square=True, cbar=False,
-        xticklabels=classes, yticklabels=classes, ax=axes[0, 0],
-    )  # fmt: skip
+        shares,
+        annot=labels,
+        fmt="",
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        square=True,
+        cbar=False,
+        xticklabels=classes,
+        yticklabels=classes,
+        ax=axes[0, 0],
+    )
     axes[0, 0].set(xlabel="predicted", ylabel="label", title=title)
     if calibration:
         reliability(calibration, axes[0, 1])

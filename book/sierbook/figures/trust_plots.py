@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from sierbook.faithfulness.measures import PARTS
-from sierbook.faithfulness.rivals import CEILING, METHODS, Maps, Sample
+from sierbook.faithfulness.rivals import CEILING, Maps, Sample
 from sierbook.figures import style
 from sierlib import settings
 from sierlib.experiment import label_rule
@@ -20,10 +20,20 @@ from sierlib.explorer import listening
 from sierlib.explorer.page import overlay
 
 #: Ours in warm colours, the rivals in cool ones, what knows nothing of the network in grey.
-_COLOURS = "D55E00 E69F00 CC79A7 8b3a00 0072B2 56B4E9 009E73 7fb069 2f5d3a 8c6bb1 999999 000000"
 METHOD_COLOURS = {
-    name: f"#{colour}"
-    for name, colour in zip((*METHODS, CEILING), f"{_COLOURS} 00aa88".split(), strict=True)
+    "owen": "#D55E00",
+    "sampled": "#E69F00",
+    "published": "#CC79A7",
+    "owen, blurred": "#8b3a00",
+    "shap, each modality": "#0072B2",
+    "occlusion": "#56B4E9",
+    "gradient x input": "#009E73",
+    "integrated gradients": "#7fb069",
+    "integrated gradients, blurred": "#2f5d3a",
+    "Grad-CAM": "#8c6bb1",
+    "edges, no model": "#999999",
+    "random": "#000000",
+    CEILING: "#00aa88",
 }
 
 
@@ -39,31 +49,27 @@ def side_by_side(
     figure, axes = plt.subplots(
         2 * lines, columns, figsize=(11, 3.6 * lines), height_ratios=[3, 2] * lines
     )
-    seconds = (np.arange(sample.spoken) + 0.5) * listening.FRAME_SECONDS
-    for place, (method, found) in enumerate(maps.items()):
-        above, below = axes[2 * (place // columns) :, place % columns][:2]
-        most = np.percentile(
-            np.abs(found.image), 99.5
-        )  # single pixels would leave the rest of a map without colour
-        overlay(
-            sample.image,
-            found.image.clip(-most, most),
-            above,
-            planted["image"]["boxes"] if planted else (),
-        )
-        above.set_title(method, fontsize=9)
-        for start, end in planted["speech"]["emotion_times"] if planted else ():
-            below.axvspan(start, end, color="#00aa88", alpha=0.25, lw=0)
-        values = listening.time_importance(found.speech)[: sample.spoken]
-        below.fill_between(
-            seconds, values, step="mid", color=METHOD_COLOURS[method.partition(":")[0]]
-        )
-        below.set(yticks=[], xlabel="seconds" if place // columns == lines - 1 else "")
+    seconds = (np.arange(sample.speech_frames) + 0.5) * listening.FRAME_SECONDS
+    boxes = planted["image"]["boxes"] if planted else ()
+    times = planted["speech"]["emotion_times"] if planted else ()
+    for place, (name, found) in enumerate(maps.items()):
+        line, column = divmod(place, columns)
+        above, below = axes[2 * line, column], axes[2 * line + 1, column]
+        # Single pixels would leave the rest of a map without colour.
+        most = np.percentile(np.abs(found.image), 99.5)
+        overlay(sample.image, found.image.clip(-most, most), above, boxes)
+        above.set_title(name, fontsize=9)
+        for start, end in times:
+            below.axvspan(start, end, color=METHOD_COLOURS[CEILING], alpha=0.25, lw=0)
+        values = listening.time_importance(found.speech)[: sample.speech_frames]
+        colour = METHOD_COLOURS[name.partition(":")[0]]
+        below.fill_between(seconds, values, step="mid", color=colour)
+        below.set(yticks=[], xlabel="seconds" if line == lines - 1 else "")
     figure.tight_layout(h_pad=0.3)
     return figure
 
 
-def scores(table: pd.DataFrame, measure: str, parts: Sequence[str] = ("speech", "image")) -> Figure:
+def scores(table: pd.DataFrame, measure: str, parts: Sequence[str] = settings.MODALITIES) -> Figure:
     """Draw a measure of every method with its interval, and chance as a dotted line.
 
     Parameters
@@ -88,21 +94,17 @@ def scores(table: pd.DataFrame, measure: str, parts: Sequence[str] = ("speech", 
             )
         if chosen["chance"].notna().any():
             axis.axvline(chosen["chance"].mean(), color="black", lw=1, ls=":")
-        axis.set(
-            yticks=range(len(chosen)), yticklabels=chosen.index, ylim=(len(chosen) - 0.5, -0.5)
-        )
-        axis.set(xlabel=measure, title=f"{part}, n = {chosen['n'].max() if len(chosen) else 0}")
+        n = chosen["n"].max() if len(chosen) else 0
+        axis.set(xlabel=measure, title=f"{part}, n = {n}", ylim=(len(chosen) - 0.5, -0.5))
+        axis.set(yticks=range(len(chosen)), yticklabels=chosen.index)
     figure.tight_layout()
     return figure
 
 
 def removal(table: pd.DataFrame) -> Figure:
     """Draw deletion and insertion curves, the mean over samples, for speech, image and both."""
-    means = (
-        table.groupby(["kind", "part", "method", "fraction"], sort=False)["score"]
-        .mean()
-        .reset_index()
-    )
+    groups = table.groupby(["kind", "part", "method", "fraction"], sort=False)
+    means = groups["score"].mean().reset_index()
     figure, axes = plt.subplots(2, len(PARTS), figsize=(11, 6), sharex=True, sharey=True)
     for row, kind in zip(axes, ("deletion", "insertion"), strict=True):
         for axis, part in zip(row, PARTS, strict=True):
@@ -132,9 +134,19 @@ def random_weights(table: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(10, 4))
     # Side by side within a block, so that the intervals do not hide each other.
     sns.pointplot(
-        table, x="block", y="value", hue="method", palette=METHOD_COLOURS, dodge=0.7, errorbar=("ci", 95), seed=0, ax=axis,
-        linewidth=0.8, markersize=3.5, err_kws={"linewidth": 1},
-    )  # fmt: skip
+        table,
+        x="block",
+        y="value",
+        hue="method",
+        palette=METHOD_COLOURS,
+        dodge=0.7,
+        errorbar=("ci", 95),
+        seed=0,
+        ax=axis,
+        linewidth=0.8,
+        markersize=3.5,
+        err_kws={"linewidth": 1},
+    )
     axis.axhline(0, color="black", lw=0.8)
     axis.set(
         xlabel="blocks with random weights, from the output inwards",
@@ -257,9 +269,15 @@ def leads(manifest: pd.DataFrame) -> Figure:
     ser, ier = (label_rule.teacher_opinions(manifest, role).max(axis=1) for role in settings.ROLES)
     figure, axis = plt.subplots(figsize=(7.6, 3.4))
     sns.histplot(
-        manifest.assign(lead=ser - ier), x="lead", hue="label", hue_order=list(style.COLOURS), palette=style.COLOURS,
-        multiple="stack", bins=np.linspace(-0.75, 0.75, 61), ax=axis,
-    )  # fmt: skip
+        manifest.assign(lead=ser - ier),
+        x="lead",
+        hue="label",
+        hue_order=list(style.COLOURS),
+        palette=style.COLOURS,
+        multiple="stack",
+        bins=np.linspace(-0.75, 0.75, 61),
+        ax=axis,
+    )
     axis.axvline(0, color="black", lw=1)
     axis.set(xlabel="confidence of the speech teacher − that of the image teacher", ylabel="pairs")
     sns.move_legend(axis, "upper right", title="")

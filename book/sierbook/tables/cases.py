@@ -14,19 +14,23 @@ from sierlib.explorer.cases import ExplainedRow
 def case_table(cases: Sequence[ExplainedRow]) -> pd.DataFrame:
     """Return what Fig. 4 says of each case (P, GT, Score), and what its two modalities are
     worth."""
-    return pd.DataFrame(
-        {
-            "sentence": [case.row["text"] for case in cases],
-            "P": [case.predicted for case in cases],
-            "GT": [case.row["label"] for case in cases],
-            "Score": [f"{case.probabilities.max():.2f}" for case in cases],
-            "speech": [f"{case.of().speech_value:+.2f}" for case in cases],
-            "image": [f"{case.of().image_value:+.2f}" for case in cases],
-            "speech's share": [f"{listening.modality_share(case.of()):.0%}" for case in cases],
-            "interaction": [f"{case.of().interaction:+.2f}" for case in cases],
-            "evaluations": [case.of().n_evals for case in cases],
-        }
-    )
+    rows = []
+    for case in cases:
+        found = case.of()
+        rows.append(
+            {
+                "sentence": case.row["text"],
+                "P": case.predicted,
+                "GT": case.row["label"],
+                "Score": f"{case.probabilities.max():.2f}",
+                "speech": f"{found.speech_value:+.2f}",
+                "image": f"{found.image_value:+.2f}",
+                "speech's share": f"{listening.modality_share(found):.0%}",
+                "interaction": f"{found.interaction:+.2f}",
+                "evaluations": found.n_evals,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def largest_gaps(

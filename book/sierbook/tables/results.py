@@ -1,5 +1,4 @@
-"""What the results say: tables, verdicts in words, and the test rows' accuracies, differences and
-ceilings."""
+"""Tables of the teachers, of training, and of the test rows: accuracies, differences, ceilings."""
 
 from __future__ import annotations
 
@@ -9,24 +8,23 @@ import numpy as np
 import pandas as pd
 
 from sierbook import statistics
+from sierbook.audit.labels import LABEL, teachers_asked
 from sierlib import settings
 from sierlib.data.feed import make_feed
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import class_codes, score_predictions
 from sierlib.experiment.train import load_model, predict_test
 from sierlib.run import Run
 
-#: Names in tables and figures.
-TITLES = {
-    "fused": "ParallelNet",
-    "speech": "speech only",
-    "image": "image only",
-    "ser teacher": "speech teacher",
-    "ier teacher": "image teacher",
-    "label": "the label itself",
-}
-_MODELS = {"fused": "fused", "speech": "ser", "image": "ier"}
+#: What `evaluate` scores, as tables and figures call it: networks, teachers, the label.
+TITLES = {key: NETWORKS[name].title for key, name in HALVES.items()}
+TITLES |= {f"{role} teacher": f"{modality} teacher" for role, modality in settings.ROLES.items()}
+TITLES["label"] = LABEL
+
+#: What predictions are held against.
+AGAINST = {"labels": "labels", "truth": "planted truth"}
 
 
 def evaluate(run: Run) -> dict[str, Any]:
@@ -43,47 +41,35 @@ def evaluate(run: Run) -> dict[str, Any]:
         modalities relate ("agree", "conflict", "neutral"). ``calibration``: on the labels, by
         model, as `statistics.calibration`.
     """
-    rows, by_name = predict_test(run, tuple(_MODELS.values()))
-    predicted = {name: by_name[file].argmax(axis=1) for name, file in _MODELS.items()}
-    labels = class_codes(rows["label"])
-    answers = {"labels": labels}
-    contenders = {"labels": dict(predicted), "truth": dict(predicted)}
-    if (rows["winner"] != "given").all():
-        for role in settings.ROLES:
-            opinion = label_rule.teacher_opinions(rows, role).argmax(axis=1)
-            for against in contenders.values():
-                against[f"{role} teacher"] = opinion
-    contenders["truth"]["label"] = labels
-    truth = read_truth(run)
+    rows, by_name = predict_test(run, tuple(HALVES.values()))
+    probabilities = {name: by_name[file] for name, file in HALVES.items()}
+    networks = {name: values.argmax(axis=1) for name, values in probabilities.items()}
+    teachers = _ask_teachers(rows)
+    answers = {"labels": class_codes(rows["label"])}
+    guesses = {"labels": networks | teachers}
     relations: dict[str, Any] = {}
+    truth = read_truth(run)
     if truth:
         planted = [truth[name] for name in rows["id"]]
-        answers["truth"] = class_codes([value["emotion"] for value in planted])
+        answers["truth"] = class_codes(value["emotion"] for value in planted)
+        guesses["truth"] = networks | teachers | {"label": answers["labels"]}
         relation = np.array([value["relation"] for value in planted])
-        for kind in ("agree", "conflict", "neutral"):
-            chosen = relation == kind
-            if chosen.any():
-                relations[kind] = {"n": int(chosen.sum())} | {
-                    name: float(np.mean(guess[chosen] == answers["truth"][chosen]))
-                    for name, guess in contenders["truth"].items()
-                }
-    scores = {
-        against: {
-            name: score_predictions(answer, guess) for name, guess in contenders[against].items()
+        relations = _score_relations(relation, answers["truth"], guesses["truth"])
+
+    scores: dict[str, Any] = {}
+    differences: dict[str, Any] = {}
+    for against, answer in answers.items():
+        scores[against] = {
+            name: score_predictions(answer, guess) for name, guess in guesses[against].items()
         }
-        for against, answer in answers.items()
-    }
-    differences = {
-        against: {
-            name: statistics.paired_difference(
-                predicted["fused"] == answer, predicted[name] == answer, run.seed
-            )
-            for name in ("speech", "image")
+        right = {name: guess == answer for name, guess in networks.items()}
+        differences[against] = {
+            name: statistics.paired_difference(right["fused"], right[name], run.seed)
+            for name in settings.MODALITIES
         }
-        for against, answer in answers.items()
-    }
     calibration = {
-        name: statistics.calibration(by_name[file], labels) for name, file in _MODELS.items()
+        name: statistics.calibration(values, answers["labels"])
+        for name, values in probabilities.items()
     }
     return {
         "calibration": calibration,
@@ -91,6 +77,32 @@ def evaluate(run: Run) -> dict[str, Any]:
         "differences": differences,
         "relations": relations,
     }
+
+
+def _ask_teachers(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return what each teacher calls the rows, class indices (n,); nothing where none was asked."""
+    if not teachers_asked(rows):
+        return {}
+    return {
+        f"{role} teacher": label_rule.teacher_opinions(rows, role).argmax(axis=1)
+        for role in settings.ROLES
+    }
+
+
+def _score_relations(
+    relation: np.ndarray, answers: np.ndarray, guesses: dict[str, np.ndarray]
+) -> dict[str, dict[str, Any]]:
+    """Return accuracies by how speech and image relate, for the relations that occur."""
+    found = {}
+    for kind in ("agree", "conflict", "neutral"):
+        chosen = relation == kind
+        if chosen.any():
+            right = {
+                name: float(np.mean(guess[chosen] == answers[chosen]))
+                for name, guess in guesses.items()
+            }
+            found[kind] = {"n": int(chosen.sum()), **right}
+    return found
 
 
 def teachers_as_models(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -109,9 +121,9 @@ def teachers_as_models(manifest: pd.DataFrame) -> pd.DataFrame:
         confident of both, and the share of the rows that the rule keeps. Empty where the corpus
         brought its labels.
     """
-    if (manifest["winner"] == "given").any():
+    if not teachers_asked(manifest):
         return pd.DataFrame()
-    ser, ier = (label_rule.teacher_opinions(manifest, role) for role in ("ser", "ier"))
+    ser, ier = (label_rule.teacher_opinions(manifest, role) for role in settings.ROLES)
     both = label_rule.max_rule(ser, ier)["label"]
     labelled = {
         "the more confident teacher": label_rule.max_rule(ser, ier),
@@ -144,25 +156,24 @@ def label_accuracy(manifest: pd.DataFrame, truth: dict[str, Any]) -> dict[str, f
     """
     if not truth:
         return {}
-    right = pd.Series(
-        [truth[name]["emotion"] == label for name, label in manifest[["id", "label"]].to_numpy()]
-    )
-    relation = [truth[name]["relation"] for name in manifest["id"]]
-    by_relation = right.groupby(relation).mean()
-    return {"all": float(right.mean())} | {
-        str(name): float(share) for name, share in by_relation.items()
-    }
+    planted = [truth[name] for name in manifest["id"]]
+    emotions = pd.Series([value["emotion"] for value in planted])
+    relations = [value["relation"] for value in planted]
+    right = emotions == manifest["label"].to_numpy()
+    shares = {"all": float(right.mean())}
+    for relation, share in right.groupby(relations).mean().items():
+        shares[str(relation)] = float(share)
+    return shares
 
 
 def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     """Return accuracies with their 95 % intervals, a row for each model and what it is measured
     on."""
-    against = {"labels": "on the labels", "truth": "on the planted truth"}
     return pd.DataFrame(
         [
             {
                 "model": TITLES[name],
-                "against": against[kind],
+                "against": f"on the {AGAINST[kind]}",
                 "n": value["n"],
                 "accuracy": value["accuracy"]["value"],
                 "low": value["accuracy"]["low"],
@@ -176,14 +187,18 @@ def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     )
 
 
+def difference_title(kind: str, name: str) -> str:
+    """Return the title of the paired difference to a network, by what it is measured on."""
+    return f"{TITLES['fused']} − {TITLES[name]}, {AGAINST[kind]}"
+
+
 def difference_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     """Return the paired differences: columns `comparison`, `difference`, `low`, `high`, `p`
     (McNemar, exact), `n`."""
-    against = {"labels": "labels", "truth": "planted truth"}
     return pd.DataFrame(
         [
             {
-                "comparison": f"ParallelNet − {TITLES[name]}, {against[kind]}",
+                "comparison": difference_title(kind, name),
                 "difference": value["value"],
                 "low": value["low"],
                 "high": value["high"],
@@ -216,7 +231,7 @@ def heads(run: Run) -> dict[str, float]:
     accuracy = {
         name: float(np.mean(value.argmax(axis=1) == labels)) for name, value in found.items()
     }
-    for name in ("speech", "image"):
+    for name in settings.MODALITIES:
         masked = given.map(lambda batch, name=name: {**batch, name: 0 * batch[name]})
         guess = model.predict(masked, verbose=0).argmax(axis=1)
         accuracy[f"{name} at zero"] = float(np.mean(guess == labels))
@@ -229,9 +244,6 @@ def late_fusion(run: Run) -> pd.DataFrame:
     The start is drawn again from the training's seed.
     """
     import keras
-
-    from sierlib.experiment.models import NETWORKS
-    from sierlib.experiment.train import load_model
 
     keras.utils.set_random_seed(run.seed)
     models = {
@@ -251,48 +263,45 @@ def _interval(scores: dict[str, Any]) -> str:
 def teacher_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Return the teachers' held-out scores, a column for each; `reports` as `teacher_reports` gives
     them."""
-    return pd.DataFrame(
-        {
-            f"{settings.ROLES[role]} teacher": {
-                "trained on": report["rows"]["train"],
-                "held out": report["rows"]["held_out"],
-                "held-out accuracy": f"{report['held_out']['accuracy']['value']:.3f}",
-                "95 % interval": _interval(report["held_out"]),
-                "always the largest class": f"{report['held_out']['majority']:.3f}",
-                "macro F1": f"{report['held_out']['macro_f1']:.3f}",
-                "classes it lacks": ", ".join(report["missing"]) or "none",
-            }
-            for role, report in reports.items()
+    columns = {}
+    for role, report in reports.items():
+        held = report["held_out"]
+        columns[TITLES[f"{role} teacher"]] = {
+            "trained on": report["rows"]["train"],
+            "held out": report["rows"]["held_out"],
+            "held-out accuracy": f"{held['accuracy']['value']:.3f}",
+            "95 % interval": _interval(held),
+            "always the largest class": f"{held['majority']:.3f}",
+            "macro F1": f"{held['macro_f1']:.3f}",
+            "classes it lacks": ", ".join(report["missing"]) or "none",
         }
-    )
+    return pd.DataFrame(columns)
 
 
 def training_table(histories: dict[str, dict[str, Any]]) -> pd.DataFrame:
     """Return what was trained and how it validates, a column for each of `histories` (by title)."""
-    return pd.DataFrame(
-        {
-            title: {
-                "parameters": f"{history['parameters']:,}",
-                "rows": history["rows"]["train"],
-                "epochs (best)": f"{len(history['epochs'])} ({history['best_epoch']})",
-                "seconds": f"{history['seconds']:.0f}",
-                "training accuracy, best epoch": f"{history['epochs'][history['best_epoch'] - 1]['accuracy']:.3f}",
-                "validation accuracy": f"{history['validation']['accuracy']['value']:.3f}",
-                "95 % interval": _interval(history["validation"]),
-                "always the largest class": f"{history['validation']['majority']:.3f}",
-                "validation macro F1": f"{history['validation']['macro_f1']:.3f}",
-                "validation kappa": f"{history['validation']['kappa']:.3f}",
-            }
-            for title, history in histories.items()
+    columns = {}
+    for title, history in histories.items():
+        epochs, scores = history["epochs"], history["validation"]
+        best = epochs[history["best_epoch"] - 1]
+        columns[title] = {
+            "parameters": f"{history['parameters']:,}",
+            "rows": history["rows"]["train"],
+            "epochs (best)": f"{len(epochs)} ({history['best_epoch']})",
+            "seconds": f"{history['seconds']:.0f}",
+            "training accuracy, best epoch": f"{best['accuracy']:.3f}",
+            "validation accuracy": f"{scores['accuracy']['value']:.3f}",
+            "95 % interval": _interval(scores),
+            "always the largest class": f"{scores['majority']:.3f}",
+            "validation macro F1": f"{scores['macro_f1']:.3f}",
+            "validation kappa": f"{scores['kappa']:.3f}",
         }
-    )
+    return pd.DataFrame(columns)
 
 
 def relation_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     """Return accuracy on the planted truth by how speech and image relate."""
     table = pd.DataFrame(evaluation["relations"]).T
-    return (
-        table.astype({"n": int}).rename(columns=TITLES).rename_axis("speech and image")
-        if len(table)
-        else table
-    )
+    if table.empty:
+        return table
+    return table.astype({"n": int}).rename(columns=TITLES).rename_axis("speech and image")

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from sierbook import recorded, statistics
-from sierbook.claims.findings import corpus
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import read_manifest, read_truth
@@ -27,7 +26,7 @@ from sierlib.experiment.models import (
     select_rows,
 )
 from sierlib.experiment.scores import class_codes
-from sierlib.run import Run
+from sierlib.run import Run, name_corpus
 
 if TYPE_CHECKING:
     from sierlib.experiment.train import Job
@@ -64,7 +63,7 @@ def omitted(run: Run) -> dict[str, str]:
             select_rows(run, NETWORKS[name])
         except ValueError as reason:
             # No page shows where data lie.
-            reasons[name] = str(reason).replace(run.data, corpus(run.data))
+            reasons[name] = str(reason).replace(run.data, name_corpus(run.data))
     return reasons
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,27 +13,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sierbook import sentences
 from sierbook.audit.inputs import (
     Trial,
+    add_noise,
     blank_modalities,
     count_shared_pictures,
     exchange_partners,
     measure_split_leak,
     shuffle_within,
+    speak_again,
 )
-from sierbook.audit.labels import OWN, as_nested
+from sierbook.audit.labels import as_nested, as_records
 from sierlib import settings
 from sierlib.data.feed import read_inputs
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import number_groups
+from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.train import predict_test
 from sierlib.run import Run
 from tests.forged import forged
 
 
-# ------------------------------------------------------------------------------------------ the
-# split
+# --------------------------------------------------------------------------------------- the split
 def _sentences(texts: list[str], labels: list[str]) -> pd.DataFrame:
     return pd.DataFrame({"text": texts, "label": labels, "group": number_groups(texts)})
 
@@ -54,7 +56,6 @@ def test_a_leak_through_repeated_sentences_is_found() -> None:
     gain = own["difference"]
     assert gain["low"] > 0.2 and gain["low"] <= gain["value"] <= gain["high"]
     assert gain["value"] == pytest.approx(found["random"] - found["by_text"])
-    assert "a random split flatters" in sentences.judge_leak(found)
 
 
 def test_without_repeated_sentences_there_is_nothing_to_leak() -> None:
@@ -63,9 +64,6 @@ def test_without_repeated_sentences_there_is_nothing_to_leak() -> None:
         _sentences(texts, ["happy" if n % 2 else "sad" for n in range(60)]), repeats=1
     )
     assert found["repeated"] == 0 and found["on_repeated"] is None and found["by_text"] > 0.9
-    # Few rows are split so differently by chance that the two accuracies may well be apart; no leak
-    # is claimed.
-    assert "Nothing can leak" in sentences.judge_leak(found | {"random": 0.9, "by_text": 0.5})
 
 
 def test_repeated_sentences_that_are_easy_anyway_flatter_nobody() -> None:
@@ -73,12 +71,12 @@ def test_repeated_sentences_that_are_easy_anyway_flatter_nobody() -> None:
     found = measure_split_leak(
         _sentences(texts, ["happy" if n % 2 else "sad" for n in range(60)]), repeats=1
     )
-    assert found["repeated"] == 60 and "no flattery" in sentences.judge_leak(found)
+    assert found["repeated"] == 60 and found["on_repeated"]["difference"]["low"] <= 0
 
 
 def test_recordings_have_no_text_to_leak() -> None:
     recordings = _sentences([f"[recording {n}]" for n in range(60)], ["happy", "sad"] * 30)
-    assert measure_split_leak(recordings) == {} and "recordings" in sentences.judge_leak({})
+    assert measure_split_leak(recordings) == {}
 
 
 def test_pictures_on_both_sides_are_counted(tmp_path: Path) -> None:
@@ -93,8 +91,7 @@ def test_pictures_on_both_sides_are_counted(tmp_path: Path) -> None:
     assert count_shared_pictures(rows, tmp_path, at_once=2) == 1
 
 
-# -------------------------------------------------------------------------------------------- one
-# trial
+# --------------------------------------------------------------------------------------- one trial
 class Toy(Trial):
     """Test rows whose features are the teachers' opinions, and a network made of one line."""
 
@@ -102,11 +99,11 @@ class Toy(Trial):
         self.run, self.rows, self.network = SimpleNamespace(seed=0, profile=None), manifest, network
         self.labels = np.array([settings.CLASSES.index(name) for name in manifest["label"]])
         self.features = {
-            m: [label_rule.teacher_opinions(manifest, OWN[m])] for m in settings.ROLES.values()
+            m: [label_rule.teacher_opinions(manifest, HALVES[m])] for m in settings.ROLES.values()
         }
-        self.guesses = {"fused": self.judge(self.features["speech"], self.features["image"])}
+        self.guesses = {"fused": self.classify(self.features["speech"], self.features["image"])}
 
-    def judge(self, speech: Any, image: Any) -> np.ndarray:
+    def classify(self, speech: Any, image: Any) -> np.ndarray:
         return self.network(speech[0], image[0])
 
 
@@ -130,20 +127,24 @@ def test_the_halves_put_together_are_the_network(trial: Trial, tiny_run: Run) ->
     given = read_inputs(rows, tiny_run.folder / "dataset")
     for modality in ("speech", "image"):
         for own, kept in zip(
-            trial.sense(modality, given[modality]), trial.features[modality], strict=True
+            trial.extract(modality, given[modality]), trial.features[modality], strict=True
         ):
             assert np.allclose(own, kept, atol=1e-4)
-        assert np.array_equal(trial.alone(modality, given[modality]), trial.guesses[OWN[modality]])
+        assert np.array_equal(
+            trial.classify_half(modality, given[modality]), trial.guesses[HALVES[modality]]
+        )
 
 
 def test_rows_are_drawn_in_order_and_always_the_same(trial: Trial) -> None:
-    places = trial.draw(5)
+    places = trial.draw_rows(5)
     assert (
         len(set(places)) == 5
         and (np.diff(places) > 0).all()
-        and np.array_equal(places, trial.draw(5))
+        and np.array_equal(places, trial.draw_rows(5))
     )
-    assert len(trial.draw(10_000)) == len(trial.rows) and set(trial.draw(9, np.array([1, 4]))) == {
+    assert len(trial.draw_rows(10_000)) == len(trial.rows) and set(
+        trial.draw_rows(9, np.array([1, 4]))
+    ) == {
         1,
         4,
     }
@@ -166,8 +167,6 @@ def test_blank_inputs_are_what_the_network_is_asked_about(trial: Trial) -> None:
         table.loc["silence and grey", "accuracy"] == pytest.approx(share) for share in shares
     )
     assert table.loc["both as given", ["difference", "from", "to"]].tolist() == [0, 0, 0]
-    said = sentences.judge_blanked(table.reset_index())
-    assert len(said) == 3 and "Silence" in said[0] and "Grey image" in said[1]
 
 
 @given(strata=st.lists(st.integers(0, 3), min_size=1, max_size=40), seed=st.integers(0, 99))
@@ -189,11 +188,6 @@ def test_a_network_that_does_not_listen_loses_nothing_by_other_speech() -> None:
     assert (
         image.loc["the same label and opinion", "difference"] == 0
     )  # the class that the image names is all it uses
-    said = sentences.judge_exchange(found)
-    assert (
-        "cannot be shown that the speech is used at all" in said[1]
-        and "What the image says is used" in said[0]
-    )
 
 
 def test_a_network_that_is_the_rule_is_right_about_pairs_that_never_were() -> None:
@@ -203,24 +197,24 @@ def test_a_network_that_is_the_rule_is_right_about_pairs_that_never_were() -> No
     assert (found["by the rule"] == 1).all() and (
         found.loc[found["partner from"] == "any row", "high"] < 0
     ).all()
-    assert (
-        "is right in 100.0%, on the true pairs and theirs in 100.0%"
-        in sentences.judge_exchange(found)[-1]
-    )
 
 
 def test_a_network_that_knows_pairs_by_heart_loses_by_every_exchange() -> None:
     manifest = _many()
-    labels = {tuple(np.r_[s, i]): code for s, i, code in zip(
-        label_rule.teacher_opinions(manifest, "ser"), label_rule.teacher_opinions(manifest, "ier"),
-        (settings.CLASSES.index(name) for name in manifest["label"]), strict=True)}  # fmt: skip
+    labels = {
+        tuple(np.r_[s, i]): code
+        for s, i, code in zip(
+            label_rule.teacher_opinions(manifest, "ser"),
+            label_rule.teacher_opinions(manifest, "ier"),
+            (settings.CLASSES.index(name) for name in manifest["label"]),
+            strict=True,
+        )
+    }
     trial = Toy(
         manifest, lambda s, i: np.array([labels.get(tuple(pair), -1) for pair in np.hstack([s, i])])
     )
     found = exchange_partners(trial, times=2)
-    assert (
-        found["high"] < 0
-    ).all() and "more of it is used than its class" in sentences.judge_exchange(found)[0]
+    assert (found["high"] < 0).all()
 
 
 def test_where_no_teacher_was_asked_partners_are_exchanged_by_label_alone() -> None:
@@ -231,5 +225,43 @@ def test_where_no_teacher_was_asked_partners_are_exchanged_by_label_alone() -> N
         set(found["partner from"]) == {"any row", "the same label"}
         and found["by the rule"].isna().all()
     )
-    assert len(sentences.judge_exchange(found)) == 2
     assert as_nested(found, "moved", "partner from")["image"]["any row"]["by the rule"] is None
+
+
+# ------------------------------------------------------------------------- other takes, noise
+def test_the_same_take_gives_the_same_answers(trial: Trial) -> None:
+    takes = {"again": (0, 1.0), "slower": (0, 0.5)}
+    found = speak_again(trial, 4, takes, workers=1)
+    same = found[found["take"] == "again"]
+    assert (
+        same["changed"].tolist() == [0, 0]
+        and same["difference"].tolist() == [0, 0]
+        and (same["n"] == 4).all()
+    )
+    assert found["cut"].iloc[-1] >= found["cut"].iloc[0] and (
+        found["accuracy"] - found["before"]
+    ).tolist() == (pytest.approx(found["difference"].tolist()))
+
+
+def test_recordings_are_not_spoken_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = SimpleNamespace(text="what is said", audio=Path("a.wav"))
+    monkeypatch.setattr(
+        "sierbook.audit.inputs.find_items", lambda _, ids: dict.fromkeys(ids, recorded)
+    )
+    found = speak_again(trial, 4, workers=1)
+    assert found.empty
+
+
+def test_noise_reaches_one_modality_and_level_zero_is_no_noise(trial: Trial) -> None:
+    found = add_noise(trial, 6, levels=(0.0, 5.0))
+    places = trial.draw_rows(6)
+    assert len(found) == 2 * 2 * 3 and (found["n"] == 6).all()
+    for name in HALVES.values():
+        title = NETWORKS[name].title
+        clean = np.mean(trial.guesses[name][places] == trial.labels[places])
+        rows = found[found["network"] == title]
+        assert np.allclose(rows.loc[rows["level"] == 0, "accuracy"], clean)
+        if name != "fused":  # the modality that it does not perceive
+            deaf = rows["modality"] != settings.ROLES[name]
+            assert np.allclose(rows.loc[deaf, "accuracy"], clean)
+    assert json.dumps(as_records(found), allow_nan=False)
