@@ -23,6 +23,7 @@ from sierbook.claims.findings import (
 )
 from sierbook.claims.reading import Missing, Results, Untestable, find
 from sierbook.claims.table import CLAIMS, GROUPS, Claim
+from sierlib.run import name_corpus
 
 __all__ = [
     "CLAIMS",

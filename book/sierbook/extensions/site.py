@@ -94,9 +94,8 @@ class ProfileTable(SphinxDirective):
         self.env.note_dependency(settings.__file__)
         profiles = [profile.as_dict() for profile in settings.PROFILES.values()]
         rows = [["", *settings.PROFILES]]
-        rows += [
-            [text, *(words(profile[key]) for profile in profiles)] for key, text in ROWS.items()
-        ]
+        for key, text in ROWS.items():
+            rows.append([text, *(words(profile[key]) for profile in profiles)])
         return [table(rows)]
 
 
