@@ -175,8 +175,11 @@ def page() -> Iterator[Any]:
     }"""
     with chromium.started() as browser:
         page = browser.new_page()
-        script = f"(values) => {{ {module.replace('export default { render };', '')}; window.model = {model}; "
-        page.evaluate(script + "render({ model: window.model, el: document.body }); }", values)
+        script = (
+            f"(values) => {{ {module.replace('export default { render };', '')}; "
+            f"window.model = {model}; render({{ model: window.model, el: document.body }}); }}"
+        )
+        page.evaluate(script, values)
         yield page
 
 
@@ -228,7 +231,11 @@ def test_a_file_that_the_connection_would_not_carry_is_refused(page: Any) -> Non
 
 def test_a_dropped_file_is_taken(page: Any) -> None:
     dropped = page.evaluate_handle(
-        "() => { const data = new DataTransfer(); data.items.add(new File(['12345'], 'c.png')); return data; }"
+        """() => {
+          const data = new DataTransfer();
+          data.items.add(new File(['12345'], 'c.png'));
+          return data;
+        }"""
     )
     page.locator("body > div").first.dispatch_event("drop", {"dataTransfer": dropped})
     page.get_by_text("c.png, uploaded").wait_for()

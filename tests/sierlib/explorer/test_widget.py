@@ -263,11 +263,12 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
         json.dumps(samples[4], separators=(",", ":")), '{"id": "half", "wo'
     )
     assert '"wo</script>' in first
+    second = static_html([make_sample("8")], "second", threshold=55)
     page = tmp_path_factory.mktemp("book") / "index.html"
     page.write_text(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Book</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
-        f"<body><h1>Book</h1>{first}{static_html([make_sample('8')], 'second', threshold=55)}</body></html>",
+        f"<body><h1>Book</h1>{first}{second}</body></html>",
         encoding="utf-8",
     )
     return page
@@ -433,7 +434,8 @@ def test_gallery_filters_and_keys(reader: Reader) -> None:
         box.select_option(label=option)
         assert reader.visible_samples() == expected
         box.select_option(index=0)
-        reader.settle()  # the gallery is laid anew with the next frame, and would take the focus with it
+        # The gallery is laid anew with the next frame, and would take the focus with it.
+        reader.settle()
     reader.find(".strip button >> nth=0").focus()
     reader.page.keyboard.press("ArrowRight")
     reader.settle()
@@ -474,8 +476,11 @@ def test_choosing_by_keyboard(reader: Reader) -> None:
             label
         )
     for label, key, expected in (
-        ("Class", "End", ["3"]), ("Prediction", "End", ["2"]), ("Teachers", "End", ["2"]), ("Decided by", "End", ["4"]),
-    ):  # fmt: skip
+        ("Class", "End", ["3"]),
+        ("Prediction", "End", ["2"]),
+        ("Teachers", "End", ["2"]),
+        ("Decided by", "End", ["4"]),
+    ):
         box = reader.find(".filters").get_by_label(label)
         box.press(key)
         assert reader.visible_samples() == [*expected, "half"]
@@ -698,11 +703,13 @@ def test_phone_needs_no_sideways_scrolling(reader: Reader) -> None:
 def test_every_control_has_a_name(reader: Reader) -> None:
     reader.open("compare=sample")
     unnamed = reader.page.evaluate(
-        """() => [...document.querySelector("#first").shadowRoot.querySelectorAll("button, input,
-        select, img, canvas")]
-        .filter((e) => !(e.ariaLabel || e.hasAttribute("alt")
-            || e.labels?.[0]?.textContent.trim() || e.textContent.trim()))
-        .map((e) => e.outerHTML.slice(0, 80))"""
+        """() => {
+          const root = document.querySelector("#first").shadowRoot;
+          return [...root.querySelectorAll("button, input, select, img, canvas")]
+            .filter((e) => !(e.ariaLabel || e.hasAttribute("alt")
+              || e.labels?.[0]?.textContent.trim() || e.textContent.trim()))
+            .map((e) => e.outerHTML.slice(0, 80));
+        }"""
     )
     assert unnamed == []
 
@@ -768,7 +775,10 @@ def test_widget_message_and_new_samples(reader: Reader) -> None:
     )
     live = reader.page.locator("body > div").last
     reader.page.evaluate(
-        "() => { live.set('message', 'This photograph cannot be read.'); live.set('progress', 0.4); }"
+        """() => {
+          live.set('message', 'This photograph cannot be read.');
+          live.set('progress', 0.4);
+        }"""
     )
     reader.settle()
     assert (
