@@ -89,34 +89,34 @@ def name_lacking_classes(manifest: pd.DataFrame) -> list[str]:
     parts = {"the test part": manifest["split"] == "test"}
     for fold in range(settings.FOLDS):
         parts[f"fold {fold}"] = manifest["fold"] == fold
-    said = []
+    sentences = []
     for name in settings.CLASSES:
         labelled = manifest["label"] == name
         absent = [part for part, rows in parts.items() if not (labelled & rows).any()]
         if labelled.any() and absent:
-            said.append(
+            sentences.append(
                 f"**Of {labelled.sum()} pairs labelled {name} none is in {', '.join(absent)}.** "
                 "Scores there are over the other classes."
             )
-    return said
+    return sentences
 
 
 # ----------------------------------------------------------------------- 02, 03: what was trained
 def judge_learning(histories: Mapping[str, dict[str, Any]]) -> list[str]:
     """Say for each network, by title, whether it is above always naming the largest class."""
-    said = []
+    sentences = []
     for title, history in histories.items():
         scores = history["validation"]
         verdict, end = "is clearly above", "."
         if scores["accuracy"]["low"] <= scores["majority"]:
             verdict = "is not clearly above"
             end = f", with {history['rows']['train']} rows to learn from."
-        said.append(
+        sentences.append(
             f"**{title}** {verdict} always naming the largest class "
             f"({scores['accuracy']['value']:.3f} against {scores['majority']:.3f}, kappa "
             f"{scores['kappa']:.2f}){end}"
         )
-    return said
+    return sentences
 
 
 def describe_origins(
@@ -127,30 +127,30 @@ def describe_origins(
     recorded = [entry for entry in entries.values() if entry["origin"] == "recorded"]
     absent = [f"`{name}`" for name in NETWORKS if name not in entries]
     trained = len(entries) - len(recorded)
-    said = [f"**Of {len(NETWORKS)} networks, {trained} were trained in this run.**"]
+    sentences = [f"**Of {len(NETWORKS)} networks, {trained} were trained in this run.**"]
     if recorded:
         runs = {f"profile `{e['profile']}`, {e['data']}, {e['date']}" for e in recorded}
-        said.append(
+        sentences.append(
             f"Of {len(recorded)} others the tables show recorded values "
             f"({'; '.join(sorted(runs))})."
         )
     if absent:
-        said.append(f"{len(absent)} have not been trained anywhere yet: {', '.join(absent)}.")
+        sentences.append(f"{len(absent)} have not been trained anywhere yet: {', '.join(absent)}.")
     if left_out:
-        said.append(f"Left out: {'; '.join(dict.fromkeys(left_out.values()))}.")
-    return " ".join(said)
+        sentences.append(f"Left out: {'; '.join(dict.fromkeys(left_out.values()))}.")
+    return " ".join(sentences)
 
 
 # --------------------------------------------------------------------------------- 04: test part
 def judge_fusion(evaluation: dict[str, Any]) -> list[str]:
     """Say for each paired difference who is ahead, and whether the other network learned."""
-    said = []
+    sentences = []
     for kind, differences in evaluation["differences"].items():
         for name, found in differences.items():
             title = results.difference_title(kind, name)
             verdict = _judge_difference(found, evaluation["scores"][kind][name])
-            said.append(f"{title}: {_signed(found)}: {verdict}.")
-    return said
+            sentences.append(f"{title}: {_signed(found)}: {verdict}.")
+    return sentences
 
 
 def _judge_difference(found: Estimate, other: dict[str, Any]) -> str:
@@ -233,12 +233,12 @@ def judge_comparisons(
         reasons["max-agreement"] = "nothing was planted in this corpus"
         if not teachers_asked(read_manifest(run)):
             reasons["multiply-addition"] = "nobody says which pairs of this corpus are in conflict"
-    said = [_judge_comparison(entry, entries) for entry in made.values()]
+    sentences = [_judge_comparison(entry, entries) for entry in made.values()]
     for name, plan in comparisons.PRIMARY.items():
         if name not in made:
             reason = reasons.get(name, "it needs networks that have not been trained yet")
-            said.append(f"{plan.title}: not computed; {reason}.")
-    return said
+            sentences.append(f"{plan.title}: not computed; {reason}.")
+    return sentences
 
 
 def _judge_comparison(entry: dict[str, Any], entries: Mapping[str, studies.Entry]) -> str:
@@ -263,21 +263,22 @@ def judge_several_trainings(
     run: Run, found: Sequence[dict[str, Any]], stand_in: Mapping[str, studies.Entry]
 ) -> list[str]:
     """Say what recorded trainings, several of each network, make of what this run trained once."""
-    own = [entry for entry in found if entry["origin"] == "this run"]
-    once = {entry["name"] for entry in own if entry["repeats"] == 1}
-    said = []
+    once = {
+        entry["name"] for entry in found if entry["origin"] == "this run" and entry["repeats"] == 1
+    }
+    sentences = []
     for entry in comparisons.read_stand_ins(run).values():
         if entry["primary"] and entry["name"] in once and entry["repeats"] > 1:
             verdict = _judge_comparison(entry, stand_in)
-            said.append(f"{verdict} ({entry['repeats']} trainings, {studies.origin(entry)})")
-    return said
+            sentences.append(f"{verdict} ({entry['repeats']} trainings, {studies.origin(entry)})")
+    return sentences
 
 
 # ------------------------------------------------------------------- 07: is the experiment sound?
 def judge_teachers(found: Mapping[str, dict[str, Any]]) -> list[str]:
     """Say of each teacher how right and how sure it is (`score_teachers`)."""
-    said = [_judge_teacher(settings.ROLES[role], value) for role, value in found.items()]
-    return said or [NOT_ASKED]
+    sentences = [_judge_teacher(settings.ROLES[role], value) for role, value in found.items()]
+    return sentences or [NOT_ASKED]
 
 
 def _judge_teacher(name: str, found: dict[str, Any]) -> str:
@@ -333,7 +334,7 @@ def judge_recovery(table: pd.DataFrame) -> list[str]:
         return [NOT_ASKED]
     fused = as_nested(table[table["who"] == NETWORKS["fused"].title], "rows")
     label = as_nested(table[table["who"] == LABEL], "rows")
-    said = []
+    sentences = []
     for name, row in fused.items():
         if not name.startswith("differ"):
             continue
@@ -347,18 +348,18 @@ def judge_recovery(table: pd.DataFrame) -> list[str]:
                 f"; the planted emotion in {row['truth']:.1%}, and the label itself in "
                 f"{label[name]['truth']:.1%}"
             )
-        said.append(text + ".")
+        sentences.append(text + ".")
     if WRONG in fused:
-        said.append(_judge_mistakes(fused[WRONG]))
-    return said
+        sentences.append(_judge_mistakes(fused[WRONG]))
+    return sentences
 
 
 def _judge_mistakes(row: dict[str, Any]) -> str:
     """Say whether ParallelNet repeats wrong labels or corrects them, by an exact sign test."""
     repeated, corrected = round(row["winner"] * row["n"]), round(row["truth"] * row["n"])
-    told = repeated + corrected
+    decided = repeated + corrected
     verdict = "too close to call"
-    if told and stats.binomtest(repeated, told).pvalue <= 0.05:
+    if decided and stats.binomtest(repeated, decided).pvalue <= 0.05:
         verdict = (
             "it has learned more than the labels say; the teacher who was overruled may have said "
             "it"
@@ -401,27 +402,27 @@ def judge_leak(found: Mapping[str, Any]) -> str:
 
 def judge_blanked(table: pd.DataFrame) -> list[str]:
     """Say what each modality's absence costs, beside never having had it (`blank_modalities`)."""
-    rows, said = as_nested(table, "input"), []
+    rows, sentences = as_nested(table, "input"), []
     for name, half in (("silence", "image"), ("grey image", "speech")):
         lost, alone = rows[name], rows[NETWORKS[HALVES[half]].title]
         change = {"value": lost["difference"], "low": lost["from"], "high": lost["to"]}
         verdict = _choose(change, "a clear gain", "a clear loss", "no clear change")
-        said.append(
+        sentences.append(
             f"**{name.capitalize()}**: {lost['accuracy']:.1%} ({_signed(change)}, {verdict}); the "
             f"network that never had that modality reaches {alone['accuracy']:.1%}."
         )
     nothing = rows["silence and grey"]["accuracy"]
-    said.append(
+    sentences.append(
         "With nothing at all to go by it can only say one and the same, and is right in "
         f"{nothing:.1%}."
     )
-    return said
+    return sentences
 
 
 def judge_exchange(table: pd.DataFrame) -> list[str]:
     """Say whether ParallelNet needs the true partner, or one that says the same
     (`exchange_partners`)."""
-    said = []
+    sentences = []
     for moved, rows in table.groupby("moved", sort=False):
         differences = [
             f"from {row['partner from']} {_signed(row | {'value': row['difference']})}"
@@ -439,31 +440,33 @@ def judge_exchange(table: pd.DataFrame) -> list[str]:
                     f"Even {moved} chosen to say the same does worse: more of it is used than its "
                     "class."
                 )
-        said.append(f"**The {moved} of another row**: {'; '.join(differences)}. {verdict}")
+        sentences.append(f"**The {moved} of another row**: {'; '.join(differences)}. {verdict}")
     loose = table[table["partner from"] == "any row"]
     if loose["by the rule"].notna().all():
         known = float((loose["accuracy"] - loose["difference"]).iloc[0])
-        said.append(
+        sentences.append(
             "Pairs put together at random get new labels by the teachers' own rule. On those "
             f"ParallelNet is right in {loose['by the rule'].mean():.1%}, on the true pairs and "
             f"theirs in {known:.1%}."
         )
-    return said
+    return sentences
 
 
 def judge_respoken(table: pd.DataFrame) -> list[str]:
     """Say which networks another take, or another speed, makes clearly worse (`speak_again`)."""
     if table.empty:
         return ["These rows are recordings: the voice cannot speak them again at another speed."]
-    said = []
+    sentences = []
     for take, rows in table.groupby("take", sort=False):
         worse = rows.loc[rows["high"] < 0, "network"]
         verdict = "no clear loss"
         if len(worse):
             verdict = f"{' and '.join(worse)} clearly the worse for it"
         speed, count = rows["speed"].iloc[0], rows["n"].iloc[0]
-        said.append(f"**{str(take).capitalize()}, speed {speed:g}** ({count} rows): {verdict}.")
-    return said
+        sentences.append(
+            f"**{str(take).capitalize()}, speed {speed:g}** ({count} rows): {verdict}."
+        )
+    return sentences
 
 
 def judge_noise(table: pd.DataFrame) -> list[str]:
@@ -506,7 +509,7 @@ def judge_rivals(
     methods: Sequence[str] = ("owen", "sampled"),
 ) -> list[str]:
     """Say which rivals each method is clearly ahead of on the same samples (`evaluate_methods`)."""
-    said = []
+    sentences = []
     for measure, part, method in itertools.product(measures, settings.MODALITIES, methods):
         key = {"measure": measure, "part": part, "method": method}
         rows = scores[(scores[list(key)] == pd.Series(key)).all(axis=1)]
@@ -515,11 +518,11 @@ def judge_rivals(
         verdict = "too few to compare"
         if len(rows) >= FEWEST:
             verdict = _compare_with_rivals(scores, rivals, measure, part, method)
-        said.append(
+        sentences.append(
             f"**{method}, {part}, {measure}**: {rows['value'].mean():.2f} on {len(rows)} samples, "
             f"where chance is {rows['chance'].mean():.2f}; {verdict}."
         )
-    return said
+    return sentences
 
 
 def _compare_with_rivals(
