@@ -168,7 +168,12 @@ def _has_learned(history: Mapping[str, Any]) -> bool:
 
 # ------------------------------------------------------------------------------------------- walk
 def _walk(
-    old: Any, new: Any, exact: bool, path: str = "", expected: bool = True
+    old: Any,
+    new: Any,
+    exact: bool,
+    path: str = "",
+    expected: bool = True,
+    settled: bool = True,
 ) -> Iterator[tuple[str, Any, Any]]:
     """Walk through two nested values side by side.
 
@@ -177,8 +182,8 @@ def _walk(
     exact
         Whether every value has to be equal. Otherwise only settled values and estimates are of
         interest, those estimates too in whose place there is nothing now.
-    expected
-        Whether anything is expected of estimates here.
+    expected, settled
+        Whether anything is expected of estimates here, and of settled values.
 
     Yields
     ------
@@ -189,16 +194,17 @@ def _walk(
     if not exact and expected and _is_estimate(old) and old["low"] < old["high"]:
         yield path, old, new  # without width an interval says nothing of another machine
     inner = _pair_up(old, new)
-    if inner is None and (exact or SETTLED.fullmatch(path)):
+    if inner is None and (exact or (settled and SETTLED.fullmatch(path))):
         yield path, old, new
-    if inner is None and not exact:
+    elif inner is None:
         inner = _pair_up(old, _empty_like(old))
+        settled = settled and not isinstance(old, list)  # not as many, so none has its like
 
     # Of a network that did not learn nothing is expected elsewhere.
     idle = isinstance(old, Mapping) and not statistics.has_learned(old)
     for key, left, right in inner or ():
         here = expected and key not in PREDICTED and not (idle and key == "accuracy")
-        yield from _walk(left, right, exact, f"{path}.{key}" if path else str(key), here)
+        yield from _walk(left, right, exact, f"{path}.{key}" if path else str(key), here, settled)
 
 
 def _pair_up(old: Any, new: Any) -> list[tuple[Any, Any, Any]] | None:

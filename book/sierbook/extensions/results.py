@@ -50,12 +50,12 @@ def read_recorded(env: BuildEnvironment, profile: str) -> dict[str, dict[str, An
     """Read the recorded result files of a profile by notebook, once for a page."""
     from sierbook import derived, recorded
 
-    folder = Path(env.srcdir, env.config.sier_recorded_dir)
-    for name in (profile, recorded.STAND_IN):
-        for path in sorted((folder / name).rglob("*.*")):
-            env.note_dependency(str(path))
     kept: dict[str, Any] = env.temp_data.setdefault("sier_recorded", {})
     if profile not in kept:
+        folder = Path(env.srcdir, env.config.sier_recorded_dir)
+        for name in (profile, recorded.STAND_IN):
+            for path in sorted((folder / name).rglob("*.*")):
+                env.note_dependency(str(path))
         kept[profile] = derived.read_results(folder / profile)
     return kept[profile]
 
