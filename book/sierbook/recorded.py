@@ -45,8 +45,7 @@ _DECIDED = ["label", "split", "fold"]
 
 # -------------------------------------------------------------------------------------- reading
 def stand_in_place(run: Run) -> Path | None:
-    """Return where the recorded studies lie that a run shows; None for a run that trains them all
-    itself."""
+    """Return where the studies lie that stand in for a run's own; None where it trains them all."""
     return None if run.profile.name == STAND_IN else RECORDED / STAND_IN
 
 

@@ -80,8 +80,7 @@ class Report:
 
 # ---------------------------------------------------------------------------------------- compare
 def is_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell from the provenance of two results whether they were rounded alike: same machine,
-    versions and precision."""
+    """Tell from two provenances whether results were rounded alike, by machine and versions."""
     if one.get("adopted") or other.get("adopted"):  # labels, or networks, of more than one machine
         return False
     known = [key for key in COMPUTING if None not in (one.get(key), other.get(key))]
@@ -240,8 +239,7 @@ def _empty_like(old: Any) -> Any:
 
 
 def _is_stand_in(entry: Any) -> bool:
-    """Tell whether an entry was shown by a run that did not make it, but stands in from a recorded
-    one."""
+    """Tell whether an entry stands in from a recorded run."""
     # Tables say from where besides.
     return isinstance(entry, Mapping) and str(entry.get("origin")).startswith("recorded")
 
