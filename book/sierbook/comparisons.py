@@ -82,8 +82,7 @@ _DILUTION_TITLE = f"how sure in conflict rather than agreement: {_plan('fused', 
 
 # ------------------------------------------------------------------------------- what is compared
 def collect(run: Run) -> list[Entry]:
-    """Make the comparisons on the test rows, from this run's networks where it has both, else as
-    recorded.
+    """Make the comparisons from this run's networks where it has both, else from recorded ones.
 
     Returns
     -------
@@ -109,8 +108,7 @@ def compare_run(run: Run) -> dict[str, Entry]:
 
 
 def read_stand_ins(run: Run) -> dict[str, Entry]:
-    """Return the recorded comparisons that a run may show, by name, as corrected where they were
-    recorded."""
+    """Return the recorded comparisons that a run may show, by name, corrected among themselves."""
     place = recorded.stand_in_place(run)
     return compare_stand_in(place, vars(run)) if place else {}
 
@@ -179,8 +177,7 @@ def sort_entries(found: Mapping[str, Entry]) -> list[Entry]:
 
 
 def correct(found: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Add Holm's correction to the primary comparisons of one run, over all that were named,
-    computed or not.
+    """Add Holm's correction to the primary comparisons of one run, over all that were named.
 
     What several runs found is not to be corrected together: a recorded comparison would then be
     judged otherwise on each page that shows it.
@@ -286,8 +283,7 @@ def _describe_run(histories: Sequence[dict[str, Any]]) -> Entry:
 
 
 def dilute(run: Run) -> dict[str, Entry]:
-    """Compare how sure this run's own networks are; empty where it lacks one, or no pairs are in
-    conflict."""
+    """Compare how sure this run's networks are; empty without both, or without conflict."""
     labels = recorded.list_labels(run)
     relation = labels.loc[labels["split"] == "test", "relation"].to_numpy()
     conflict, agreement = relation == "conflict", relation == "agree"
@@ -310,8 +306,7 @@ def dilute(run: Run) -> dict[str, Entry]:
 
 
 def _predict_confidence(run: Run, name: str, count: int) -> np.ndarray:
-    """Return (count, rows): the greatest probability that each of a network's repetitions gives
-    each row."""
+    """Return (count, rows): the greatest probability that each repetition gives each row."""
     # TensorFlow, which pages are built without
     from sierlib.experiment.train import train_model
     from sierlib.networks.fit import predict_rows
@@ -337,8 +332,7 @@ def _read_trained(run: Run, name: str) -> list[dict[str, Any]]:
 
 
 def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
-    """Return the primary comparisons, or the others, as a table; columns as
-    `accuracy_plots.differences` wants them."""
+    """Return the primary comparisons, or the others, as `accuracy_plots.differences` draws them."""
     rows = []
     for entry in found:
         if entry["primary"] != primary:

@@ -45,8 +45,7 @@ _DECIDED = ["label", "split", "fold"]
 
 # -------------------------------------------------------------------------------------- reading
 def stand_in_place(run: Run) -> Path | None:
-    """Return where the recorded studies lie that a run shows; None for a run that trains them all
-    itself."""
+    """Return where the studies lie that stand in for a run's own; None where it trains them all."""
     return None if run.profile.name == STAND_IN else RECORDED / STAND_IN
 
 
@@ -75,7 +74,7 @@ def read_histories(place: Path) -> dict[str, dict[str, Any]]:
 
 
 def read_provenance(place: Path) -> dict[str, Any]:
-    """Return the provenance of the first of a profile's recorded files, "" where there is none."""
+    """Return the provenance of the first of a profile's recorded files; empty without any."""
     paths = sorted(place.rglob("*.json"))
     return read_json(paths[0])["provenance"] if paths else {}
 
@@ -229,8 +228,8 @@ def record(
 ) -> list[Path]:
     """Keep a run's results, histories and labels where pages and later runs read them.
 
-    A piece of a run is added to what others have left. A whole run takes the place of what was
-    recorded with other settings or other labels. What is left out is named on stderr.
+    A piece of a run is added to what others have left; a whole run takes the place of all that was
+    recorded. What is left out is named on stderr.
 
     Parameters
     ----------
@@ -262,26 +261,28 @@ def record(
     if not notebooks and not histories:
         raise ValueError(f"nothing of {run.folder} is up to date: run notebooks, or `sier train`")
 
-    if reason := _find_difference(run, labels, place):
-        if not whole:
-            raise ValueError(
-                f"{place} was recorded with {reason} than this run's. Begin with `sier dataset "
-                f"--profile {run.profile.name} --labels recorded`, or record a run with all its "
-                "notebooks, which takes its place"
-            )
-        print(f"{place}: removing what was recorded with {reason}", file=sys.stderr)
-        shutil.rmtree(place)
-    if not whole:
+    reason = _find_difference(run, labels, place)
+    if whole:
+        if reason:
+            print(f"{place}: removing what was recorded with {reason}", file=sys.stderr)
+        shutil.rmtree(place, ignore_errors=True)
+    elif reason:
+        raise ValueError(
+            f"{place} was recorded with {reason} than this run's. Begin with `sier dataset "
+            f"--profile {run.profile.name} --labels recorded`, or record a run with all its "
+            "notebooks, which takes its place"
+        )
+    else:
         histories = _leave_to_others(histories, place)
 
-    files = {f"models/{name}.json": history for name, history in histories.items()}
+    files = {place / f"models/{name}.json": history for name, history in histories.items()}
     for name in notebooks:
-        files[f"{name}.json"] = _without_derived(run.results(name))
-    for name, value in files.items():
+        files[place / f"{name}.json"] = _without_derived(run.results(name))
+    for path, value in files.items():
         value["provenance"]["recorded"] = True
-        write_json(place / name, value)
-    written = [place / name for name in files]
-    if whole or not (place / LABELS).is_file():  # a piece's are the same
+        write_json(path, value)
+    written = list(files)
+    if not (place / LABELS).is_file():  # a piece's are the same
         write_csv(labels, ensure_folder(place) / LABELS)
         written.append(place / LABELS)
     return written
@@ -307,24 +308,22 @@ def _current_histories(run: Run) -> dict[str, dict[str, Any]]:
 def _find_difference(run: Run, labels: pd.DataFrame, place: Path) -> str:
     """Say in which respect what is recorded is not of this run's data: "" where it is."""
     made = [read_json(path)["provenance"] for path in place.rglob("*.json")]
-    if not made:
-        return ""
-    other = []
     for key in COMMON:
         if any(each.get(key) != getattr(run, key) for each in made):
-            other.append(key)
-    if other:
-        return f"other {', '.join(other)}"
+            return f"other {key}"
     recorded = read_labels(place)
-    if recorded is None or not _decided(recorded).equals(_decided(labels)):
-        return "other labels"
-    return ""
+    if recorded is None:
+        return "other labels" if made else ""
+    return "" if _decided(recorded).equals(_decided(labels)) else "other labels"
 
 
 def _decided(labels: pd.DataFrame) -> pd.DataFrame:
-    """Return what was decided of each row; of discarded ones no label is used."""
+    """Return what was decided of used rows in their order, and after them which are discarded."""
     used = labels["label"].where(labels["split"] != "", "")
-    return labels.assign(label=used)[["id", *_DECIDED]]
+    order = (labels["split"] == "").to_numpy().argsort(kind="stable")
+    return (
+        labels.assign(label=used)[["id", *_DECIDED]].astype(str).iloc[order].reset_index(drop=True)
+    )
 
 
 def _leave_to_others(

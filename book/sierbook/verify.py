@@ -80,8 +80,7 @@ class Report:
 
 # ---------------------------------------------------------------------------------------- compare
 def is_alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell from the provenance of two results whether they were rounded alike: same machine,
-    versions and precision."""
+    """Tell from two provenances whether results were rounded alike, by machine and versions."""
     if one.get("adopted") or other.get("adopted"):  # labels, or networks, of more than one machine
         return False
     known = [key for key in COMPUTING if None not in (one.get(key), other.get(key))]
@@ -168,7 +167,12 @@ def _has_learned(history: Mapping[str, Any]) -> bool:
 
 # ------------------------------------------------------------------------------------------- walk
 def _walk(
-    old: Any, new: Any, exact: bool, path: str = "", expected: bool = True
+    old: Any,
+    new: Any,
+    exact: bool,
+    path: str = "",
+    expected: bool = True,
+    settled: bool = True,
 ) -> Iterator[tuple[str, Any, Any]]:
     """Walk through two nested values side by side.
 
@@ -177,8 +181,8 @@ def _walk(
     exact
         Whether every value has to be equal. Otherwise only settled values and estimates are of
         interest, those estimates too in whose place there is nothing now.
-    expected
-        Whether anything is expected of estimates here.
+    expected, settled
+        Whether anything is expected of estimates here, and of settled values.
 
     Yields
     ------
@@ -189,16 +193,17 @@ def _walk(
     if not exact and expected and _is_estimate(old) and old["low"] < old["high"]:
         yield path, old, new  # without width an interval says nothing of another machine
     inner = _pair_up(old, new)
-    if inner is None and (exact or SETTLED.fullmatch(path)):
+    if inner is None and (exact or (settled and SETTLED.fullmatch(path))):
         yield path, old, new
-    if inner is None and not exact:
+    elif inner is None:
         inner = _pair_up(old, _empty_like(old))
+        settled = settled and not isinstance(old, list)  # not as many, so none has its like
 
     # Of a network that did not learn nothing is expected elsewhere.
     idle = isinstance(old, Mapping) and not statistics.has_learned(old)
     for key, left, right in inner or ():
         here = expected and key not in PREDICTED and not (idle and key == "accuracy")
-        yield from _walk(left, right, exact, f"{path}.{key}" if path else str(key), here)
+        yield from _walk(left, right, exact, f"{path}.{key}" if path else str(key), here, settled)
 
 
 def _pair_up(old: Any, new: Any) -> list[tuple[Any, Any, Any]] | None:
@@ -234,8 +239,7 @@ def _empty_like(old: Any) -> Any:
 
 
 def _is_stand_in(entry: Any) -> bool:
-    """Tell whether an entry was shown by a run that did not make it, but stands in from a recorded
-    one."""
+    """Tell whether an entry stands in from a recorded run."""
     # Tables say from where besides.
     return isinstance(entry, Mapping) and str(entry.get("origin")).startswith("recorded")
 

@@ -163,7 +163,7 @@ def test_fused_is_compared_with_each_modality_on_labels_and_truth(run: Run) -> N
 def test_the_run_is_what_was_recorded(run: Run) -> None:
     place = recorded.RECORDED / "smoke"
     reports = verify.against_recorded(run, place)
-    assert set(reports) == {*NAMES, *(f"models/{name}" for name in TRAINED), "comparisons"}
+    assert set(reports) == {*NAMES, *(f"models/{name}" for name in TRAINED)}
     # The recorded labels give the recorded splits on every machine: splitting does not round. The
     # labels themselves, and which rows are discarded, are teachers' opinions; elsewhere they may
     # differ, here they are compared below.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sierbook import claims, comparisons, statistics
+from sierbook import claims, comparisons, derived, statistics
 from sierbook.claims import order
 from sierbook.claims.findings import (
     NOT_COMPUTED,
@@ -731,10 +731,7 @@ def test_any_result_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     "folder", sorted((ROOT / "book" / "recorded").glob("*")), ids=lambda path: path.name
 )
 def test_recorded_results_can_be_judged(folder: Path) -> None:
-    results = {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in folder.glob("[0-9]*.json")
-    }
+    results = derived.read_results(folder)
     rows = claims.ledger(results, {})
     assert {row["verdict"] for row in rows} <= set(VERDICTS)
     assert not results or any(row["profile"] == folder.name for row in rows)

@@ -17,6 +17,7 @@ import soundfile
 
 from sierbook import cli, notebooks, recorded
 from sierlib import settings
+from sierlib.experiment.models import NETWORKS
 from sierlib.run import Run, write_json
 
 COMMANDS = ("book", "run", "dataset", "train", "record", "verify", "explain", "bench")
@@ -46,10 +47,14 @@ def test_every_command_explains_its_options(
 
 
 def test_a_process_of_its_own_answers_a_wrong_profile_in_one_line(tmp_path: Path) -> None:
+    call = [sys.executable, "-m", "sierbook.cli", "dataset", "--profile", "huge", "--run-dir"]
     done = subprocess.run(
-        [sys.executable, "-m", "sierbook.cli", "dataset", "--profile", "huge", "--run-dir", str(tmp_path / "run")],
-        capture_output=True, text=True, check=False, cwd=notebooks.ROOT,
-    )  # fmt: skip
+        [*call, str(tmp_path / "run")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=notebooks.ROOT,
+    )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == "sier: unknown profile 'huge': choose one of smoke, quick, full, paper\n"
     assert not (tmp_path / "run").exists()
@@ -141,14 +146,14 @@ def verified(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     from sierlib.run import Run
 
     def execute_all(run: Run) -> None:
-        run.record("04-results", scores={"accuracy": ACCURACY})
+        run.record("01-dataset", scores={"accuracy": ACCURACY})
 
     monkeypatch.setattr("sierbook.notebooks.execute_all", execute_all)
     monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
     before = Run.open("smoke", run_dir=tmp_path / "before")
     execute_all(before)
     (tmp_path / "smoke").mkdir()
-    return Path(shutil.copy(before.folder / "results" / "04-results.json", tmp_path / "smoke"))
+    return Path(shutil.copy(before.folder / "results" / "01-dataset.json", tmp_path / "smoke"))
 
 
 def test_verify_passes_twice_and_fails_when_a_recorded_number_is_altered(
@@ -166,36 +171,42 @@ def test_verify_passes_twice_and_fails_when_a_recorded_number_is_altered(
 def test_verify_says_what_cannot_be_compared_on_another_machine(
     verified: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recorded = json.loads(verified.read_text())
-    recorded["provenance"]["machine"]["processor"] = "another"
-    write_json(verified, recorded)
+    made = json.loads(verified.read_text())
+    made["provenance"]["machine"]["processor"] = "another"
+    write_json(verified, made)
     assert cli.main(["verify", "--profile", "smoke"]) == 0
     said = capsys.readouterr().out
     assert (
-        "04-results: 1 of 1 values as can be expected on another machine" in said
+        "01-dataset: 1 of 1 values as can be expected on another machine" in said
         and "all as recorded;" in said
     )
     write_json(
         verified.with_name("models") / "fused.json",
-        {"provenance": recorded["provenance"], "test": {}},
+        {"provenance": made["provenance"], "spec": NETWORKS["fused"].as_dict(), "test": {}},
     )
     assert cli.main(["verify", "--profile", "smoke"]) == 1
     assert "models/fused: 0 of 1" in capsys.readouterr().out
     shutil.rmtree(verified.with_name("models"))
-    recorded["scores"]["accuracy"] |= {"low": 0.75, "high": 0.75}
-    write_json(verified, recorded)
+    made["scores"]["accuracy"] |= {"low": 0.75, "high": 0.75}
+    write_json(verified, made)
     assert cli.main(["verify", "--profile", "smoke"]) == 1  # nothing at all
     said = capsys.readouterr().out
-    assert "04-results: nothing in it can be compared on another machine" in said
-    assert "but not compared: 04-results" in said
+    assert "01-dataset: nothing in it can be compared on another machine" in said
+    assert "but not compared: 01-dataset" in said
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--seed", "1"), ("--data", "pairs:{}"), ("--ser", "tweets:{}")]
+    ("option", "value", "said"),
+    [
+        ("--seed", "1", "was recorded with seed 0, and"),
+        ("--data", "pairs:{}", "was recorded with data synthetic, and"),
+        ("--ser", "tweets:{}", "was recorded with ser synthetic, and"),
+    ],
 )
 def test_verify_refuses_other_settings_than_were_recorded(
     option: str,
     value: str,
+    said: str,
     verified: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -204,10 +215,7 @@ def test_verify_refuses_other_settings_than_were_recorded(
     assert cli.main(["verify", "--profile", "smoke", option, value.format(verified)]) == 1
     captured = capsys.readouterr()
     assert captured.out == "" and captured.err.count("\n") == 1
-    assert (
-        f"was recorded with {option[2:]} {'0' if option == '--seed' else 'synthetic'}, and"
-        in captured.err
-    )
+    assert said in captured.err
 
 
 def test_labels_that_were_not_recorded_are_refused_before_any_work(
@@ -250,6 +258,21 @@ def test_recorded_labels_are_adopted_once_the_data_set_is_built(
     for more, rows in (([], 1), (["--labels", "own"], 1), (["--labels", "recorded"], 2)):
         assert cli.main([*wanted, *more]) == 0
         assert json.loads(capsys.readouterr().out) == {"rows": rows}
+
+
+def test_record_names_what_was_written_and_what_was_left_out(
+    tiny_run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
+    monkeypatch.setattr(Run, "open", lambda *_: tiny_run)
+    assert cli.main(["record", "--profile", "smoke"]) == 0
+    captured = capsys.readouterr()
+    names = [Path(line).stem for line in captured.out.splitlines()]
+    assert names == ["fused", "ier", "ser", "labels"]
+    assert captured.err == f"left out, as out of date: {', '.join(notebooks.NEEDS)}\n"
 
 
 def test_verify_without_anything_recorded_says_what_to_do_before_any_work(

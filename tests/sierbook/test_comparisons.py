@@ -13,9 +13,35 @@ import pytest
 from sierbook import comparisons, recorded, statistics
 from sierlib import settings
 from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import class_codes
 from sierlib.experiment.train import predict_test
-from sierlib.run import Run, write_json
+from sierlib.run import Run, read_json, write_json
+
+
+def _history(run: Run, name: str, guesses: str, repeat: int = 0) -> dict[str, Any]:
+    """A made-up history that says no more than what a network answered to the test rows."""
+    return {
+        "spec": NETWORKS[name].as_dict(),
+        "fold": 0,
+        "repeat": repeat,
+        "test_predicted": guesses,
+        "provenance": run.provenance(),
+    }
+
+
+def _record(run: Run, place: Path, **right: Sequence[float]) -> None:
+    """Record labels, and networks each of whose trainings gets so large a share of test rows
+    right."""
+    labels = recorded.list_labels(run)
+    place.mkdir(parents=True, exist_ok=True)
+    labels.to_csv(place / recorded.LABELS, index=False)
+    codes = class_codes(labels.loc[labels["split"] == "test", "label"])
+    for name, shares in right.items():
+        for repeat, share in enumerate(shares):
+            guesses = np.where(np.arange(len(codes)) < share * len(codes), codes, (codes + 1) % 4)
+            history = _history(run, name, "".join(map(str, guesses)), repeat)
+            write_json(place / "models" / f"{name}-{repeat}.json", history)
 
 
 def test_a_comparison_is_that_of_the_two_networks_predictions(tiny_run: Run) -> None:
@@ -45,46 +71,88 @@ def test_a_recorded_comparison_fills_in_and_is_corrected_where_it_was_recorded(
 ) -> None:
     monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
     alone = comparisons.collect(tiny_run)
-    entry = alone[0] | {"name": "max-agreement", "title": "recorded", "p": 1e-6}
-    own_too = alone[0] | {"p": 0.123456}
-    place, told = tmp_path / recorded.STAND_IN / comparisons.FILE, tiny_run.provenance()
-    write_json(place, {"provenance": told, "comparisons": [entry, own_too]})
+    place = tmp_path / recorded.STAND_IN
+    _record(tiny_run, place, fused=[1.0], ser=[0.0], baseline3=[0.0])
     found = comparisons.collect(tiny_run)
-    primary = [one for one in found if one["primary"]]
-    assert [one["name"] for one in primary] == [
-        *(one["name"] for one in alone if one["primary"]),
-        "max-agreement",
-    ]
-    assert primary[-1]["origin"] == "recorded" and primary[0]["p"] == alone[0]["p"]
+    primary = {one["name"]: one for one in found if one["primary"]}
+    assert list(primary) == ["fused-ser", "fused-ier", "fused-baseline3"]
+    assert primary["fused-baseline3"]["origin"] == "recorded"
+    assert primary["fused-ser"]["p"] == alone[0]["p"]
     # Those that were named and are missing count too; what two runs found is corrected apart.
-    assert [one["p_holm"] for one in primary[:2]] == statistics.holm(
-        [one["p"] for one in primary[:2]] + [1.0] * 3
-    )[:2]
-    assert primary[-1]["p_holm"] == statistics.holm([1e-6, 0.123456] + [1.0] * 3)[0]
-    for other in (
-        {"data": "bt4sa:elsewhere"},
-        {"ser": "tweets:mine.tsv"},
-    ):  # other rows, or other labels
-        write_json(place, {"provenance": told | other, "comparisons": [entry]})
-        assert "max-agreement" not in {one["name"] for one in comparisons.collect(tiny_run)}
+    own = [primary[name]["p"] for name in ("fused-ser", "fused-ier")]
+    adjusted = statistics.holm(own + [1.0] * 3)[:2]
+    assert [primary[name]["p_holm"] for name in ("fused-ser", "fused-ier")] == adjusted
+    p = primary["fused-baseline3"]["p"]
+    assert primary["fused-baseline3"]["p_holm"] == statistics.holm([p, p] + [1.0] * 3)[0]
+
+
+@pytest.mark.parametrize("other", [{"data": "bt4sa:elsewhere"}, {"ser": "tweets:mine.tsv"}])
+def test_what_was_recorded_of_other_rows_or_labels_is_not_shown(
+    other: dict[str, str], tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
+    place = tmp_path / recorded.STAND_IN
+    _record(tiny_run, place, fused=[1.0], baseline3=[0.0])
+    assert set(comparisons.read_stand_ins(tiny_run)) == {"fused-baseline3"}
+    for path in place.glob("models/*.json"):
+        history = read_json(path)
+        write_json(path, history | {"provenance": history["provenance"] | other})
+    assert comparisons.read_stand_ins(tiny_run) == {}
+
+
+def test_recorded_networks_are_compared_over_all_repetitions_without_a_gap(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    _record(tiny_run, tmp_path, fused=[1.0, 1.0], ser=[0.5, 0.5, 0.5], ier=[0.0, 0.0])
+    (tmp_path / "models" / "ser-1.json").unlink()
+    found = comparisons.compare_recorded(tmp_path)
+    assert found["fused-ser"]["trainings"] == [2, 1]
+    assert found["fused-ier"]["repeats"] == 2 and found["fused-ier"]["value"] == 1
+    assert {entry["origin"] for entry in found.values()} == {"this run"}
+    assert comparisons.compare_recorded(tmp_path / "empty") == {}
+
+
+def test_how_sure_networks_were_stays_as_their_run_recorded_it(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    _record(tiny_run, tmp_path, fused=[1.0], ser=[0.5])
+    sure = {"name": comparisons.DILUTION, "against": "confidence", "value": 0.25, "primary": False}
+    told = [sure | {"origin": "this run"}, {"name": "fused-n2-vgg19", "origin": "this run"}]
+    write_json(tmp_path / "04-results.json", {"provenance": {}, "comparisons": told})
+    found = comparisons.compare_recorded(tmp_path)
+    assert set(found) == {"fused-ser", comparisons.DILUTION}
+    assert found[comparisons.DILUTION]["value"] == 0.25
+    shown = [sure | {"origin": "recorded"}]  # another run's
+    write_json(tmp_path / "04-results.json", {"provenance": {}, "comparisons": shown})
+    assert set(comparisons.compare_recorded(tmp_path)) == {"fused-ser"}
+
+
+def test_titles_are_made_of_those_of_the_networks() -> None:
+    title = comparisons.PRIMARY["fused-ser"].title
+    assert title == f"{NETWORKS['fused'].title} − {NETWORKS['ser'].title}"
+    assert comparisons.PRIMARY["multiply-addition"].title.endswith(", pairs in conflict")
 
 
 def test_pairs_are_in_conflict_or_agreement_as_planted_else_as_the_teachers_say(
-    built_run: Run,
+    built_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows, truth = read_manifest(built_run), read_truth(built_run)
-    conflict, agreement = comparisons._relations(rows, truth)
-    planted = [truth[name]["relation"] for name in rows["id"]]
-    assert conflict.any() and agreement.any() and not (conflict & agreement).any()
-    assert {kind for kind, chosen in zip(planted, conflict, strict=True) if chosen} == {"conflict"}
-    assert {kind for kind, chosen in zip(planted, agreement, strict=True) if chosen} == {"agree"}
-    conflict, agreement = comparisons._relations(rows, {})
-    columns = [[f"{role}_{name}" for name in settings.CLASSES] for role in ("ser", "ier")]
-    opinions = [rows[names].idxmax(axis=1).str.partition("_")[2] for names in columns]
-    assert list(agreement) == list(opinions[0] == opinions[1]) and list(conflict) == list(
-        ~agreement
-    )
-    assert not np.any(comparisons._relations(rows.assign(winner="given"), {}))
+    rows, truth = recorded.list_labels(built_run), read_truth(built_run)
+    assert list(rows["relation"]) == [truth[name]["relation"] for name in rows["id"]]
+    assert list(rows["emotion"]) == [truth[name]["emotion"] for name in rows["id"]]
+    monkeypatch.setattr("sierbook.recorded.read_truth", lambda _: {})
+    manifest = read_manifest(built_run)
+    opinions = []
+    for role in ("ser", "ier"):
+        columns = [f"{role}_{name}" for name in settings.CLASSES]
+        opinions.append(manifest[columns].idxmax(axis=1).str.partition("_")[2])
+    rows = recorded.list_labels(built_run).head(len(manifest))
+    assert list(rows["relation"] == "agree") == list(opinions[0] == opinions[1])
+    assert set(rows["relation"]) == {"agree", "conflict"} and set(rows["emotion"]) == {""}
+
+
+def test_nobody_says_what_pairs_with_given_labels_are(labelled_run: Run) -> None:
+    rows = recorded.list_labels(labelled_run)
+    assert set(rows["relation"]) == set(rows["emotion"]) == {""}
 
 
 RELATIONS = ("conflict",) * 40 + ("agree",) * 60
@@ -94,36 +162,30 @@ RELATIONS = ("conflict",) * 40 + ("agree",) * 60
 def forged(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """A hundred test rows, 40 of them in conflict, labelled happy and planted sad; networks answer
     as they are told."""
-    rows = pd.DataFrame({"id": [f"row-{i}" for i in range(100)], "split": "test", "label": "happy"})
-    truth = {
-        f"row-{i}": {"emotion": "sad", "relation": relation} for i, relation in enumerate(RELATIONS)
-    }
-    monkeypatch.setattr("sierbook.comparisons.read_manifest", lambda _: rows)
-    monkeypatch.setattr("sierbook.comparisons.read_truth", lambda _: truth)
+    relation = [*RELATIONS]
+    rows = pd.DataFrame({"id": range(100), "split": "test", "label": "happy", "emotion": "sad"})
+    monkeypatch.setattr("sierbook.recorded.list_labels", lambda _: rows.assign(relation=relation))
     happy, sad = (str(settings.CLASSES.index(name)) for name in ("happy", "sad"))
+
+    def answer(conflict: int, agreement: int) -> str:
+        parts = happy * conflict, sad * (40 - conflict), happy * agreement, sad * (60 - agreement)
+        return "".join(parts)
 
     def compare(**right: Sequence[tuple[int, int]]) -> dict[str, Any]:
         """By name of the network, for each repetition: how many rows in conflict and in agreement
         get the label."""
-        told = {
-            name: [
-                {
-                    "test_predicted": "".join(
-                        [happy * a, sad * (40 - a), happy * b, sad * (60 - b)]
-                    ),
-                    "provenance": tiny_run.provenance(),
-                }
-                for a, b in several
-            ]
-            for name, several in right.items()
-        }
-        monkeypatch.setattr("sierbook.comparisons._trained", lambda _, name: told.get(name, []))
+        told: dict[str, Any] = {}
+        for name, several in right.items():
+            told[name] = [_history(tiny_run, name, answer(*rows)) for rows in several]
+        monkeypatch.setattr(
+            "sierbook.comparisons._read_trained", lambda _, name: told.get(name, [])
+        )
         sure = {"fused": (0.5, 0.9), "addition": (0.8, 0.9)}
         monkeypatch.setattr(
-            "sierbook.comparisons._sure",
-            lambda run, name, count, rows: np.tile(np.repeat(sure[name], (40, 60)), (count, 1)),
+            "sierbook.comparisons._predict_confidence",
+            lambda run, name, count: np.tile(np.repeat(sure[name], (40, 60)), (count, 1)),
         )
-        return {entry["name"]: entry for entry in comparisons.own(tiny_run)}
+        return comparisons.compare_run(tiny_run)
 
     return compare
 
@@ -135,9 +197,8 @@ def test_multiplication_is_held_against_addition_on_pairs_in_conflict(
     entry = found["multiply-addition"]
     assert (entry["n"], entry["repeats"]) == (40, 1) and entry["value"] == pytest.approx(10 / 40)
     assert entry["p"] == pytest.approx(2 * 0.5**10)  # McNemar: ten rows, all on one side
-    assert found["fused-addition"]["n"] == 100 and found["fused-addition"][
-        "difference"
-    ] == pytest.approx(-0.5)
+    entry = found["fused-addition"]
+    assert entry["n"] == 100 and entry["value"] == pytest.approx(-0.5)
 
 
 def test_rules_are_compared_on_the_planted_truth(forged: Callable[..., dict[str, Any]]) -> None:
@@ -161,10 +222,8 @@ def test_several_trainings_are_compared_over_all_of_each(
     assert entry["low"] == 0 and entry["p"] > 0.05 and "by_training" not in entry
     assert found["fused-ier"]["by_training"] == pytest.approx([1, 0, 0])
     assert found["fused-ier"]["repeats"] == 3 and "trainings" not in found["fused-ier"]
-    assert list(comparisons.table(comparisons.ordered(comparisons.corrected(found)))["seeds"]) == [
-        "3 / 1",
-        "3",
-    ]
+    table = comparisons.table(comparisons.sort_entries(comparisons.correct(found)))
+    assert list(table["seeds"]) == ["3 / 1", "3"]
 
 
 def test_dilution_is_how_sure_in_conflict_beyond_agreement(
@@ -176,6 +235,6 @@ def test_dilution_is_how_sure_in_conflict_beyond_agreement(
 
 
 def test_how_sure_a_network_is_comes_from_its_own_probabilities(tiny_run: Run) -> None:
-    rows, predicted = predict_test(tiny_run)
-    sure = comparisons._sure(tiny_run, "fused", 1, rows)
+    _, predicted = predict_test(tiny_run)
+    sure = comparisons._predict_confidence(tiny_run, "fused", 1)
     assert sure[0] == pytest.approx(predicted["fused"].max(axis=1), abs=1e-6)

@@ -165,6 +165,15 @@ def test_a_difference_of_differences_is_that_of_its_groups() -> None:
     assert same["value"] == pytest.approx(0) and same["p"] > 0.5
 
 
+def test_pairs_that_are_compared_together_are_compared_as_each_alone() -> None:
+    rng = np.random.default_rng(3)
+    every = np.ones(60, bool)
+    pairs = [(rng.random((3, 60)) < 0.7, rng.random((2, 60)) < right) for right in (0.4, 0.6)]
+    alone = [statistics.difference_of_trainings(a, b, every, seed=5) for a, b in pairs]
+    assert statistics.differences_of_trainings(pairs, every, seed=5) == alone
+    assert statistics.differences_of_trainings([], every) == []
+
+
 def test_the_interval_of_a_mean_is_students() -> None:
     values = [0.7, 0.72, 0.71]
     wanted = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))

@@ -11,20 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sierbook import recorded, verify
-from sierlib.run import PACKAGE, Run, read_json, write_json
+from sierbook import comparisons, derived, recorded, verify
+from sierlib.experiment.models import NETWORKS
+from sierlib.run import Run, write_json
 
 MACHINE = {"processor": "a", "cores": 2, "features": ["avx2"], "system": "Linux x86_64"}
+PROVENANCE = {
+    "machine": MACHINE,
+    "versions": {"keras": "3"},
+    "python": "3.11",
+    "seconds": 1.0,
+    "date": "a",
+}
 ACCURACY = {"value": 0.7, "low": 0.6, "high": 0.79, "n": 100}
-RESULT = {
+COMPARED = {"name": "fused-ser", "value": 0.1, "low": 0.05, "high": 0.15, "origin": "this run"}
+SHOWN = {"name": "max-agreement", "value": 0.2, "low": 0.1, "high": 0.3, "origin": "recorded"}
+RESULT: dict[str, Any] = {
     "notebook": "04-results",
-    "provenance": {"machine": MACHINE, "versions": {"keras": "3"}, "python": "3.11", "seconds": 1.0, "date": "a"},
+    "provenance": PROVENANCE,
     "scores": {"fused": {"n": 100, "accuracy": ACCURACY, "confusion": [[1, 2], [3, 4]]}},
-    "comparisons": [{"name": "fused-ser", "value": 0.1, "low": 0.05, "high": 0.15, "origin": "this run"},
-                    {"name": "max-agreement", "value": 0.2, "low": 0.1, "high": 0.3, "origin": "recorded"}],
+    "comparisons": [COMPARED, SHOWN],
     "manifest": {"labels": "0123", "parts": "0t12"},
     "seconds": 12.0,
-}  # fmt: skip
+}
 
 #: Where an accuracy stands in it.
 VALUE = ["scores", "fused", "accuracy", "value"]
@@ -44,6 +53,19 @@ def _changed(path: list[Any], value: Any, elsewhere: bool = False) -> dict[str, 
 def test_the_same_results_are_the_same() -> None:
     report = verify.compare(RESULT, copy.deepcopy(RESULT))
     assert report.exact and report.differences == [] and report.compared > 10
+
+
+def _network(**changed: Any) -> dict[str, Any]:
+    """A network's history, as far as it is compared here."""
+    return {
+        "title": NETWORKS["fused"].title,
+        "spec": NETWORKS["fused"].as_dict(),
+        "fold": 0,
+        "repeat": 1,
+        "provenance": PROVENANCE,
+        "test": {"accuracy": 0.5},
+        "seconds": 3.0,
+    } | changed
 
 
 @pytest.mark.parametrize(
@@ -103,24 +125,18 @@ def test_on_another_machine_nothing_is_expected_of_networks_that_did_not_learn(
     new = _changed(VALUE, 0.2, elsewhere=True)
     assert not verify.compare(RESULT, new, learned=False).differences
     assert len(verify.compare(RESULT, _changed(VALUE, 0.2), False).differences) == 1
-    recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
-    write_json(recorded / "04-results.json", RESULT)
-    write_json(run.folder / "results" / "04-results.json", new)
+    place, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
+    write_json(place / "01-dataset.json", RESULT)
+    write_json(run.folder / "results" / "01-dataset.json", new)
     for majority, failed in ((0.5, 1), (0.65, 0)):
         scores = {"accuracy": ACCURACY, "majority": majority}
-        write_json(
-            recorded / "models" / "fused.json", {"test": scores, "provenance": RESULT["provenance"]}
-        )
-        network = {
-            "test": scores | {"accuracy": ACCURACY | {"value": 0.2}},
-            "provenance": new["provenance"],
-        }
+        write_json(place / "models" / "fused.json", _network(test=scores))
+        moved = scores | {"accuracy": ACCURACY | {"value": 0.2}}
+        network = _network(test=moved, provenance=new["provenance"])
         write_json(run.folder / "models" / "fused.json", network)
-        found = verify.against_recorded(run, recorded)
-        assert [len(found[name].differences) for name in ("04-results", "models/fused")] == [
-            failed,
-            failed,
-        ]
+        found = verify.against_recorded(run, place)
+        for name in ("01-dataset", "models/fused"):
+            assert len(found[name].differences) == failed
 
 
 def test_on_another_machine_each_network_is_judged_by_itself() -> None:
@@ -165,15 +181,21 @@ def test_an_interval_without_width_says_nothing_of_another_machine() -> None:
 
 
 HALF = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 9}
-ROWS = {
+ROWS: dict[str, Any] = {
     "noise": {"accuracy": {**ACCURACY}},
-    "blanked": {"accuracy": {**ACCURACY}, "difference": {"value": -0.2, "low": -0.3, "high": -0.1}},
+    "blanked": {
+        "accuracy": {**ACCURACY},
+        "difference": {"value": -0.2, "low": -0.3, "high": -0.1},
+    },
     "recovery": {"winner": {**HALF}, "loser": 0.1},
-    "faithfulness": [{"measure": "deletion", "mean": {**HALF}}, {"measure": "seconds", "mean": {**HALF}}],
+    "faithfulness": [
+        {"measure": "deletion", "mean": {**HALF}},
+        {"measure": "seconds", "mean": {**HALF}},
+    ],
     "undefined": {"mean": dict.fromkeys(("value", "low", "high"), float("nan"))},
     "calibration": {"bins": [{**HALF}]},
     "modalities": [{"share": {**HALF}}],
-}  # fmt: skip
+}
 LIMITED = [
     ["noise", "accuracy"],
     ["blanked", "accuracy"],
@@ -212,8 +234,14 @@ def test_on_another_machine_tables_of_what_was_predicted_may_have_other_rows() -
 
 
 def test_what_no_rounding_changes_has_to_be_equal_on_every_machine() -> None:
-    settled = {"summary": {"rows": 9, "usable": 8}, "teachers": {"ser": {"accuracy": {"n": 4}}}, "parameters": 7, "samples": 3,
-               "models": {"fused": {"parameters": 5}}, "gaps": {"owen": [0.0], "published": [0.3]}}  # fmt: skip
+    settled = {
+        "summary": {"rows": 9, "usable": 8},
+        "teachers": {"ser": {"accuracy": {"n": 4}}},
+        "parameters": 7,
+        "samples": 3,
+        "models": {"fused": {"parameters": 5}},
+        "gaps": {"owen": [0.0], "published": [0.3]},
+    }
     old = {"provenance": RESULT["provenance"], **settled}
     assert verify.compare(old, _elsewhere(settled)).compared == 6
     moved = {"gaps": {"owen": [1e-17], "published": [0.4]}, "summary": {"rows": 9, "usable": 7}}
@@ -221,6 +249,8 @@ def test_what_no_rounding_changes_has_to_be_equal_on_every_machine() -> None:
     changed = settled | {"parameters": 8, "summary": {"rows": 10, "usable": 8}}
     lines = verify.compare(old, _elsewhere(changed)).differences
     assert [line.split(":")[0] for line in lines] == ["summary.rows", "parameters"]
+    gone = {key: value for key, value in settled.items() if key != "summary"}
+    assert len(verify.compare(old, _elsewhere(gone)).differences) == 1
 
 
 def test_a_precision_that_is_not_known_passes_for_the_same() -> None:
@@ -266,46 +296,49 @@ def test_on_another_machine_labels_may_differ() -> None:
 
 
 def test_every_recorded_notebook_has_to_be_there(tmp_path: Path) -> None:
-    recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
+    place, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
     with pytest.raises(FileNotFoundError, match="sier record"):
-        verify.against_recorded(run, recorded)
-    write_json(recorded / "04-results.json", RESULT)
-    with pytest.raises(FileNotFoundError, match="did not execute 04-results"):
-        verify.against_recorded(run, recorded)
-    write_json(run.folder / "results" / "04-results.json", _changed(["scores", "fused", "n"], 101))
-    reports = verify.against_recorded(run, recorded)
-    assert [line.split(":")[0] for line in reports["04-results"].differences] == ["scores.fused.n"]
+        verify.against_recorded(run, place)
+    write_json(place / "01-dataset.json", RESULT)
+    with pytest.raises(FileNotFoundError, match="did not execute 01-dataset"):
+        verify.against_recorded(run, place)
+    write_json(run.folder / "results" / "01-dataset.json", _changed(["scores", "fused", "n"], 101))
+    reports = verify.against_recorded(run, place)
+    assert [line.split(":")[0] for line in reports["01-dataset"].differences] == ["scores.fused.n"]
 
 
-def test_recorded_networks_and_comparisons_are_compared_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recorded, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
-    network = {"provenance": RESULT["provenance"], "test": {"accuracy": 0.5}, "seconds": 3.0}
-    made = {"name": "fused-ser", "difference": 0.1}
-    monkeypatch.setattr("sierbook.comparisons.own", lambda _: [made])
-    for folder in (recorded, run.folder / "results"):
-        write_json(folder / "04-results.json", RESULT)
-    for folder in (recorded, run.folder):
-        write_json(folder / "models" / "fused.json", network)
-    write_json(
-        recorded / "comparisons.json", {"provenance": run.provenance(), "comparisons": [made]}
-    )
-    reports = verify.against_recorded(run, recorded)
-    assert list(reports) == ["04-results", "models/fused", "comparisons"]
-    assert all(
-        report.exact and report.compared and not report.differences for report in reports.values()
-    )
-    write_json(recorded / "models" / "fused.json", network | {"test": {"accuracy": 0.51}})
-    write_json(recorded / "models" / "ser.json", network)
-    altered = {"provenance": run.provenance(), "comparisons": [made | {"difference": 0.2}]}
-    write_json(recorded / "comparisons.json", altered)
-    found = verify.against_recorded(run, recorded)
-    assert {name: report.differences for name, report in found.items() if report.differences} == {
-        "models/fused": ["test.accuracy: recorded 0.51, now 0.5"],
+def test_recorded_networks_are_compared_too(tmp_path: Path) -> None:
+    place, run = tmp_path / "recorded", Run.open("smoke", run_dir=tmp_path / "run")
+    for folder in (place, run.folder):
+        write_json(folder / "models" / "fused-repeat1.json", _network())
+    reports = verify.against_recorded(run, place)
+    assert list(reports) == ["models/fused-repeat1"]
+    (report,) = reports.values()
+    assert report.exact and report.compared and not report.differences
+    altered = _network(test={"accuracy": 0.51}, title="renamed since")
+    write_json(place / "models" / "fused-repeat1.json", altered)
+    write_json(place / "models" / "ser.json", _network())
+    found = verify.against_recorded(run, place)
+    assert {name: report.differences for name, report in found.items()} == {
+        "models/fused-repeat1": ["test.accuracy: recorded 0.51, now 0.5"],
         "models/ser": ["the run has not trained this network"],
-        "comparisons": ["comparisons.0.value: recorded 0.2, now 0.1"],
     }
+
+
+def test_comparisons_are_compared_as_recorded_histories_give_them(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    made = comparisons.sort_entries(comparisons.correct(comparisons.compare_run(tiny_run)))
+    recorded.record(tiny_run, place=tmp_path)
+    write_json(tmp_path / "04-results.json", {"provenance": tiny_run.provenance()})
+    old = derived.read_results(tmp_path)["04-results"]
+    assert old["comparisons"] == made
+    new = {"provenance": tiny_run.provenance(), "comparisons": copy.deepcopy(made)}
+    report = verify.compare(old, new)
+    assert report.exact and report.compared > 10 and not report.differences
+    new["comparisons"][0]["value"] += 0.01
+    (line,) = verify.compare(old, new).differences
+    assert line.startswith("comparisons.0.value: recorded ")
 
 
 def test_what_was_recorded_with_other_settings_is_not_compared(tmp_path: Path) -> None:
@@ -323,10 +356,10 @@ def test_what_was_recorded_with_other_settings_is_not_compared(tmp_path: Path) -
 def test_something_of_every_recorded_notebook_can_be_compared_on_another_machine(
     profile: str,
 ) -> None:
-    files = sorted((PACKAGE.parent / "book" / "recorded" / profile).rglob("*.json"))
+    place = recorded.RECORDED / profile
+    files = derived.read_results(place) | recorded.read_histories(place)
     assert len(files) > 7
-    for path in files:
-        old = read_json(path)
+    for name, old in files.items():
         machine = old["provenance"]["machine"] | {"processor": "another"}
         report = verify.compare(old, old | {"provenance": old["provenance"] | {"machine": machine}})
-        assert not report.exact and report.compared and not report.differences, path
+        assert not report.exact and report.compared and not report.differences, name

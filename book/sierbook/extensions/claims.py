@@ -1,5 +1,4 @@
-"""The claims ledger: the directives `claims-origin` and `claims-ledger`, which print
-`sierbook.claims`.
+"""The claims ledger: directives `claims-origin` and `claims-ledger`, printing `sierbook.claims`.
 
 `claims-origin` is the page's first line: profile, corpus, and whether the results are of this build
 or recorded. `claims-ledger` is the count of the verdicts, and a table for each section of the
@@ -68,8 +67,7 @@ def describe_ours(row: Mapping[str, Any]) -> list[nodes.Node]:
 
 
 def describe_verdict(row: Mapping[str, Any]) -> list[nodes.Node]:
-    """Write a verdict and its reason; the words tell, and a style sheet may add to them by
-    class."""
+    """Write a verdict and its reason; a style sheet may add to the words by class."""
     name = f"verdict-{'-'.join(row['verdict'].split())}"
     told = nodes.strong("", row["verdict"], classes=["verdict", name])
     return [nodes.paragraph("", "", told, nodes.Text(f": {row['reason']}"))]
@@ -139,8 +137,7 @@ class ClaimsLedger(SphinxDirective):
 
 
 def find_anchor(env: BuildEnvironment, page: str, words: str) -> str:
-    """Return the anchor of the first heading of a page in which the words stand, its title apart;
-    or nothing."""
+    """Return the anchor of a page's first heading with the words, its title apart; or nothing."""
     for link in env.tocs[page].findall(nodes.reference):
         if link.get("anchorname") and words.lower() in link.astext().lower():
             return link["anchorname"]

@@ -1,6 +1,6 @@
-"""Show numbers from result files: the role `result`; directives `result-table`, `network-table` and
-`version-table`.
+"""Show numbers from result files: the role `result`, and tables of runs, networks and versions.
 
+Directives `result-table`, `network-table` and `version-table` print the tables.
 {result}`04-results:accuracy.fused|.3f` is the value found along the keys `accuracy`, `fused` in
 `04-results.json`, formatted by `.3f`. A missing file or key shows an en dash, so that the book
 builds before anything has run. A file holds nested values and a `provenance` as `sierlib.run`
@@ -37,8 +37,7 @@ NONE_YET = "No results yet: they appear here once the notebooks have run."
 
 
 def read_results(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
-    """Read the result files of this build by notebook; on the bare checkout those of the recorded
-    quick run."""
+    """Read this build's result files by notebook; on a bare checkout recorded ones of `quick`."""
     folder = Path(env.srcdir, env.config.sier_results_dir)
     if not folder.is_dir():
         return read_recorded(env, "quick")
@@ -50,12 +49,12 @@ def read_recorded(env: BuildEnvironment, profile: str) -> dict[str, dict[str, An
     """Read the recorded result files of a profile by notebook, once for a page."""
     from sierbook import derived, recorded
 
-    folder = Path(env.srcdir, env.config.sier_recorded_dir)
-    for name in (profile, recorded.STAND_IN):
-        for path in sorted((folder / name).rglob("*.*")):
-            env.note_dependency(str(path))
     kept: dict[str, Any] = env.temp_data.setdefault("sier_recorded", {})
     if profile not in kept:
+        folder = Path(env.srcdir, env.config.sier_recorded_dir)
+        for name in (profile, recorded.STAND_IN):
+            for path in sorted((folder / name).rglob("*.*")):
+                env.note_dependency(str(path))
         kept[profile] = derived.read_results(folder / profile)
     return kept[profile]
 
@@ -141,8 +140,7 @@ class Result(SphinxRole):
 
 
 def framed(rows: Sequence[Sequence[str]], label: str) -> list[nodes.Node]:
-    """Lay out a wide table; it scrolls sideways where it has to, which is to be possible by
-    keyboard too."""
+    """Lay out a wide table that scrolls sideways where it has to, by keyboard too."""
     frame = f'<div class="result-table" tabindex="0" role="region" aria-label="{label}">'
     wide = table(rows, classes=["result-table"])
     return [nodes.raw("", frame, format="html"), wide, nodes.raw("", "</div>", format="html")]

@@ -1,5 +1,4 @@
-"""Table 1, the sweep over N2, the paper's other choices and Table 2: what was trained here, and
-what was recorded.
+"""Table 1, the sweep over N2, the paper's other choices and Table 2, trained here or recorded.
 
 A study's entry comes from this run where the profile trains it, and otherwise from the recorded
 files of a larger run, and says which.
@@ -53,8 +52,7 @@ def jobs_of(run: Run) -> list[Job]:
 
 
 def omitted(run: Run) -> dict[str, str]:
-    """Return the studies that this corpus cannot be asked, by name, with the reason; Table 1 is
-    never among them."""
+    """Return the studies that this corpus cannot be asked, with reasons; never one of Table 1."""
     reasons = {}
     for name in resolve_names(run.profile.studies):
         if NETWORKS[name].group == "Table 1":
@@ -68,8 +66,7 @@ def omitted(run: Run) -> dict[str, str]:
 
 
 def collect(run: Run) -> tuple[dict[str, Entry], dict[str, Entry]]:
-    """Train what the profile trains, and return an entry for every specification that there is
-    anything known of.
+    """Train what the profile trains, and return an entry for every network that is known.
 
     Returns
     -------
@@ -91,8 +88,7 @@ def collect(run: Run) -> tuple[dict[str, Entry], dict[str, Entry]]:
 
 # ------------------------------------------------------------------------------------------ folds
 def folds(run: Run, name: str = "fused") -> pd.DataFrame:
-    """Cross-validate as Section 4.2 does; below what the profile trains stand recorded folds, where
-    there are more.
+    """Cross-validate as Section 4.2 does; below stand recorded folds, where there are more.
 
     Returns
     -------
@@ -114,8 +110,7 @@ def folds(run: Run, name: str = "fused") -> pd.DataFrame:
 
 
 def cross_validate(run: Run, name: str = "fused") -> pd.DataFrame:
-    """Train a model once for each fold that the profile asks for (Section 4.2: five), reading those
-    that are there.
+    """Train a model once for each fold that the profile asks for (Section 4.2: five).
 
     Returns
     -------
@@ -199,8 +194,7 @@ def _describe(name: str, made: str, histories: Iterable[dict[str, Any]]) -> Entr
 
 
 def _describe_repeats(several: Sequence[dict[str, Any]]) -> Entry:
-    """Return of each repetition how long it learned, how its validation accuracy went, and how it
-    scored."""
+    """Return of each repetition how long it learned, how validation went, and how it scored."""
     keys = ("n_epochs", "best_epoch", "near_best", "mean_accuracy", "detours")
     entry: Entry = {key: [] for key in keys}
     repeats: dict[str, Any] = {"n": len(several), "validation": [], "test": []}
@@ -217,8 +211,7 @@ def _describe_repeats(several: Sequence[dict[str, Any]]) -> Entry:
 
 
 def origin(entry: Entry) -> str:
-    """Say where an entry comes from: this run, or a recorded one with its profile, data and
-    date."""
+    """Say where an entry comes from: this run, or a recorded one, and which."""
     if entry["origin"] == THIS_RUN:
         return THIS_RUN
     return f"recorded: {entry['profile']}, {entry['data']}, {entry['date']}"
@@ -231,8 +224,7 @@ def table(
     part: str = "validation",
     stand_in: Mapping[str, Entry] | None = None,
 ) -> pd.DataFrame:
-    """Return a group's table: accuracy with its interval, over repetitions, F1, kappa, cost and
-    where it comes from.
+    """Return a group's table: accuracy with intervals, F1, kappa, cost and origin.
 
     Parameters
     ----------
@@ -287,8 +279,7 @@ def _cells(entry: Entry | None, part: str) -> dict[str, str]:
 
 
 def _mean(entry: Entry, part: str) -> str:
-    """Mean over repetitions, with the 95 % interval of Student's t and their number; a dash for
-    one."""
+    """Write the mean over repetitions with Student's 95 % interval; a dash for only one."""
     values = entry["repeats"][part]
     if len(values) < 2:
         return "–"
@@ -298,8 +289,7 @@ def _mean(entry: Entry, part: str) -> str:
 def accuracy_rows(
     entries: Mapping[str, Entry], group: str, part: str = "validation"
 ) -> pd.DataFrame:
-    """Return first trainings' accuracies with intervals, and other trainings', as
-    `accuracy_plots.accuracies` draws them."""
+    """Return accuracies of first and further trainings as `accuracy_plots.accuracies` draws them."""
     rows = []
     for name in names_in_group(group):
         if name in entries:
@@ -311,8 +301,7 @@ def accuracy_rows(
 
 
 def curves(entries: Mapping[str, Entry], names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the learning curves of some entries in the form that `accuracy_plots.learning_curves`
-    draws."""
+    """Return learning curves of some entries as `accuracy_plots.learning_curves` draws them."""
     found = {}
     for name in names:
         if name in entries:
@@ -325,10 +314,9 @@ def curves(entries: Mapping[str, Entry], names: Iterable[str]) -> dict[str, dict
 def thresholds(
     run: Run, values: Sequence[float] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 ) -> pd.DataFrame:
-    """Say how many pairs each threshold keeps under the two rules, and how often the label is the
-    planted emotion.
+    """Say how many pairs each threshold keeps under the two rules, and how often rightly.
 
-    Empty where the corpus brought its labels.
+    It is right where the label is the planted emotion. Empty where the corpus brought its labels.
     """
     rows = pd.concat([read_manifest(run), read_manifest(run, "discarded")], ignore_index=True)
     if (rows["winner"] == "given").any():

@@ -14,7 +14,7 @@ from sierbook.tables import studies
 from sierlib import settings
 from sierlib.experiment.manifest import read_manifest, read_truth
 from sierlib.experiment.models import NETWORKS, names_in_group
-from sierlib.experiment.scores import score_predictions, wilson_interval
+from sierlib.experiment.scores import estimate_share, score_predictions
 from sierlib.run import Run
 
 
@@ -57,6 +57,14 @@ def test_this_runs_networks_come_before_recorded_ones_and_every_entry_says_which
     assert entries["n2-vgg16"]["profile"] == "full"
 
 
+def test_titles_are_those_that_networks_have_now() -> None:
+    old = _history("ser", 0.5) | {"title": "renamed since"}
+    gone = _history("ser", 0.5)
+    gone["spec"] = gone["spec"] | {"name": "no longer trained"}
+    entries = studies.merge([], [old, gone])
+    assert [entry["title"] for entry in entries.values()] == [NETWORKS["ser"].title]
+
+
 def test_recorded_rows_are_compared_with_recorded_ones() -> None:
     recorded = [_history("fused", 0.5), _history("n2-vgg16", 0.6)]
     entries, stand_in = (
@@ -78,17 +86,17 @@ def test_table_1_has_six_rows_with_what_was_published_beside_them() -> None:
     assert dict(table["published"]) == {
         NETWORKS[name].title: f"{value:.2%}" for name, value in settings.PAPER_TABLE_1.items()
     }
-    low, high = wilson_interval(np.arange(50) < 25)
-    assert table.loc["Baseline 2", "accuracy, validation"] == f"50.0% [{low:.1%}, {high:.1%}]"
+    half = estimate_share(np.arange(50) < 25)
+    wanted = "50.0% [{low:.1%}, {high:.1%}]".format(**half)
+    assert table.loc["Baseline 2", "accuracy, validation"] == wanted
 
 
 def test_over_several_seeds_the_mean_has_students_interval() -> None:
     histories = [_history("ser", right, repeat) for repeat, right in enumerate((0.5, 0.6, 0.7))]
     table = studies.table(studies.merge(histories, []), "Table 1")
     wanted = stats.t.interval(0.95, 2, np.mean([0.5, 0.6, 0.7]), stats.sem([0.5, 0.6, 0.7]))
-    assert table.loc["speech only", "mean over seeds"] == "60.0% [{:.1%}, {:.1%}] of 3".format(
-        *wanted
-    )
+    title = NETWORKS["ser"].title
+    assert table.loc[title, "mean over seeds"] == "60.0% [{:.1%}, {:.1%}] of 3".format(*wanted)
 
 
 def test_speed_and_steadiness_are_told_of_each_training() -> None:
@@ -107,9 +115,9 @@ def test_speed_and_steadiness_are_told_of_each_training() -> None:
 
 def test_curves_can_be_drawn_again() -> None:
     found = studies.curves(studies.merge([_history("ser", 0.5)], []), ["ser", "ier"])
-    assert list(found) == ["speech only"] and [
-        row["val_loss"] for row in found["speech only"]["epochs"]
-    ] == [3.0, 2.0, 2.5]
+    (title,) = found
+    assert title == NETWORKS["ser"].title
+    assert [row["val_loss"] for row in found[title]["epochs"]] == [3.0, 2.0, 2.5]
 
 
 def test_a_stricter_threshold_keeps_less_and_agreement_less_still(
