@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sierbook import comparisons, recorded, sentences
+from sierbook import comparisons, sentences
 from sierbook.audit.labels import measure_recovery
 from sierbook.tables import results
 from sierlib.experiment.models import NETWORKS
-from sierlib.run import Run, write_json
+from sierlib.run import Run
 from tests.forged import FOUR, HATE, SAD, forged, sure
 
 SPEECH, IMAGE = NETWORKS["ser"].title, NETWORKS["ier"].title
@@ -189,8 +189,8 @@ def test_recorded_trainings_comment_on_what_was_trained_once(
     ]
     assert sentences.judge_several_trainings(built_run, once, {}) == []
     several = [once[0] | {"repeats": 3}, once[1], once[2] | {"repeats": 3}]
-    place = tmp_path / recorded.STAND_IN / comparisons.FILE
-    write_json(place, {"provenance": built_run.provenance(), "comparisons": several})
+    recorded = {e["name"]: e | {"origin": "recorded", "p_holm": 1.0} for e in several}
+    monkeypatch.setattr("sierbook.comparisons.read_stand_ins", lambda _: recorded)
     (said,) = sentences.judge_several_trainings(built_run, once, {})
     assert "no difference can be claimed. (3 trainings, recorded: full, synthetic" in said
 
