@@ -276,7 +276,7 @@ def _cells(entry: Entry | None, part: str) -> dict[str, str]:
 
 
 def _mean(entry: Entry, part: str) -> str:
-    """Write the mean over repetitions with Student's 95 % interval; a dash for only one."""
+    """Write the mean of repetitions with Student's 95 % interval; a dash for one alone."""
     values = entry["repeats"][part]
     if len(values) < 2:
         return "–"
