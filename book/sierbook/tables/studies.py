@@ -286,7 +286,7 @@ def _mean(entry: Entry, part: str) -> str:
 def accuracy_rows(
     entries: Mapping[str, Entry], group: str, part: str = "validation"
 ) -> pd.DataFrame:
-    """Return accuracies of first and further trainings as `accuracy_plots.accuracies` draws them."""
+    """Return first and further accuracies as `accuracy_plots.accuracies` draws them."""
     rows = []
     for name in names_in_group(group):
         if name in entries:
