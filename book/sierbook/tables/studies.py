@@ -279,7 +279,7 @@ def _cells(entry: Entry | None, part: str) -> dict[str, str]:
 
 
 def _mean(entry: Entry, part: str) -> str:
-    """Write the mean over repetitions with Student's 95 % interval; a dash for only one."""
+    """Write the mean of repetitions with Student's 95 % interval; a dash for one alone."""
     values = entry["repeats"][part]
     if len(values) < 2:
         return "–"
@@ -289,7 +289,7 @@ def _mean(entry: Entry, part: str) -> str:
 def accuracy_rows(
     entries: Mapping[str, Entry], group: str, part: str = "validation"
 ) -> pd.DataFrame:
-    """Return accuracies of first and further trainings as `accuracy_plots.accuracies` draws them."""
+    """Return first and further accuracies as `accuracy_plots.accuracies` draws them."""
     rows = []
     for name in names_in_group(group):
         if name in entries:
