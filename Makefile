@@ -17,7 +17,7 @@ RUN := --profile "$(PROFILE)" --data "$(DATA)" --ser "$(SER)" --ier "$(IER)" --s
 help:
 	@echo "make book    execute the notebooks and build _build/html   (PROFILE= DATA= SER= IER= SEED= GPU=1)"
 	@echo "make pdf     the same as one PDF, printed by Chromium: _build/book.pdf"
-	@echo "make test    run the tests                                 (ARGS=\"-k speech\")"
+	@echo "make test    run the tests                                 (ARGS=\"-m 'not slow'\", \"-k speech\")"
 	@echo "make check   format, lint, types, who imports whom, notebooks without outputs"
 	@echo "make bench   time the explanations against the alternatives"
 	@echo "make links   check the links that lead out of the book"

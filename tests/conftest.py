@@ -63,7 +63,7 @@ SENTENCES = [f"{who} {what}" for what in _WHAT for who in _WHO]
 
 
 #: What takes a trained network, a browser, executed notebooks or Jupyter Book.
-SLOW_FIXTURES = {"built_run", "labelled_run", "index", "browser", "template", "page"}
+SLOW_FIXTURES = {"bands", "built_run", "labelled_run", "index", "browser", "template", "page"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -288,8 +288,11 @@ def test_onednn_is_used_unless_somebody_says_otherwise(asked: str | None, found:
     given = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
     told = subprocess.run(
         [sys.executable, "-c", "import sierlib, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"],
-        env=given | ({"TF_ENABLE_ONEDNN_OPTS": asked} if asked else {}), capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        env=given | ({"TF_ENABLE_ONEDNN_OPTS": asked} if asked else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert told.strip() == found
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 
 from sierlib.machine import count_workers
@@ -98,9 +99,8 @@ def _recorded_key(run: Run) -> str:
     place = recorded.stand_in_place(run)
     if place is None:
         return ""
-    return digest(
-        [(str(path.relative_to(place)), path.read_text()) for path in sorted(place.rglob("*.json"))]
-    )
+    files = sorted(path for path in place.rglob("*") if path.suffix in (".json", ".csv"))
+    return digest([(str(path.relative_to(place)), path.read_text()) for path in files])
 
 
 def _inputs_key(run: Run) -> list[str]:
@@ -233,6 +233,8 @@ def _run_papermill(run: Run, name: str, key: str, kernels: _Kernels) -> None:
             f"notebook {name} failed: its kernel died, most often for want of memory\nits "
             f"half-executed copy is {half}"
         ) from error
+    finally:
+        ensure_event_loop().close()  # this thread's, which nbclient leaves open
     os.replace(half, target)
     run.done(f"notebooks/{name}", key)
     _say(f"{name}: done in {time.time() - start:.0f} s")

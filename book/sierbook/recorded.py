@@ -22,6 +22,8 @@ from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import (
     COLUMNS,
+    GIVEN,
+    labelled_by_teachers,
     read_manifest,
     read_truth,
     sign_manifest,
@@ -158,7 +160,7 @@ def list_labels(run: Run) -> pd.DataFrame:
     if truth:
         rows["emotion"] = [truth[name]["emotion"] for name in rows["id"]]
         rows["relation"] = [truth[name]["relation"] for name in rows["id"]]
-    elif not (rows["winner"] == "given").any():
+    elif labelled_by_teachers(rows):
         ser, ier = (label_rule.teacher_opinions(rows, role) for role in settings.ROLES)
         same = ser.argmax(axis=1) == ier.argmax(axis=1)
         rows["relation"] = np.where(same, "agree", "conflict")
@@ -200,7 +202,7 @@ def adopt(run: Run, place: Path | None = None) -> dict[str, Any]:
         )
 
     # The same rows in the recorded order, with nothing left of what teachers here think of them.
-    rows = rows.loc[labels.index].assign(**labels, winner="given").reset_index()
+    rows = rows.loc[labels.index].assign(**labels, winner=GIVEN).reset_index()
     for role in settings.ROLES:
         rows[[f"{role}_{name}" for name in settings.CLASSES]] = np.nan
     used, discarded = rows[rows["split"] != ""], rows[rows["split"] == ""]

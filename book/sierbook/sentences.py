@@ -17,12 +17,11 @@ from sierbook.audit.labels import (
     WRONG,
     as_nested,
     as_records,
-    teachers_asked,
 )
 from sierbook.faithfulness.scores import FEWEST, compare_methods
 from sierbook.tables import results, studies
 from sierlib import settings
-from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import Estimate
 from sierlib.run import Run
@@ -231,7 +230,7 @@ def judge_comparisons(
     reasons = {}
     if not read_truth(run):
         reasons["max-agreement"] = "nothing was planted in this corpus"
-        if not teachers_asked(read_manifest(run)):
+        if not labelled_by_teachers(read_manifest(run)):
             reasons["multiply-addition"] = "nobody says which pairs of this corpus are in conflict"
     sentences = [_judge_comparison(entry, entries) for entry in made.values()]
     for name, plan in comparisons.PRIMARY.items():

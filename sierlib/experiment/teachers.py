@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,8 @@ def _train_teacher(run: Run, role: str) -> None:
         fitted,
         validating,
         folder,
-        run.profile,
+        # Teachers see their few items many times: for them a graph pays in every profile.
+        replace(run.profile, run_eagerly=False),
         epochs=run.profile.teacher_epochs,
         learning_rate=run.profile.teacher_learning_rate,
         loss=keras.losses.CategoricalCrossentropy(),

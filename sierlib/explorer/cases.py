@@ -17,7 +17,7 @@ from sierlib.data.corpora import Item
 from sierlib.data.feed import read_inputs
 from sierlib.data.shards import item_picture, item_sound
 from sierlib.data.speech import Word
-from sierlib.experiment.manifest import find_items
+from sierlib.experiment.manifest import GIVEN, find_items
 from sierlib.explorer import listening
 from sierlib.explorer.payload import Payload, sample_payload
 from sierlib.run import Run
@@ -179,7 +179,7 @@ def choose_rows(
 
 def teacher_payload(row: dict[Any, Any]) -> Payload | None:
     """Return both teachers' opinions on a manifest row; None where none was asked."""
-    if row["winner"] == "given":
+    if row["winner"] == GIVEN:
         return None
     payload: Payload = {"winner": settings.ROLES[row["winner"]]}
     for role, modality in settings.ROLES.items():

@@ -19,14 +19,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sierbook import statistics
-from sierbook.audit.labels import score_share, teachers_asked
+from sierbook.audit.labels import score_share
 from sierlib import settings
 from sierlib.data import speech
 from sierlib.data.corpora import Item
 from sierlib.data.feed import make_feed, read_inputs
 from sierlib.data.shards import load_arrays
 from sierlib.experiment import label_rule
-from sierlib.experiment.manifest import find_items, read_manifest
+from sierlib.experiment.manifest import find_items, labelled_by_teachers, read_manifest
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import class_codes
 from sierlib.experiment.train import load_model
@@ -256,7 +256,7 @@ def exchange_partners(trial: Trial, times: int = 5) -> pd.DataFrame:
     """
     rng = np.random.default_rng([trial.run.seed, 11])
     opinions = {}
-    if teachers_asked(trial.rows):
+    if labelled_by_teachers(trial.rows):
         opinions = {role: label_rule.teacher_opinions(trial.rows, role) for role in settings.ROLES}
     right, found = trial.find_right("fused"), []
     for moved in ("image", "speech"):

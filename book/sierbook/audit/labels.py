@@ -21,7 +21,7 @@ from scipy import optimize, special
 from sierbook import statistics
 from sierlib import settings
 from sierlib.experiment import label_rule
-from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import class_codes, estimate_share
 from sierlib.experiment.teachers import read_held_out
@@ -38,11 +38,6 @@ _ROUNDED = 5e-7
 #: In the tables of `measure_recovery`: the label as if it were a network, and the rows on which it
 #: is not the truth.
 LABEL, WRONG = "the label itself", "label is wrong"
-
-
-def teachers_asked(manifest: pd.DataFrame) -> bool:
-    """Tell whether teachers gave the labels, or the corpus did."""
-    return bool((manifest["winner"] != "given").all())
 
 
 def as_records(table: pd.DataFrame, **ends: tuple[str, str]) -> list[dict[str, Any]]:
@@ -173,7 +168,7 @@ def score_teachers(run: Run) -> dict[str, dict[str, Any]]:
         teacher was asked.
     """
     pairs, truth = _read_pairs(run), read_truth(run)
-    if not teachers_asked(pairs):
+    if not labelled_by_teachers(pairs):
         return {}
     found: dict[str, dict[str, Any]] = {}
     for role, modality in settings.ROLES.items():
@@ -301,7 +296,7 @@ def label_provenance(manifest: pd.DataFrame) -> pd.DataFrame:
         agree`; the median `lead` of the winner's confidence where speech and where the image won.
         Empty where no teacher was asked.
     """
-    if not teachers_asked(manifest):
+    if not labelled_by_teachers(manifest):
         return pd.DataFrame()
     ser, ier = (label_rule.teacher_opinions(manifest, role) for role in settings.ROLES)
     each = pd.DataFrame(
@@ -362,7 +357,7 @@ def measure_label_noise(manifest: pd.DataFrame, truth: dict[str, Any]) -> pd.Dat
         how often at least one of them is right, the ceiling of any rule that chooses between the
         two. Empty without truth or teachers.
     """
-    if not truth or not teachers_asked(manifest):
+    if not truth or not labelled_by_teachers(manifest):
         return pd.DataFrame()
     planted = class_codes(truth[name]["emotion"] for name in manifest["id"])
     labels, named = class_codes(manifest["label"]), _named_classes(manifest)
@@ -402,7 +397,7 @@ def measure_recovery(
         it said something else), `neither`, and `truth` (NaN where unknown). Empty where no teacher
         was asked.
     """
-    if not teachers_asked(rows):
+    if not labelled_by_teachers(rows):
         return pd.DataFrame()
     named, groups = _named_classes(rows), _group_pairs(rows)
     planted = None

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sierbook.audit.labels import teachers_asked
 from sierbook.faithfulness.rivals import Subject
 from sierlib import settings
 from sierlib.data.feed import read_inputs
 from sierlib.experiment import label_rule
-from sierlib.experiment.manifest import read_manifest
+from sierlib.experiment.manifest import labelled_by_teachers, read_manifest
 from sierlib.experiment.train import load_model
 from sierlib.run import Run
 
@@ -51,7 +50,7 @@ def value_modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
             "teachers": "not asked",
         }
     )
-    if teachers_asked(rows):
+    if labelled_by_teachers(rows):
         ser, ier = (
             label_rule.teacher_opinions(rows, role).argmax(axis=1) for role in settings.ROLES
         )

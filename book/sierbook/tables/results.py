@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from sierbook import statistics
-from sierbook.audit.labels import LABEL, teachers_asked
+from sierbook.audit.labels import LABEL
 from sierlib import settings
 from sierlib.data.feed import make_feed
 from sierlib.experiment import label_rule
-from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import class_codes, score_predictions
 from sierlib.experiment.train import load_model, predict_test
@@ -81,7 +81,7 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 def _ask_teachers(rows: pd.DataFrame) -> dict[str, np.ndarray]:
     """Return what each teacher calls the rows, class indices (n,); nothing where none was asked."""
-    if not teachers_asked(rows):
+    if not labelled_by_teachers(rows):
         return {}
     return {
         f"{role} teacher": label_rule.teacher_opinions(rows, role).argmax(axis=1)
@@ -121,7 +121,7 @@ def teachers_as_models(manifest: pd.DataFrame) -> pd.DataFrame:
         confident of both, and the share of the rows that the rule keeps. Empty where the corpus
         brought its labels.
     """
-    if not teachers_asked(manifest):
+    if not labelled_by_teachers(manifest):
         return pd.DataFrame()
     ser, ier = (label_rule.teacher_opinions(manifest, role) for role in settings.ROLES)
     both = label_rule.max_rule(ser, ier)["label"]

@@ -16,7 +16,7 @@ import pandas as pd
 from sierbook import recorded, statistics
 from sierlib import settings
 from sierlib.experiment import label_rule
-from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
 from sierlib.experiment.models import (
     NETWORKS,
     names_in_group,
@@ -319,7 +319,7 @@ def thresholds(
     It is right where the label is the planted emotion. Empty where the corpus brought its labels.
     """
     rows = pd.concat([read_manifest(run), read_manifest(run, "discarded")], ignore_index=True)
-    if (rows["winner"] == "given").any():
+    if not labelled_by_teachers(rows):
         return pd.DataFrame()
 
     # What both rules make of every pair, whatever the threshold.

@@ -43,7 +43,7 @@ TOY = replace(
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
+def bands(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
     """Rows whose class is the band of the spectrogram that sounds."""
     folder = tmp_path_factory.mktemp("toy")
     rng = np.random.default_rng(0)
@@ -69,8 +69,8 @@ def _small() -> keras.Model:
     )
 
 
-def _fit(toy: tuple[pd.DataFrame, Path], profile: settings.Profile = TOY, **options):
-    rows, folder = toy
+def _fit(bands: tuple[pd.DataFrame, Path], profile: settings.Profile = TOY, **options):
+    rows, folder = bands
     return fit_network(_small, rows[:48], rows[48:], folder, profile, **options)
 
 
@@ -79,9 +79,9 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sierlib.networks.fit.choose_precision", lambda _: "float32")
 
 
-def test_a_separable_problem_is_learned(toy: tuple[pd.DataFrame, Path]) -> None:
-    model, history = _fit(toy, replace(TOY, epochs=30, learning_rate=0.3))
-    found = predict_rows(model, toy[0], toy[1])
+def test_a_separable_problem_is_learned(bands: tuple[pd.DataFrame, Path]) -> None:
+    model, history = _fit(bands, replace(TOY, epochs=30, learning_rate=0.3))
+    found = predict_rows(model, *bands)
     assert found.dtype == np.float64 and found.shape == (64, 4)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     assert np.mean(found.argmax(axis=1) == np.arange(64) % 4) > 0.95
@@ -94,12 +94,12 @@ def test_a_separable_problem_is_learned(toy: tuple[pd.DataFrame, Path]) -> None:
 
 
 def test_the_learning_rate_rises_and_then_falls_along_a_cosine(
-    toy: tuple[pd.DataFrame, Path],
+    bands: tuple[pd.DataFrame, Path],
 ) -> None:
     rates = np.array(
         [
             row["learning_rate"]
-            for row in _fit(toy, replace(TOY, warmup=3, patience_stop=99))[1]["epochs"]
+            for row in _fit(bands, replace(TOY, warmup=3, patience_stop=99))[1]["epochs"]
         ]
     )
     peak = int(rates.argmax())
@@ -118,11 +118,11 @@ def test_the_learning_rate_rises_and_then_falls_along_a_cosine(
 
 
 def test_without_warm_up_the_rate_is_constant_until_a_plateau(
-    toy: tuple[pd.DataFrame, Path],
+    bands: tuple[pd.DataFrame, Path],
 ) -> None:
-    learning = _fit(toy, replace(TOY, warmup=0, epochs=4, learning_rate=1e-3))[1]["epochs"]
+    learning = _fit(bands, replace(TOY, warmup=0, epochs=4, learning_rate=1e-3))[1]["epochs"]
     assert [row["learning_rate"] for row in learning] == pytest.approx([1e-3] * 4)
-    rows, folder = toy
+    rows, folder = bands
     wrong = rows[48:].assign(label=np.roll(rows["label"][48:], 1))  # validation only gets worse
     stuck = fit_network(
         _small, rows[:48], wrong, folder, replace(TOY, warmup=0, learning_rate=0.3, epochs=9)
@@ -134,8 +134,8 @@ def test_without_warm_up_the_rate_is_constant_until_a_plateau(
 
 
 @pytest.mark.usefixtures("float32")
-def test_early_stopping_keeps_the_best_epoch(toy: tuple[pd.DataFrame, Path]) -> None:
-    rows, folder = toy
+def test_early_stopping_keeps_the_best_epoch(bands: tuple[pd.DataFrame, Path]) -> None:
+    rows, folder = bands
     noisy = rows[48:].assign(
         label=list(rows["label"][48:60]) + list(np.roll(rows["label"][60:], 1))
     )
@@ -152,17 +152,17 @@ def test_early_stopping_keeps_the_best_epoch(toy: tuple[pd.DataFrame, Path]) -> 
 
 
 @pytest.mark.usefixtures("float32")
-def test_a_seed_fixes_the_training(toy: tuple[pd.DataFrame, Path]) -> None:
+def test_a_seed_fixes_the_training(bands: tuple[pd.DataFrame, Path]) -> None:
     short = replace(TOY, epochs=2)
-    losses = [_fit(toy, short, seed=seed)[1]["epochs"][-1]["loss"] for seed in (1, 1, 2)]
+    losses = [_fit(bands, short, seed=seed)[1]["epochs"][-1]["loss"] for seed in (1, 1, 2)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0] != pytest.approx(
         losses[2], rel=1e-5
     )
 
 
-def test_the_policy_of_numbers_is_put_back(toy: tuple[pd.DataFrame, Path]) -> None:
+def test_the_policy_of_numbers_is_put_back(bands: tuple[pd.DataFrame, Path]) -> None:
     before = keras.mixed_precision.dtype_policy().name
-    _fit(toy, replace(TOY, epochs=1))
+    _fit(bands, replace(TOY, epochs=1))
     assert keras.mixed_precision.dtype_policy().name == before
 
 

@@ -88,6 +88,7 @@ def test_wished_weights_that_cannot_be_had_are_told_once() -> None:
     assert len(told) == 1 and "random" in told[0] and made.output.shape == (None, BRANCH_UNITS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(backbones.BACKBONES))
 def test_every_backbone_takes_a_training_step_at_reduced_width(kind: str) -> None:
     keras.utils.set_random_seed(0)
@@ -107,6 +108,7 @@ def test_every_backbone_takes_a_training_step_at_reduced_width(kind: str) -> Non
     assert np.mean(moved) > 0.7  # a unit may be dead in one step, not most of a network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", list(backbones.BACKBONES))
 def test_every_backbone_builds_at_full_width(kind: str) -> None:
     trunk, _ = backbones.trunk(kind, 1.0, "none")
