@@ -8,8 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,6 @@ from sierlib.run import PACKAGE, Run, resolve_spec
 
 if TYPE_CHECKING:
     from sierbook.verify import Report
-
-#: Commands that need TensorFlow in this process; others leave it to notebooks' kernels.
-_WITH_TENSORFLOW = ("explain", "train", "dataset", "record", "verify")
 
 
 # --------------------------------------------------------------------------------------- options
@@ -158,10 +154,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        if options.command in _WITH_TENSORFLOW:
-            # Its C++ parts write lines before they can be told not to.
-            with _silent_stderr():
-                import tensorflow  # noqa: F401
         if options.command == "bench":
             return _bench(options.arguments)
         if options.command == "explain":
@@ -178,15 +170,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-@contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Lose what is written to stderr, by libraries that are not Python's too."""
+def _import_tensorflow() -> None:
+    """Import TensorFlow without the lines that its C++ parts write before they can be told not to."""
     sys.stderr.flush()
     ours = os.dup(2)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:
-            yield
+            import tensorflow  # noqa: F401
         finally:
             os.dup2(ours, 2)
             os.close(ours)
@@ -206,6 +197,7 @@ def _work_in_run(options: argparse.Namespace) -> int:
         options.profile, options.data, options.ser, options.ier, options.seed, options.run_dir
     )
 
+    _import_tensorflow()
     if options.command == "run":
         print(notebooks.execute_with_needs(run, name))
     elif options.command == "book":
@@ -302,6 +294,7 @@ def _explain(options: argparse.Namespace) -> int:
     folder = Path(options.output)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; -o expects a folder")
+    _import_tensorflow()
     from sierlib.explorer.page import write_page
     from sierlib.explorer.pair import explain_own
 
