@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _import_tensorflow() -> None:
-    """Import TensorFlow without the lines that its C++ parts write before they can be told not to."""
+    """Import TensorFlow without the lines that its C++ parts write at that."""
     sys.stderr.flush()
     ours = os.dup(2)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
