@@ -183,6 +183,7 @@ class _Kernels:
                 if kernels.closed:
                     raise RuntimeError("no kernel is started any more")
                 environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **find_packages()}
+                environment.pop("MPLBACKEND", None)  # figures are shown, whatever holds elsewhere
                 with open(log, "w", encoding="utf-8") as stream:
                     await super().start_kernel(stderr=stream, env=environment, **options)
                 kernels.managers.append(self)

@@ -97,7 +97,7 @@ def test_every_backbone_takes_a_training_step_at_reduced_width(kind: str) -> Non
     y = keras.layers.Dense(4, activation="softmax")(
         keras.layers.GlobalAveragePooling2D()(trunk.output)
     )
-    model = keras.Model(trunk.inputs, y)
+    model = keras.Model(trunk.input, y)
     # As profile smoke does: making a graph of a deep network takes far longer than its one step.
     model.compile("adam", "categorical_crossentropy", run_eagerly=True)
     old = [weight.numpy().copy() for weight in trunk.trainable_weights]

@@ -201,7 +201,7 @@ def test_every_configuration_trains_saves_and_joins_the_modalities_where_it_says
 ) -> None:
     keras.utils.set_random_seed(0)
     made = parallel_net(tiny_profile, configuration=configuration)
-    made.compile("adam", losses.FocalCrossEntropy())
+    made.compile("adam", losses.FocalCrossEntropy(), run_eagerly=True)
     loss = made.train_on_batch(BATCH, np.eye(4, dtype="float32")[:3])
     assert np.isfinite(loss)
     made.save(tmp_path / "m.keras")
