@@ -18,6 +18,7 @@ from sierbook.audit.labels import (
     as_nested,
     as_records,
 )
+from sierbook.claims import Claim, Finding
 from sierbook.faithfulness.scores import FEWEST, compare_methods
 from sierbook.tables import results, studies
 from sierlib import settings
@@ -138,6 +139,17 @@ def describe_origins(
     if left_out:
         sentences.append(f"Left out: {'; '.join(dict.fromkeys(left_out.values()))}.")
     return " ".join(sentences)
+
+
+def describe_findings(found: Mapping[Claim, Finding]) -> list[str]:
+    """Write claims of the ledger with what came out; what an earlier run recorded says so."""
+    sentences = []
+    for claim, finding in found.items():
+        text = f"*{claim.text}* ({claim.where}): {finding.ours}"
+        if finding.made.get("recorded"):
+            text += f" ({studies.origin({'origin': 'recorded', **finding.made})})"
+        sentences.append(f"{text}. **{finding.verdict.capitalize()}**: {finding.reason}.")
+    return sentences
 
 
 # --------------------------------------------------------------------------------- 04: test part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from sierbook import comparisons, sentences
 from sierbook.audit.labels import measure_recovery
+from sierbook.claims import CLAIMS, Finding
 from sierbook.tables import results
 from sierlib.experiment.models import NETWORKS
 from sierlib.run import Run
@@ -90,6 +92,18 @@ def test_every_entry_says_where_it_comes_from() -> None:
     assert f"{len(NETWORKS) - 2} have not been trained anywhere yet" in said and "`ser`" in said
     left_out = {"sentiment-ser": "nothing of sentiment", "sentiment-ier": "nothing of sentiment"}
     assert sentences.describe_origins({}, left_out).count("nothing of sentiment") == 1
+
+
+def test_a_finding_is_told_with_its_verdict_and_where_it_was_recorded() -> None:
+    claim = next(claim for claim in CLAIMS if claim.learning)
+    made = {"profile": "full", "data": "synthetic", "date": "2026-01-01", "recorded": False}
+    finding = Finding("best epoch: 9", "not reproduced", "too early", made)
+    (said,) = sentences.describe_findings({claim: finding})
+    assert said.startswith(f"*{claim.text}* ({claim.where}): best epoch: 9. ")
+    assert said.endswith("**Not reproduced**: too early.")
+    earlier = replace(finding, made=made | {"recorded": True})
+    (said,) = sentences.describe_findings({claim: earlier})
+    assert "best epoch: 9 (recorded: full, synthetic, 2026-01-01). **" in said
 
 
 # --------------------------------------------------------------------------------- 04: test part
