@@ -72,3 +72,13 @@ FOUR = forged(
     (sure(ANGER, 0.7), sure(ANGER, 0.9)),
     truth=["happy", "sad", "sad", "happy"],
 )
+
+
+def made_up_scores() -> pd.DataFrame:
+    """Shares on the image of 20 samples: `owen` is ahead of the two others by a tenth on each."""
+    rows = []
+    for number, noise in enumerate(np.random.default_rng(0).normal(0, 0.1, 20)):
+        for method, base in (("owen", 0.6), ("sampled", 0.5), ("random", 0.5)):
+            row = {"id": number, "method": method, "part": "image", "measure": "share"}
+            rows.append(row | {"value": base + noise, "chance": 0.2})
+    return pd.DataFrame(rows)

@@ -16,7 +16,7 @@ from sierbook.claims import CLAIMS, Finding
 from sierbook.tables import results
 from sierlib.experiment.models import NETWORKS
 from sierlib.run import Run
-from tests.forged import FOUR, HATE, SAD, forged, sure
+from tests.forged import FOUR, HATE, SAD, forged, made_up_scores, sure
 
 SPEECH, IMAGE = NETWORKS["ser"].title, NETWORKS["ier"].title
 
@@ -375,20 +375,7 @@ def test_what_noise_does(fused: float, words: str) -> None:
 
 # ------------------------------------------------------------------------------- 07: is it true?
 def test_rivals_are_compared_on_the_same_samples() -> None:
-    rng = np.random.default_rng(0)
-    rows = [
-        {
-            "id": i,
-            "method": method,
-            "part": "image",
-            "measure": "share",
-            "value": base + noise,
-            "chance": 0.2,
-        }
-        for i, noise in enumerate(rng.normal(0, 0.1, 20))
-        for method, base in (("owen", 0.6), ("sampled", 0.5), ("random", 0.5))
-    ]
-    scores = pd.DataFrame(rows)
+    scores = made_up_scores()
     owen, sampled = sentences.judge_rivals(scores, ["random"])
     assert "clearly above random" in owen and "20 samples, where chance is 0.20" in owen
     assert "no clear difference to random" in sampled

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 
 from sierbook.faithfulness.measures import FRACTIONS, agreement
@@ -23,6 +22,7 @@ from sierbook.faithfulness.scores import (
 )
 from sierlib.experiment.train import train_model
 from sierlib.run import Run
+from tests.forged import made_up_scores
 
 
 def test_new_weights_destroy_a_map_and_are_taken_back(network: keras.Model, pair: Sample) -> None:
@@ -109,20 +109,7 @@ def test_more_evaluations_bring_a_map_closer(tiny_run: Run) -> None:
 
 
 def test_intervals_and_differences() -> None:
-    rng = np.random.default_rng(0)
-    rows = [
-        {
-            "id": i,
-            "method": method,
-            "part": "image",
-            "measure": "share",
-            "value": base + noise,
-            "chance": 0.2,
-        }
-        for i, noise in enumerate(rng.normal(0, 0.1, 20))
-        for method, base in (("owen", 0.6), ("sampled", 0.5), ("random", 0.5))
-    ]
-    scores = pd.DataFrame(rows)
+    scores = made_up_scores()
     ahead = compare_methods(scores, "share", "image", "owen", "random")
     assert [ahead[key] for key in ("value", "low", "high")] == pytest.approx([0.1] * 3)
     assert ahead["n"] == 20
