@@ -6,6 +6,7 @@ SER ?= synthetic
 IER ?= synthetic
 SEED ?= 0
 GPU ?=
+JOBS ?= 2
 LOCK := requirements$(if $(GPU),-gpu).lock
 STAMP := .venv/.installed-$(if $(GPU),gpu,cpu)
 BIN := .venv/bin
@@ -31,7 +32,7 @@ pdf: $(STAMP)
 	@$(BIN)/sier book --pdf $(RUN)
 
 test: $(STAMP)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -66,11 +66,22 @@ SENTENCES = [f"{who} {what}" for what in _WHAT for who in _WHO]
 SLOW_FIXTURES = {"bands", "built_run", "labelled_run", "index", "browser", "template", "page"}
 
 
+def name_group(item: pytest.Item) -> str:
+    """Name the tests that one process runs: those of the built book, those of the trained run,
+    which each prepare once for all, else those of a file."""
+    if "tests/book" in item.nodeid:
+        return "book"
+    if "built_run" in getattr(item, "fixturenames", ()):
+        return "trained"
+    return item.nodeid.partition("::")[0]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what asks for a slow fixture, directly or through others."""
+    """Mark as slow what asks for a slow fixture, and say which tests share a process."""
     for item in items:
         if SLOW_FIXTURES & {*getattr(item, "fixturenames", ())}:
             item.add_marker("slow")
+        item.add_marker(pytest.mark.xdist_group(name_group(item)))
 
 
 @pytest.fixture(scope="session")
