@@ -13,11 +13,13 @@ os.environ.setdefault("SIER_WORKERS", "1")
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from sierlib import settings
 from sierlib.run import Run
@@ -66,23 +68,24 @@ SENTENCES = [f"{who} {what}" for what in _WHAT for who in _WHO]
 SLOW_FIXTURES = {"bands", "built_run", "labelled_run", "index", "browser", "template", "page"}
 
 
-def name_group(item: pytest.Item) -> str:
-    """Name the tests that one process runs: those of the built book, those of the trained run,
-    which each prepare once for all, else those of a file."""
-    if "tests/book" in item.nodeid:
-        return "book"
-    if "built_run" in getattr(item, "fixturenames", ()):
-        return "trained"
-    return item.nodeid.partition("::")[0]
+class _Places(LoadScopeScheduling):
+    """Give a process a whole file of tests, or all that look at the built book."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "book" if nodeid.startswith("tests/book/") else nodeid.partition("::")[0]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Say which tests share a process, whose fixtures are made once."""
+    return _Places(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what asks for a slow fixture, and say which tests share a process."""
+    """Mark as slow what asks for a slow fixture, directly or through others."""
     for item in items:
         if SLOW_FIXTURES & {*getattr(item, "fixturenames", ())}:
             item.add_marker("slow")
-        item.add_marker(pytest.mark.xdist_group(name_group(item)))
 
 
 @pytest.fixture(scope="session")
