@@ -37,7 +37,6 @@ COLUMNS = (
     "seconds",
     "reason",
     "path",
-    "words",
 )
 
 
@@ -46,6 +45,11 @@ def item_sound(item: Item) -> np.ndarray:
     if item.audio is not None:
         return speech.read_audio(item.audio)
     return speech.speak(speech.clean_text(item.text or ""), seed=item.seed)
+
+
+def align_item(item: Item) -> list[speech.Word]:
+    """Return when each word of an item's text is spoken in its sound."""
+    return speech.align(item_sound(item), speech.clean_text(item.text or ""))
 
 
 def item_picture(item: Item, size: int = settings.SIZE) -> np.ndarray:
@@ -63,7 +67,7 @@ def _short_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _encode_item(item: Item, align: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _encode_item(item: Item) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Encode one item: its row, and its arrays by modality, uint8.
 
     Raises `Unusable` where that cannot be done.
@@ -76,12 +80,12 @@ def _encode_item(item: Item, align: bool) -> tuple[dict[str, Any], dict[str, np.
             item.image.read_bytes() if item.image else picture.tobytes()
         )
     if item.text is not None or item.audio is not None:
-        arrays["speech"] = _encode_speech(item, row, align)
+        arrays["speech"] = _encode_speech(item, row)
     return row, arrays
 
 
-def _encode_speech(item: Item, row: dict[str, Any], align: bool) -> np.ndarray:
-    """Return an item's log-mel, and put into its row the text, its length, the words' times."""
+def _encode_speech(item: Item, row: dict[str, Any]) -> np.ndarray:
+    """Return an item's log-mel, and put into its row the text and its length."""
     try:
         row["text"] = speech.clean_text(item.text or "")
     except Unusable:
@@ -92,9 +96,6 @@ def _encode_speech(item: Item, row: dict[str, Any], align: bool) -> np.ndarray:
     mel = np.round(speech.log_mel(sound) * 255).astype(np.uint8)
     if not mel.any():
         raise Unusable("silent recording")
-    if align:
-        words = speech.align(sound, row["text"])
-        row["words"] = [(word.text, word.start, word.end) for word in words]
     if item.audio is not None:
         # Many recordings may say the same words: they are told apart by their sound.
         row["sound_hash"] = _short_hash(sound.tobytes())
@@ -107,13 +108,13 @@ def _rows_file(folder: Path, index: int) -> Path:
     return folder / f"rows-{index:05d}.jsonl"
 
 
-def _encode_shard(index: int, items: Sequence[Item], folder: Path, align: bool) -> None:
+def _encode_shard(index: int, items: Sequence[Item], folder: Path) -> None:
     """Encode the items of one shard and write its arrays, then its list of rows."""
     rows: list[dict[str, Any]] = []
     shard: dict[str, list[np.ndarray]] = {"speech": [], "image": []}
     for item in items:
         try:
-            row, arrays = _encode_item(item, align)
+            row, arrays = _encode_item(item)
         except Unusable as problem:
             rows.append({"id": item.id, "reason": str(problem), "path": _source_of(item)})
             continue
@@ -131,9 +132,7 @@ def _encode_shard(index: int, items: Sequence[Item], folder: Path, align: bool) 
     os.replace(partial, place)
 
 
-def encode_corpus(
-    corpus: Corpus, folder: Path, *, align: bool = False, workers: int | None = None
-) -> pd.DataFrame:
+def encode_corpus(corpus: Corpus, folder: Path, *, workers: int | None = None) -> pd.DataFrame:
     """Encode every item of a corpus into shards below a folder.
 
     Parameters
@@ -142,8 +141,6 @@ def encode_corpus(
         What to encode.
     folder
         Holds what an interrupted call has already done; that is kept.
-    align
-        Whether the words' times are found as well.
     workers
         Processes; by default one for each core. Inside ``joblib.parallel_config("dask")`` the
         shards go to a Dask cluster instead.
@@ -159,7 +156,7 @@ def encode_corpus(
     shards = [corpus.items[start : start + SHARD] for start in range(0, len(corpus.items), SHARD)]
     missing = [i for i in range(len(shards)) if not _rows_file(folder, i).is_file()]
     if missing:
-        jobs = (delayed(_encode_shard)(i, shards[i], folder, align) for i in missing)
+        jobs = (delayed(_encode_shard)(i, shards[i], folder) for i in missing)
         pool = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator_unordered")
         title = f"encode {corpus.spec.partition(':')[0]}"
         for _ in tqdm(pool(jobs), total=len(missing), desc=title, unit="shard"):
@@ -168,7 +165,7 @@ def encode_corpus(
     for i in range(len(shards)):
         with open(_rows_file(folder, i), encoding="utf-8") as lines:
             rows += [json.loads(line) for line in lines]
-    # A column that no row has, such as the words' times of a real corpus, is there and empty.
+    # A column that no row has, such as the reason where all can be used, is there and empty.
     frame = pd.DataFrame(rows)
     for column in COLUMNS:
         if column not in frame:
@@ -232,13 +229,12 @@ def encode_role(
     name = place = f"teachers/{role}"
     if role == "data":
         name, place = "arrays", "dataset"
-    align = role == "data" and corpus.spec == "synthetic"  # where words have a planted role
     key = digest(corpus.spec, corpus.fingerprint, len(corpus.items), source_key(__name__))
     folder = run.folder / place
     if not run.current(name, key):
         run.forget(name)
         folder = run.fresh_folder(place, key)
     # Shards that are there are read, so this costs little where the artefact is up to date.
-    rows = encode_corpus(corpus, folder, align=align, workers=workers)
+    rows = encode_corpus(corpus, folder, workers=workers)
     run.done(name, key)
     return corpus, rows, folder

@@ -17,6 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from sierlib import settings
 from sierlib.data.corpora import Item, open_corpus
+from sierlib.data.shards import align_item
 from sierlib.run import Run
 
 #: The columns of the manifest; those of the teachers' opinions are named "ser_anger" and so on.
@@ -211,6 +212,31 @@ def read_truth(run: Run) -> dict[str, Any]:
         return {}
     with open(path, encoding="utf-8") as lines:
         return {value["id"]: value for value in map(json.loads, lines)}
+
+
+def time_planted(run: Run, ids: Sequence[str]) -> dict[str, Any]:
+    """Read the planted truth of a few rows, with the times at which their words are spoken.
+
+    The sentences are spoken again and aligned, some 0.1 s each.
+
+    Returns
+    -------
+    dict
+        By id as `read_truth`; ``speech`` has also ``words``, (text, start, end) in seconds, and
+        ``emotion_times`` and ``confuser_times``, (start, end) of the words that carry them.
+    """
+    truth = read_truth(run)
+    timed = {}
+    for name, item in find_items(run, ids).items():
+        if name not in truth:
+            continue
+        words = [(word.text, word.start, word.end) for word in align_item(item)]
+        spoken = truth[name]["speech"]
+        times = {}
+        for kind in ("emotion", "confuser"):
+            times[f"{kind}_times"] = [words[index][1:] for index in spoken[f"{kind}_words"]]
+        timed[name] = {**truth[name], "speech": {**spoken, "words": words, **times}}
+    return timed
 
 
 def count_rows(

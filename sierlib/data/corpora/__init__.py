@@ -61,8 +61,9 @@ def _generate(role: str, profile: settings.Profile, seed: int) -> Corpus:
     """Generate the embedded corpus's part for a role, in the profile's size."""
     from sierlib.data.corpora.embedded import plans
 
+    vocabulary = plans.choose_vocabulary(profile.emotion_words, profile.emotion_shapes)
     if role == "data":
-        return plans.pairs(profile.pairs, seed)
+        return plans.pairs(profile.pairs, seed, vocabulary)
     if role == "ser":
-        return plans.speech_corpus(profile.speech_items, seed)
-    return plans.image_corpus(profile.image_items, seed)
+        return plans.speech_corpus(profile.speech_items, seed, vocabulary)
+    return plans.image_corpus(profile.image_items, seed, vocabulary)

@@ -106,7 +106,11 @@ def neutral(rng: np.random.Generator) -> str:
 
 
 def sentence(
-    rng: np.random.Generator, emotion: str | None, strength: int, confuser: str | None = None
+    rng: np.random.Generator,
+    emotion: str | None,
+    strength: int,
+    confuser: str | None = None,
+    words: int | None = None,
 ) -> dict[str, Any]:
     """Draw a sentence with planted emotion words.
 
@@ -118,6 +122,8 @@ def sentence(
         Class and 0 (neutral), 1 (one emotion word) or 2 (two or three).
     confuser
         Another class, of which a word appears negated or in a minor place; None for no confuser.
+    words
+        How many words of each class are in use, the first of `WORDS`; None for all.
 
     Returns
     -------
@@ -133,13 +139,14 @@ def sentence(
     clauses: list[Clause] = []
     if emotion is not None and strength > 0:
         count = 1 if strength == 1 else int(rng.integers(2, 4))
-        chosen = rng.choice(len(WORDS[emotion]), size=count, replace=False)
+        known = WORDS[emotion][:words]
+        chosen = rng.choice(len(known), size=count, replace=False)
         for place, index in enumerate(chosen):
-            word = WORDS[emotion][int(index)]
+            word = known[int(index)]
             template = _pick(rng, _SECOND if place else _CARRIERS)
             clauses.append(Clause(_fill(rng, template, word), word, "emotion"))
     if confuser is not None:
-        word = _pick(rng, WORDS[confuser])
+        word = _pick(rng, WORDS[confuser][:words])
         template = _pick(rng, _NEGATIONS + _MINOR)
         clauses.append(Clause(_fill(rng, template, word), word, "confuser"))
     # Something without emotion fills up what would be empty, and some of what is short.

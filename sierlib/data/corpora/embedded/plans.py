@@ -7,12 +7,13 @@ own in each. Pairs and teacher corpora come from the same generators and share n
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sierlib import settings
 from sierlib.data.corpora.embedded import grammar, scenes
+from sierlib.data.corpora.embedded.shapes import KINDS
 from sierlib.data.corpora.items import Corpus, Item
 
 #: How the two modalities of a pair relate, and how often.
@@ -23,6 +24,43 @@ STRONG_SHARE = 0.65
 
 #: Share of emotional sentences and weak pictures with a minor sign of another class.
 CONFUSER_SHARE = 0.15
+
+
+class Vocabulary(NamedTuple):
+    """How many words, and how many kinds of shapes, carry each emotion."""
+
+    words: int
+    shapes: int
+
+
+#: All that the grammar and the drawings know.
+WHOLE = Vocabulary(
+    min(len(words) for words in grammar.WORDS.values()),
+    min(len(kinds) for mood, kinds in KINDS.items() if mood),
+)
+
+
+def choose_vocabulary(words: int, shapes: int) -> Vocabulary:
+    """Return a vocabulary of that size.
+
+    Raises
+    ------
+    ValueError
+        When the embedded corpus has none of that size: at least three words, since a strong
+        sentence holds up to three, and three shapes, of which two are people.
+
+    Examples
+    --------
+    >>> choose_vocabulary(5, 4)
+    Vocabulary(words=5, shapes=4)
+    """
+    for what, count, most in (("words", words, WHOLE.words), ("shapes", shapes, WHOLE.shapes)):
+        if not 3 <= count <= most:
+            raise ValueError(
+                f"emotion_{what}={count}: the embedded corpus has 3 to {most} {what} a class"
+            )
+    return Vocabulary(words, shapes)
+
 
 # The labels the teachers' corpora would carry, before the paper's relabelling.
 _IEMOCAP_LIKE = {
@@ -52,23 +90,30 @@ def _draw_other(rng: np.random.Generator, emotion: str) -> str:
 
 
 def _draw_sentence(
-    rng: np.random.Generator, emotion: str | None, strength: int, teacher: bool
+    rng: np.random.Generator,
+    emotion: str | None,
+    strength: int,
+    vocabulary: Vocabulary,
+    *,
+    teacher: bool,
 ) -> dict[str, Any]:
     """Draw a sentence for the pairs or for the teacher: a hash of the text keeps the two apart."""
     while True:
         confuser = None
         if emotion is not None and rng.random() < CONFUSER_SHARE:
             confuser = _draw_other(rng, emotion)
-        sentence = grammar.sentence(rng, emotion, strength, confuser)
+        sentence = grammar.sentence(rng, emotion, strength, confuser, vocabulary.words)
         if (zlib.crc32(sentence["text"].encode()) % 2 == 0) == teacher:
             return sentence
 
 
-def _compose_scene(rng: np.random.Generator, emotion: str | None, strength: int) -> dict[str, Any]:
+def _compose_scene(
+    rng: np.random.Generator, emotion: str | None, strength: int, vocabulary: Vocabulary
+) -> dict[str, Any]:
     distractor = None
     if emotion is not None and strength == 1 and rng.random() < CONFUSER_SHARE:
         distractor = _draw_other(rng, emotion)
-    return scenes.compose(rng, emotion, strength, distractor)
+    return scenes.compose(rng, emotion, strength, distractor, vocabulary.shapes)
 
 
 def _draw_strength(rng: np.random.Generator) -> int:
@@ -92,7 +137,7 @@ def _draw_plan(rng: np.random.Generator, emotion: str) -> dict[str, Any]:
     return {"relation": relation, "dominant": dominant, **carried}
 
 
-def pairs(count: int, seed: int) -> Corpus:
+def pairs(count: int, seed: int, vocabulary: Vocabulary = WHOLE) -> Corpus:
     """Generate pairs of a sentence and a picture.
 
     Parameters
@@ -101,6 +146,8 @@ def pairs(count: int, seed: int) -> Corpus:
         How many.
     seed
         Of every choice.
+    vocabulary
+        How many words and shapes carry each emotion.
 
     Returns
     -------
@@ -121,8 +168,8 @@ def pairs(count: int, seed: int) -> Corpus:
         plan = _draw_plan(rng, emotion)
         speech_emotion, speech_strength = plan["speech"]
         image_emotion, image_strength = plan["image"]
-        sentence = _draw_sentence(rng, speech_emotion, speech_strength, teacher=False)
-        scene = _compose_scene(rng, image_emotion, image_strength)
+        sentence = _draw_sentence(rng, speech_emotion, speech_strength, vocabulary, teacher=False)
+        scene = _compose_scene(rng, image_emotion, image_strength, vocabulary)
         truth = {
             "emotion": emotion,
             "relation": plan["relation"],
@@ -148,7 +195,7 @@ def pairs(count: int, seed: int) -> Corpus:
             truth=truth,
         )
         items.append(item)
-    return Corpus("synthetic", items, fingerprint=f"pairs-{count}-{seed}")
+    return Corpus("synthetic", items, fingerprint=f"pairs-{count}-{seed}-{vocabulary}")
 
 
 def _sentiment_of(emotion: str | None) -> str:
@@ -168,14 +215,14 @@ def _plan_teacher_items(
     return [(rng, str(emotion), int(rng.integers(1, 3))) for emotion in emotions]
 
 
-def speech_corpus(count: int, seed: int) -> Corpus:
+def speech_corpus(count: int, seed: int, vocabulary: Vocabulary = WHOLE) -> Corpus:
     """Generate the speech teacher's corpus: sentences with labels such as IEMOCAP's.
 
     Classes have equal shares, and `truth` holds ``emotion``, ``strength`` and ``raw_label``.
     """
     items = []
     for index, (rng, emotion, strength) in enumerate(_plan_teacher_items(count, seed, 2)):
-        sentence = _draw_sentence(rng, emotion, strength, teacher=True)
+        sentence = _draw_sentence(rng, emotion, strength, vocabulary, teacher=True)
         raw = str(rng.choice(_IEMOCAP_LIKE[emotion]))
         truth = {"emotion": emotion, "strength": strength, "raw_label": raw}
         items.append(
@@ -187,10 +234,10 @@ def speech_corpus(count: int, seed: int) -> Corpus:
                 truth=truth,
             )
         )
-    return Corpus("synthetic", items, fingerprint=f"ser-{count}-{seed}")
+    return Corpus("synthetic", items, fingerprint=f"ser-{count}-{seed}-{vocabulary}")
 
 
-def image_corpus(count: int, seed: int) -> Corpus:
+def image_corpus(count: int, seed: int, vocabulary: Vocabulary = WHOLE) -> Corpus:
     """Generate the image teacher's corpus: pictures with labels such as FI's.
 
     Classes have equal shares; `truth` is as in `speech_corpus`, with the ``boxes`` of what carries
@@ -198,7 +245,7 @@ def image_corpus(count: int, seed: int) -> Corpus:
     """
     items = []
     for index, (rng, emotion, strength) in enumerate(_plan_teacher_items(count, seed, 3)):
-        scene = _compose_scene(rng, emotion, strength)
+        scene = _compose_scene(rng, emotion, strength, vocabulary)
         raw = str(rng.choice(_FI_LIKE[emotion]))
         truth = {
             "emotion": emotion,
@@ -209,4 +256,4 @@ def image_corpus(count: int, seed: int) -> Corpus:
         items.append(
             Item(f"ier-{index:06d}", scene=scene, label=settings.relabel(raw), truth=truth)
         )
-    return Corpus("synthetic", items, fingerprint=f"ier-{count}-{seed}")
+    return Corpus("synthetic", items, fingerprint=f"ier-{count}-{seed}-{vocabulary}")

@@ -50,7 +50,11 @@ TEXTURE: dict[str, Span] = {"angle": (0, 180), "period": (16, 48), "grain": (0, 
 
 
 def compose(
-    rng: Generator, emotion: str | None, strength: int, distractor: str | None = None
+    rng: Generator,
+    emotion: str | None,
+    strength: int,
+    distractor: str | None = None,
+    shapes: int | None = None,
 ) -> dict[str, Any]:
     """Compose a picture that carries an emotion, or none.
 
@@ -66,6 +70,9 @@ def compose(
     distractor
         Another class of which a minor element is added, where there is room, to a picture that
         carries an emotion.
+    shapes
+        How many kinds of shapes of each class are in use, face and figure always among them; None
+        for all.
 
     Returns
     -------
@@ -96,10 +103,10 @@ def compose(
         count = int(rng.choice([1, 2, 3], p=[0.5, 0.3, 0.2])) if strength == 2 else 1
         size = _size_of(strength, count)
         for _ in range(count):
-            foreground += _random_element(rng, "emotion", emotion, size, foreground, ground)
+            foreground += _random_element(rng, "emotion", emotion, size, foreground, ground, shapes)
         if distractor is not None:
             foreground += _random_element(
-                rng, "distractor", distractor, DISTRACTOR, foreground, ground
+                rng, "distractor", distractor, DISTRACTOR, foreground, ground, shapes
             )
     # Pieces of clutter keep clear of that, and not of each other.
     clutter: list[Element] = []
@@ -172,10 +179,11 @@ def _random_element(
     size: Span,
     others: list[Element],
     ground: list[Colour],
+    shapes: int | None = None,
 ) -> list[Element]:
     """Draw an element that touches none of the others; an empty list where it finds no room."""
     # What it is: faces and figures have a share of their own, things share the rest.
-    kinds = list(KINDS[emotion])
+    kinds = list(KINDS[emotion])[-(shapes or 0) :]  # people come last
     people = BYSTANDERS_SHARE if emotion is None else PEOPLE_SHARE
     chances = np.full(len(kinds), (1 - people) / (len(kinds) - len(PEOPLE)))
     chances[np.isin(kinds, PEOPLE)] = people / len(PEOPLE)
