@@ -100,12 +100,25 @@ class Profile:
     pairs, speech_items, image_items
         Sizes of the embedded corpus: pairs, and items of each teacher's corpus. Real corpora are
         used whole.
+    emotion_words, emotion_shapes
+        Vocabulary of the embedded corpus: how many words (of 15) and how many kinds of shapes (of
+        6) carry each emotion. A small one can be learned from few pairs.
     width
         Factor on the number of filters of VGG16 and VGG19; 1 is the paper's.
     n1_filters
         Filters of N1's convolutions.
+    normalised
+        Whether each convolution of a VGG that starts from random weights is followed by batch
+        normalisation (the "BN" variant of VGG): as published it needs ImageNet weights to start.
     batch, epochs, learning_rate
         Of ParallelNet and of the unimodal models.
+    absent
+        Share of training rows that are shown without speech, and again without picture; half as
+        many are shown without either, and taught the classes' shares. 0 shows all rows whole, as
+        in the paper.
+    class_weight
+        Rows of a class count as its share to the power of minus this: 0 counts rows alike, 1
+        classes.
     teacher_epochs, teacher_learning_rate
         Of the two teachers.
     warmup
@@ -123,8 +136,8 @@ class Profile:
     repeats
         How many times, each from a seed of its own, every network is trained.
     studies
-        The groups of `sierlib.experiment.models.GROUPS` that are trained; of the others, recorded
-        values are shown.
+        The networks, or groups of them, of `sierlib.experiment.models` that are trained; of the
+        others, recorded values are shown.
     weights
         "imagenet-required" stops when ImageNet weights cannot be had, "none" starts from random
         weights.
@@ -137,20 +150,27 @@ class Profile:
     faithfulness_samples, faithfulness_perturbed, faithfulness_randomised
         Samples on which methods of explanation are compared, those of them that are perturbed, and
         those on which the network's weights are randomised (notebook 07).
+    faithfulness_methods
+        The methods of explanation that are compared (notebook 07); none stands for all.
     perturbed_rows
         Test rows to which noise is added, and that are spoken again at another speed (notebook 07).
     """
 
     name: str
-    pairs: int = 2_200
-    speech_items: int = 4_000
-    image_items: int = 2_800
+    pairs: int = 1_700
+    speech_items: int = 2_400
+    image_items: int = 2_400
+    emotion_words: int = 5
+    emotion_shapes: int = 4
     width: float = 0.125
     n1_filters: tuple[int, ...] = (24, 48, 72, 96)
-    batch: int = 32
-    epochs: int = 7
+    normalised: bool = True
+    batch: int = 16
+    epochs: int = 12
     learning_rate: float = 2e-3
-    teacher_epochs: int = 22
+    absent: float = 0.1
+    class_weight: float = 0.0
+    teacher_epochs: int = 16
     teacher_learning_rate: float = 2e-3
     warmup: int = 1
     augment: bool = True
@@ -159,7 +179,7 @@ class Profile:
     patience_plateau: int = 2
     folds: int = 1
     repeats: int = 1
-    studies: tuple[str, ...] = ("Table 1",)
+    studies: tuple[str, ...] = ("fused", "ser", "ier")
     weights: str = "none"
     depth: int = 6
     explained_samples: int = 6
@@ -167,12 +187,53 @@ class Profile:
     faithfulness_samples: int = 24
     faithfulness_perturbed: int = 8
     faithfulness_randomised: int = 4
+    faithfulness_methods: tuple[str, ...] = ("owen", "edges, no model", "random")
     perturbed_rows: int = 120
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as a plain dict, for keys and result files."""
         return asdict(self)
 
+    def recipe(self) -> dict[str, Any]:
+        """Return the settings that decide what a network becomes.
+
+        How large the corpus is shows in its rows; how many networks are trained, and what they are
+        asked afterwards, changes none of them.
+        """
+        return {name: getattr(self, name) for name in _RECIPE}
+
+    def for_teachers(self) -> Profile:
+        """Return the profile that teachers are trained by: with rates and epochs of their own.
+
+        They see every row whole. They see their few items many times, so that for them a graph pays
+        in every profile.
+        """
+        return replace(
+            self,
+            epochs=self.teacher_epochs,
+            learning_rate=self.teacher_learning_rate,
+            absent=0.0,
+            class_weight=0.0,
+            run_eagerly=False,
+        )
+
+
+_RECIPE = (
+    "width",
+    "n1_filters",
+    "normalised",
+    "weights",
+    "batch",
+    "epochs",
+    "learning_rate",
+    "warmup",
+    "absent",
+    "class_weight",
+    "augment",
+    "run_eagerly",
+    "patience_stop",
+    "patience_plateau",
+)
 
 QUICK = Profile("quick")
 
@@ -204,15 +265,20 @@ PROFILES: dict[str, Profile] = {
     "full": replace(
         QUICK,
         name="full",
-        pairs=3_200,
+        pairs=8_000,
+        speech_items=8_000,
+        image_items=5_000,
         epochs=10,
+        emotion_words=15,
+        emotion_shapes=6,
         folds=FOLDS,
         repeats=3,
-        studies=("Table 1", "N2", "choice", "Table 2"),
+        studies=("Table 1", "learning curve", "choice", "Table 2", "N2"),
         explained_samples=24,
         faithfulness_samples=96,
         faithfulness_perturbed=24,
         faithfulness_randomised=8,
+        faithfulness_methods=(),
         perturbed_rows=600,
     ),
     # Section 4.2, to the letter: what needs a GPU and the ImageNet weights.
@@ -224,9 +290,13 @@ PROFILES: dict[str, Profile] = {
         image_items=10_000,
         width=1.0,
         n1_filters=(64, 128, 256, 512),
+        emotion_words=15,
+        emotion_shapes=6,
+        normalised=False,
         batch=64,
         epochs=30,
         learning_rate=8e-6,
+        absent=0.0,
         warmup=0,
         augment=False,
         folds=FOLDS,
@@ -235,6 +305,7 @@ PROFILES: dict[str, Profile] = {
         faithfulness_samples=96,
         faithfulness_perturbed=24,
         faithfulness_randomised=8,
+        faithfulness_methods=(),
         perturbed_rows=600,
         weights="imagenet-required",
     ),

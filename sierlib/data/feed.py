@@ -48,6 +48,7 @@ def make_feed(
     modalities: Sequence[str] = settings.MODALITIES,
     targets: np.ndarray | None = None,
     augment: bool = False,
+    absent: float = 0.0,
     seed: int | None = None,
 ) -> Any:
     """Feed rows to Keras without holding them in memory.
@@ -65,8 +66,11 @@ def make_feed(
     augment
         Shift speech in time by up to 1.2 s and mirror and shift images: what does not change an
         emotion.
+    absent
+        Share of rows without speech, and of rows without image; half as many are without either,
+        and their target is the classes' shares. With one input only these last.
     seed
-        Of shuffling and augmentation; None keeps the order.
+        Of shuffling, augmentation and absence; None keeps the order.
 
     Returns
     -------
@@ -98,20 +102,22 @@ def make_feed(
     if seed is not None:
         data = data.shuffle(len(frame), seed=seed)
     data = data.batch(batch)
-    if augment:
-        # A batch is augmented by its number, so that the same seed gives the same pictures.
-        data = tf.data.Dataset.zip((data, tf.data.Dataset.counter())).map(
-            lambda rows, step: (rows, _augment(read(rows), tf.stack([seed or 0, step]))),
-            num_parallel_calls=2,
-            deterministic=True,
-        )
-    else:
-        data = data.map(lambda rows: (rows, read(rows)), num_parallel_calls=2, deterministic=True)
-    if targets is None:
-        data = data.map(lambda rows, inputs: inputs)
-    else:
-        answers = tf.constant(targets)
-        data = data.map(lambda rows, inputs: (inputs, tf.gather(answers, rows)))
+    answers = None if targets is None else tf.constant(targets)
+
+    def prepare(rows: Any, step: Any) -> Any:
+        # Chance depends on a batch's number, so that the same seed gives the same batches.
+        inputs, chance = read(rows), tf.stack([seed or 0, step])
+        if augment:
+            inputs = _augment(inputs, chance)
+        if answers is None:
+            return inputs
+        chosen = tf.gather(answers, rows)
+        if absent:
+            inputs, chosen = _leave_out(inputs, chosen, tf.reduce_mean(answers, 0), absent, chance)
+        return inputs, chosen
+
+    data = tf.data.Dataset.zip((data, tf.data.Dataset.counter()))
+    data = data.map(prepare, num_parallel_calls=2, deterministic=True)
 
     # Autotuning has nothing to tune here, and with it passes of 6 s often took 10.3, idle at the
     # end (TensorFlow 2.21). That is when a tuner that sleeps 0.01, 0.02, 0.04 ... s wakes up; that
@@ -132,6 +138,24 @@ def _augment(inputs: dict[str, Any], seed: Any) -> dict[str, Any]:
     if "image" in inputs:
         augmented["image"] = _move_images(inputs["image"], seed)
     return augmented
+
+
+def _leave_out(inputs: Any, targets: Any, shares: Any, absent: float, seed: Any) -> tuple[Any, Any]:
+    """Blank one modality or all of them in some rows; what shows nothing is any class by chance."""
+    import tensorflow as tf
+
+    draw = tf.random.stateless_uniform((tf.shape(targets)[0],), tf.cast(seed, tf.int32) + 3)
+    # From 0 on: a stretch for the rows without each modality, then one for those without any.
+    separate = len(inputs) if len(inputs) > 1 else 0
+    start = absent * separate
+    nothing = (start <= draw) & (draw < start + absent / 2)
+    shown = {}
+    for number, (name, values) in enumerate(inputs.items()):
+        gone = nothing
+        if separate:
+            gone |= (absent * number <= draw) & (draw < absent * (number + 1))
+        shown[name] = tf.where(gone[:, None, None, None], 0.0, values)
+    return shown, tf.where(nothing[:, None], shares, targets)
 
 
 def _shift_speech(speech: Any, seed: Any) -> Any:

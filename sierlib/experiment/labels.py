@@ -37,13 +37,20 @@ FILES = ("manifest.csv", "discarded.csv", "quarantine.csv", "summary.json")
 Teacher = tuple[keras.Model, dict[str, Any]]
 
 
-def build_dataset(run: Run) -> dict[str, Any]:
+def build_dataset(run: Run, recorded: pd.DataFrame | None = None) -> dict[str, Any]:
     """Build the run's data set as Section 3.1 does, or read it where it is up to date.
 
     Corrupt and duplicate rows are set aside, both teachers give their opinion on the rest, the
     label is that of the more confident one, pairs below the threshold are discarded, and the others
     split 70-30. Where a corpus brings labels (`pairs:FILE.csv` with a label column) the teachers
     are not asked.
+
+    Parameters
+    ----------
+    recorded
+        By ``id`` the ``label``, ``split``, ``fold`` and the teachers' opinions of an earlier run,
+        to go on with these instead: networks can only be compared that learned from the same
+        labels, and another machine's teachers are now and then of another opinion.
 
     Returns
     -------
@@ -53,15 +60,16 @@ def build_dataset(run: Run) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        When too few pairs remain to be split, or a class that the corpus labels has none to learn
-        from.
+        When too few pairs remain to be split, a class that the corpus labels has none to learn
+        from, or the recorded labels are about other rows.
     """
     corpus, rows, folder = encode_role(run, "data")
     labelled = brings_labels(corpus)
-    teachers = {} if labelled else train_teachers(run)
+    teachers = {} if labelled or recorded is not None else train_teachers(run)
     key = digest(
         run.key_of("arrays"),
         labelled,
+        None if recorded is None else recorded.to_csv(),
         [run.key_of(f"models/teacher-{role}") for role in teachers],
         run.seed,
         settings.LABEL_THRESHOLD,
@@ -85,7 +93,12 @@ def build_dataset(run: Run) -> dict[str, Any]:
     usable["group"] = number_groups(usable["text"])
     usable["sentiment"] = [items[name].sentiment for name in usable["id"]]
     usable["own_split"] = [items[name].split for name in usable["id"]]
-    kept = _ask_teachers(usable, folder, teachers) if teachers else _keep_labels(usable)
+    if recorded is not None:
+        kept = _take_labels(usable, recorded)
+    elif teachers:
+        kept = _ask_teachers(usable, folder, teachers)
+    else:
+        kept = _keep_labels(usable)
     discarded = usable[~kept].assign(split="", fold=-1)
     usable = usable[kept].reset_index(drop=True)
     write_csv(discarded[COLUMNS], folder / "discarded.csv")
@@ -96,9 +109,10 @@ def build_dataset(run: Run) -> dict[str, Any]:
         )
 
     # Labelled rows are split 70-30, and the 70 into five folds.
-    usable["split"], usable["fold"] = split_rows(
-        usable["label"].to_numpy(), usable["group"].to_numpy(), run.seed
-    )
+    if recorded is None:
+        usable["split"], usable["fold"] = split_rows(
+            usable["label"].to_numpy(), usable["group"].to_numpy(), run.seed
+        )
     if labelled:
         _refuse_unlearnable(run, usable, {item.id: item.line for item in corpus.items})
 
@@ -106,7 +120,8 @@ def build_dataset(run: Run) -> dict[str, Any]:
     counts["absent"] = [name for name in settings.CLASSES if not counts["per_class"][name]]
     counts["cut"] = int((usable["seconds"] > settings.WINDOW_SECONDS).sum())
     counts["spoken_seconds"] = float(usable["seconds"].sum())
-    counts["labelled_by"] = "teachers" if teachers else "the corpus"
+    counts["labelled_by"] = "the corpus" if labelled else "teachers"
+    counts["adopted"] = recorded is not None
     counts["notes"] = corpus.notes
     write_csv(usable[COLUMNS], folder / "manifest.csv")
     _write_truth(corpus, rows, folder)
@@ -136,6 +151,22 @@ def _ask_teachers(rows: pd.DataFrame, folder: Path, teachers: dict[str, Teacher]
     rows["label"] = [settings.CLASSES[index] for index in rule["label"]]
     rows["winner"] = rule["winner"]
     return rule["kept"]
+
+
+def _take_labels(rows: pd.DataFrame, recorded: pd.DataFrame) -> np.ndarray:
+    """Give rows the labels, parts and opinions of an earlier run; return which are kept, (n,)."""
+    if differing := len(recorded.index.symmetric_difference(pd.Index(rows["id"]))):
+        raise ValueError(
+            f"the recorded labels are about other rows than this corpus has now: {differing} are "
+            "only in one"
+        )
+    same = recorded.loc[rows["id"]]
+    for column in ("label", "split", "fold", *OPINIONS):
+        rows[column] = same[column].to_numpy()
+    ser, ier = (label_rule.teacher_opinions(rows, role) for role in settings.ROLES)
+    asked = not np.isnan(ser).all()
+    rows["winner"] = label_rule.max_rule(ser, ier)["winner"] if asked else GIVEN
+    return (rows["split"] != "").to_numpy()
 
 
 def _keep_labels(rows: pd.DataFrame) -> np.ndarray:
@@ -168,18 +199,12 @@ def _refuse_unlearnable(run: Run, rows: pd.DataFrame, lines: dict[str, int]) -> 
 
 
 def _write_truth(corpus: Corpus, rows: pd.DataFrame, folder: Path) -> None:
-    """Write the planted truth, with the times at which the planted words are spoken."""
-    planted = {item.id: item.truth for item in corpus.items}
+    """Write what was planted in the rows that could be used; real corpora have no such thing."""
+    usable = set(rows.loc[rows["reason"].isna(), "id"])
     truths = []
-    for row in rows.to_dict("records"):
-        truth, words = planted[row["id"]], row["words"]
-        if truth is None or not isinstance(words, list):
-            continue
-        speech = {**truth["speech"], "words": words}
-        for kind in ("emotion", "confuser"):
-            # A word is (text, start, end).
-            speech[f"{kind}_times"] = [words[index][1:] for index in speech[f"{kind}_words"]]
-        truths.append({"id": row["id"], **truth, "speech": speech})
+    for item in corpus.items:
+        if item.truth and "relation" in item.truth and item.id in usable:
+            truths.append({"id": item.id, **item.truth})
     if truths:
         lines = [json.dumps(truth) + "\n" for truth in truths]
         (folder / "truth.jsonl").write_text("".join(lines), encoding="utf-8")

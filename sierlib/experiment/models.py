@@ -7,7 +7,7 @@ them. Names and titles of networks are those of this table, everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,6 +49,12 @@ class NetworkSpec:
         "emotion", or "sentiment" (Table 2).
     pace
         Factor on the profile's learning rate.
+    recipe
+        Other settings of the profile, where they differ from it.
+    rows
+        Trained only on the first so many training rows; 0 for all.
+    repeated
+        Whether it is trained from as many seeds as the profile says, or from one.
     """
 
     name: str
@@ -61,14 +67,21 @@ class NetworkSpec:
     threshold: float = settings.LABEL_THRESHOLD
     task: str = "emotion"
     pace: float = 1.0
+    recipe: dict[str, Any] = field(default_factory=dict)
+    rows: int = 0
+    repeated: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
         """What is told apart, in the order of the network's output."""
         return settings.CLASSES if self.task == "emotion" else settings.SENTIMENTS
 
+    def adapt(self, profile: settings.Profile) -> settings.Profile:
+        """Return the profile that this network is trained by."""
+        return replace(profile, learning_rate=profile.learning_rate * self.pace, **self.recipe)
+
     def build(self, profile: settings.Profile) -> keras.Model:
-        """Build the network with fresh weights."""
+        """Build the network with fresh weights, of a profile that `adapt` gave."""
         from sierlib.networks.parallelnet import parallel_net, unimodal
 
         if self.modality == "both":
@@ -89,34 +102,63 @@ class NetworkSpec:
 #: What the groups ask, in the order in which they are trained.
 GROUPS: dict[str, str] = {
     "Table 1": "the six rows of Table 1",
+    "learning curve": "Table 1's first three on fewer pairs",
     "N2": "what N2 holds (Section 4.3.2)",
     "choice": "the other choices of the paper",
     "Table 2": "sentiment (Table 2)",
 }
+
+#: Pairs that the learning curve is trained on, before all of them, and for how many epochs: fewer
+#: pairs are seen more often, lest few updates pass for little data.
+CURVE: dict[int, int] = {400: 30, 800: 24, 1_600: 18, 3_200: 12}
 
 
 def _both(kind: str) -> dict[str, str]:
     return {"n2_s": kind, "n2_i": kind}
 
 
+def _plan_curve() -> list[NetworkSpec]:
+    """Specify ParallelNet and its halves on ever more pairs."""
+    planned = []
+    for count, epochs in CURVE.items():
+        for name, title, modality in (
+            ("fused", "ParallelNet", "both"),
+            ("ser", "speech only", "speech"),
+            ("ier", "image only", "image"),
+        ):
+            planned.append(
+                NetworkSpec(
+                    f"{name}-{count}",
+                    f"{title}, {count:,} pairs",
+                    "learning curve",
+                    modality,
+                    recipe={"epochs": epochs},
+                    rows=count,
+                )
+            )
+    return planned
+
+
 _ROWS = [
     # The rows of Table 1; the baselines differ in where the criss-cross is and in what N2 holds.
-    NetworkSpec("fused", "ParallelNet", "Table 1"),
-    NetworkSpec("ser", "speech only", "Table 1", "speech"),
-    NetworkSpec("ier", "image only", "Table 1", "image"),
+    NetworkSpec("fused", "ParallelNet", "Table 1", repeated=True),
+    NetworkSpec("ser", "speech only", "Table 1", "speech", repeated=True),
+    NetworkSpec("ier", "image only", "Table 1", "image", repeated=True),
     NetworkSpec(
         "baseline1",
         "Baseline 1",
         "Table 1",
         options={"configuration": 1, **_both("EfficientNet")},
+        repeated=True,
     ),
     NetworkSpec(
         "baseline2",
         "Baseline 2",
         "Table 1",
         options={"configuration": 2, **_both("EfficientNet")},
+        repeated=True,
     ),
-    NetworkSpec("baseline3", "Baseline 3", "Table 1", options=_both("EfficientNet")),
+    NetworkSpec("baseline3", "Baseline 3", "Table 1", options=_both("EfficientNet"), repeated=True),
     # What N2 may hold besides.
     NetworkSpec("n2-vgg16", "VGG16", "N2", options=_both("VGG16")),
     NetworkSpec("n2-vgg19", "VGG19", "N2", options=_both("VGG19")),
@@ -128,7 +170,13 @@ _ROWS = [
     NetworkSpec("n2-mobilenet", "MobileNet", "N2", options=_both("MobileNet")),
     NetworkSpec("n2-densenet", "DenseNet", "N2", options=_both("DenseNet")),
     # One choice of the paper changed at a time.
-    NetworkSpec("addition", "weighted addition in Eq. 1", "choice", options={"fusion": "add"}),
+    NetworkSpec(
+        "addition",
+        "weighted addition in Eq. 1",
+        "choice",
+        options={"fusion": "add"},
+        repeated=True,
+    ),
     NetworkSpec("fixed-weights", "w1 = w2 = w3 in Eq. 2", "choice", options={"late": "fixed"}),
     NetworkSpec("focal-only", "focal loss alone", "choice", loss=(1.0, 0.0)),
     NetworkSpec("cross-entropy-only", "cross-entropy alone", "choice", loss=(0.0, 1.0)),
@@ -146,8 +194,16 @@ _ROWS = [
         options=_both("ResNet34"),
         pace=4.0,
     ),
+    NetworkSpec(
+        "plain-vgg", "VGG without batch normalisation", "choice", recipe={"normalised": False}
+    ),
+    NetworkSpec("always-both", "no row without a modality", "choice", recipe={"absent": 0.0}),
+    NetworkSpec(
+        "weighted-classes", "rare classes weigh more", "choice", recipe={"class_weight": 0.5}
+    ),
     NetworkSpec("strict-threshold", "threshold 0.7", "choice", threshold=0.7),
-    NetworkSpec("agreement", "labels by agreement", "choice", rule="agreement"),
+    NetworkSpec("agreement", "labels by agreement", "choice", rule="agreement", repeated=True),
+    *_plan_curve(),
     # Sentiment instead of emotion.
     NetworkSpec("sentiment-fused", "ParallelNet", "Table 2", task="sentiment"),
     NetworkSpec("sentiment-ser", "speech only", "Table 2", "speech", task="sentiment"),
@@ -254,6 +310,10 @@ def _select_emotion_rows(
         train = train[_trusted(spec, train)]
     elif (spec.rule, spec.threshold) != (NETWORKS["fused"].rule, NETWORKS["fused"].threshold):
         raise ValueError(f"{spec.name}: the labels were given, no teacher was asked")
+    if spec.rows:
+        if len(train) < spec.rows:
+            raise ValueError(f"fewer than {spec.rows:,} pairs to learn from")
+        train = train.head(spec.rows)  # the manifest is in no order
     parts = {
         "train": train,
         "validation": learning[learning["fold"] == fold],

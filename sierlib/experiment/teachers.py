@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +106,7 @@ def _teacher_files(run: Run, role: str) -> tuple[Path, Path, Path]:
 def _teacher_key(run: Run, role: str) -> str:
     return digest(
         role,
-        run.profile.as_dict(),
+        run.profile.for_teachers().recipe(),
         run.seed,
         run.key_of(f"teachers/{role}"),
         source_key(__name__),
@@ -141,15 +140,13 @@ def _train_teacher(run: Run, role: str) -> None:
         for name, count in usable.loc[~known, "label"].value_counts().items()
     ]
     eye = np.eye(len(classes), dtype=np.float32)
+    profile = run.profile.for_teachers()
     model, history = fit_network(
-        lambda: teacher(settings.ROLES[role], run.profile, len(classes)),
+        lambda: teacher(settings.ROLES[role], profile, len(classes)),
         fitted,
         validating,
         folder,
-        # Teachers see their few items many times: for them a graph pays in every profile.
-        replace(run.profile, run_eagerly=False),
-        epochs=run.profile.teacher_epochs,
-        learning_rate=run.profile.teacher_learning_rate,
+        profile,
         loss=keras.losses.CategoricalCrossentropy(),
         targets=lambda some: eye[class_codes(some["label"], classes)],
         seed=run.seed,

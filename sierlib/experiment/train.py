@@ -52,7 +52,7 @@ def _network_key(run: Run, job: Job) -> str:
     return digest(
         job,
         spec.as_dict(),
-        run.profile.as_dict(),
+        spec.adapt(run.profile).recipe(),
         run.seed,
         run.key_of("manifest"),
         rows,
@@ -62,10 +62,33 @@ def _network_key(run: Run, job: Job) -> str:
 
 def is_current(run: Run, job: Job) -> bool:
     """Tell whether a network's files are those that training it now would give."""
-    files = _network_files(run, job)
-    if not files[1].is_file():  # so that no rows are asked for that a corpus may not have
+    model, history = _network_files(run, job)
+    if not history.is_file():  # so that no rows are asked for that a corpus may not have
         return False
+    # Of a network that another machine has trained, the history is all that there is.
+    adopted = read_json(history)["provenance"].get("adopted")
+    files = [history] if adopted else [model, history]
     return run.current(artefact_name(*job), _network_key(run, job), *files)
+
+
+def put_history(run: Run, job: Job, history: dict[str, Any]) -> bool:
+    """Write the history of a network that another machine has trained, and tell whether it fits.
+
+    It fits where it was trained by the same specification and recipe on the same rows, and where
+    this run has not trained the network itself.
+    """
+    spec = NETWORKS[job[0]]
+    rows = select_rows(run, spec, job[1])
+    here: list[Any] = [spec.as_dict(), spec.adapt(run.profile).recipe()]
+    here += [digest_rows(some) for some in rows.values()]
+    there = [history["spec"], history.get("recipe")]
+    there += [history.get(f"{part}_rows") for part in rows]
+    if digest(here) != digest(there) or is_current(run, job):
+        return False
+    ensure_folder(run.folder / "models")
+    write_json(_network_files(run, job)[1], history)
+    run.done(artefact_name(*job), _network_key(run, job))
+    return True
 
 
 def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
@@ -73,14 +96,14 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
     job = (name, fold, repeat)
     spec = NETWORKS[name]
     rows, folder = select_rows(run, spec, fold), run.folder / "dataset"
+    profile = spec.adapt(run.profile)
     eye = np.eye(len(spec.classes), dtype=np.float32)
     model, history = fit_network(
-        lambda: spec.build(run.profile),
+        lambda: spec.build(profile),
         rows["train"],
         rows["validation"],
         folder,
-        run.profile,
-        learning_rate=run.profile.learning_rate * spec.pace,
+        profile,
         loss=spec.make_loss(),
         targets=lambda some: eye[class_codes(some["answer"], spec.classes)],
         seed=run.seed + repeat,
@@ -88,18 +111,21 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
     )
     # The test rows' predictions are written down here and opened by notebook 04.
     for part in ("validation", "test"):
-        guesses = predict_rows(model, rows[part], folder).argmax(axis=1)
+        probabilities = predict_rows(model, rows[part], folder)
+        guesses = probabilities.argmax(axis=1)
         answers = class_codes(rows[part]["answer"], spec.classes)
         history[part] = score_predictions(answers, guesses, spec.classes)
         history[f"{part}_predicted"] = "".join(map(str, guesses))
-        history[f"{part}_rows"] = digest_rows(rows[part])
+        history[f"{part}_percent"] = write_percents(probabilities.max(axis=1))
     # With what made it, so that a reader needs no other file.
     history |= {
         "title": spec.title,
         "spec": spec.as_dict(),
         "fold": fold,
         "repeat": repeat,
+        "recipe": profile.recipe(),
         "rows": {part: len(some) for part, some in rows.items()},
+        **{f"{part}_rows": digest_rows(some) for part, some in rows.items()},
         "provenance": run.provenance(),
     }
     # The history last: where it is, the network is too.
@@ -109,6 +135,17 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
     partial.replace(model_file)
     write_json(history_file, history)
     run.done(artefact_name(*job), _network_key(run, job))
+
+
+def write_percents(probabilities: np.ndarray) -> str:
+    """Write probabilities (n,) as two digits each, "00" to "99".
+
+    Examples
+    --------
+    >>> write_percents(np.array([0.257, 1.0]))
+    '2599'
+    """
+    return "".join(f"{percent:02d}" for percent in np.minimum(99, 100 * probabilities).astype(int))
 
 
 def digest_rows(rows: pd.DataFrame) -> str:
@@ -131,9 +168,9 @@ def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
     Returns
     -------
     dict
-        By job: the history of `fit_network` with ``validation`` and ``test`` scores and predictions
-        (a digit for each row), ``rows``, ``spec``, ``title``, ``fold``, ``repeat`` and
-        ``provenance``.
+        By job: the history of `fit_network` with ``validation`` and ``test`` scores, predictions (a
+        digit for each row) and how sure they are (two digits, `write_percents`), ``rows``,
+        ``spec``, ``recipe``, ``title``, ``fold``, ``repeat`` and ``provenance``.
     """
     every = [(job, 0, 0) if isinstance(job, str) else job for job in jobs]
     for name, fold, _ in every:

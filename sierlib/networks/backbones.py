@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -92,19 +93,29 @@ def scaled(filters: int, width: float, divisor: int = 1) -> int:
     return max(4, divisor, round(filters * width / divisor) * divisor)
 
 
-def vgg(kind: str, width: float) -> keras.Model:
-    """Build the convolutions of VGG16 or VGG19: (n, 128, 128, 3) to (n, 4, 4, 512 x width)."""
+def vgg(kind: str, width: float, normalised: bool = False) -> keras.Model:
+    """Build the convolutions of VGG16 or VGG19: (n, 128, 128, 3) to (n, 4, 4, 512 x width).
+
+    Parameters
+    ----------
+    normalised
+        Whether batch normalisation stands between each convolution and its ReLU.
+    """
     x = inputs = keras.Input(SHAPE)
     for block, (depth, filters) in enumerate(zip(_VGG[kind], _VGG_FILTERS, strict=True), start=1):
         for index in range(1, depth + 1):
+            name = f"block{block}_conv{index}"
             x = layers.Conv2D(
                 scaled(filters, width),
                 3,
                 padding="same",
-                activation="relu",
+                use_bias=not normalised,
                 kernel_initializer="he_uniform",
-                name=f"block{block}_conv{index}",
+                name=name,
             )(x)  # (n, h, w, filters)
+            if normalised:
+                x = layers.BatchNormalization(name=f"{name}_norm")(x)
+            x = layers.ReLU(name=f"{name}_relu")(x)
         x = layers.MaxPooling2D(name=f"block{block}_pool")(x)  # (n, h/2, w/2, filters)
     return keras.Model(inputs, x, name=kind)
 
@@ -278,7 +289,9 @@ def _copy_weights(published: keras.Model, trunk: keras.Model) -> None:
             layer.set_weights(values)
 
 
-def trunk(kind: str, width: float, weights: str) -> tuple[keras.Model, list[layers.Layer]]:
+def trunk(
+    kind: str, width: float, weights: str, normalised: bool = False
+) -> tuple[keras.Model, list[layers.Layer]]:
     """Build a backbone.
 
     Parameters
@@ -291,6 +304,9 @@ def trunk(kind: str, width: float, weights: str) -> tuple[keras.Model, list[laye
         "none" for random ones; "imagenet" for the published ones where they can be had, with a
         warning where not; "imagenet-required" to stop instead, except for ResNet34 and the two
         Inceptions, of which none are published.
+    normalised
+        Whether a VGG that starts from random weights has batch normalisation after each
+        convolution. The published weights belong to the network without.
 
     Returns
     -------
@@ -322,7 +338,7 @@ def trunk(kind: str, width: float, weights: str) -> tuple[keras.Model, list[laye
             warnings.warn(
                 f"no ImageNet weights can be had here: {kind} starts from random ones", stacklevel=2
             )
-    return _build_random(kind, width), []
+    return _build_random(kind, width, normalised), []
 
 
 def _build_published(kind: str) -> tuple[keras.Model, list[layers.Layer]]:
@@ -336,10 +352,11 @@ def _build_published(kind: str) -> tuple[keras.Model, list[layers.Layer]]:
     return written_out, [centre]
 
 
-def _build_random(kind: str, width: float) -> keras.Model:
+def _build_random(kind: str, width: float, normalised: bool) -> keras.Model:
     """Build a backbone with random weights, whose batch normalisation gets by with few steps."""
+    build = partial(vgg, normalised=normalised) if kind in _VGG else BACKBONES[kind]
     try:
-        model = BACKBONES[kind](kind, width)
+        model = build(kind, width)
     except ValueError as error:
         raise ValueError(
             f"{kind} at width {width:g} cannot take inputs of {SHAPE}: {error}"

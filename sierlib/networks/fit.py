@@ -71,8 +71,6 @@ def fit_network(
     folder: Path,
     profile: settings.Profile,
     *,
-    epochs: int | None = None,
-    learning_rate: float | None = None,
     loss: keras.losses.Loss | str | None = None,
     targets: Callable[[pd.DataFrame], np.ndarray] | None = None,
     seed: int = 0,
@@ -88,8 +86,8 @@ def fit_network(
         Manifest rows.
     folder
         Where their arrays are.
-    epochs, learning_rate
-        By default the profile's.
+    profile
+        Its `recipe`.
     loss
         By default focal loss and cross-entropy, weighted 1 and 0.5.
     targets
@@ -105,8 +103,6 @@ def fit_network(
         ``parameters``, ``precision``, ``device``.
     """
     # The network, with weights that the seed decides.
-    epochs = epochs or profile.epochs
-    learning_rate = learning_rate or profile.learning_rate
     targets = targets or (lambda rows: one_hot(rows["label"]))
     precision = choose_precision(profile)
     keras.backend.clear_session()  # a worker trains several networks, one after the other
@@ -117,19 +113,23 @@ def fit_network(
     # Training rows are shuffled and augmented, validation rows are neither.
     modalities = [tensor.name for tensor in model.inputs]
     feed = partial(make_feed, folder=folder, batch=profile.batch, modalities=modalities)
-    training = feed(train, targets=targets(train), augment=profile.augment, seed=seed)
+    answers = targets(train)
+    training = feed(
+        train, targets=answers, augment=profile.augment, absent=profile.absent, seed=seed
+    )
     validating = feed(validation, targets=targets(validation))
 
     # The training itself.
-    _compile(model, profile, learning_rate, loss or losses.FocalCrossEntropy())
-    callbacks = _steer(profile, learning_rate, epochs)
-    callbacks.append(_Progress(title or model.name, epochs))
+    _compile(model, profile, loss or losses.FocalCrossEntropy())
+    callbacks = _steer(profile)
+    callbacks.append(_Progress(title or model.name, profile.epochs))
     start = time.perf_counter()
     fitted = model.fit(
         training,
         validation_data=validating,
-        epochs=epochs,
+        epochs=profile.epochs,
         callbacks=callbacks,
+        class_weight=_weigh_classes(answers, profile.class_weight),
         shuffle=False,
         verbose=0,
     )
@@ -151,16 +151,11 @@ def fit_network(
     }
 
 
-def _compile(
-    model: keras.Model,
-    profile: settings.Profile,
-    learning_rate: float,
-    loss: keras.losses.Loss | str,
-) -> None:
+def _compile(model: keras.Model, profile: settings.Profile, loss: keras.losses.Loss | str) -> None:
     """Say what is minimised and how, and what is measured on the way (Section 4.2)."""
     kappa = metrics.Kappa(model.output.shape[-1])
     model.compile(
-        keras.optimizers.Adam(learning_rate),
+        keras.optimizers.Adam(profile.learning_rate),
         loss,
         metrics=["accuracy", kappa],
         run_eagerly=profile.run_eagerly,
@@ -170,9 +165,17 @@ def _compile(
     model.optimizer.build(model.trainable_variables)
 
 
-def _steer(
-    profile: settings.Profile, learning_rate: float, epochs: int
-) -> list[keras.callbacks.Callback]:
+def _weigh_classes(answers: np.ndarray, power: float) -> dict[int, float] | None:
+    """Return what a row of each class counts, 1 on average over the rows; None for all alike."""
+    if not power:
+        return None
+    shares = answers.mean(axis=0)
+    weights = np.maximum(shares, 1 / len(answers)) ** -power
+    weights /= (shares * weights).sum()
+    return dict(enumerate(weights.tolist()))
+
+
+def _steer(profile: settings.Profile) -> list[keras.callbacks.Callback]:
     """Return what stops training and what changes its rate (Section 4.2, or the profile's warm-up).
 
     Epochs of the warm-up count neither for stopping nor as the best.
@@ -184,7 +187,7 @@ def _steer(
         start_from_epoch=profile.warmup,
     )
     if profile.warmup:
-        schedule = _schedule(learning_rate, profile.warmup, epochs)
+        schedule = _schedule(profile.learning_rate, profile.warmup, profile.epochs)
         return [stop, keras.callbacks.LearningRateScheduler(schedule)]
     patience = profile.patience_plateau
     return [stop, keras.callbacks.ReduceLROnPlateau(monitor="val_loss", patience=patience)]

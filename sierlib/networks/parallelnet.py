@@ -122,7 +122,7 @@ def n1_before(channels: int, filters: tuple[int, ...], name: str) -> keras.Model
 
 
 def n2(
-    channels: int, kind: str, width: float, weights: str, name: str, units: int = BRANCH_UNITS
+    channels: int, kind: str, profile: settings.Profile, name: str, units: int = BRANCH_UNITS
 ) -> keras.Model:
     """Build N2: a backbone, flatten, dense; before it, for speech, a 1x1 convolution (Fig. 1).
 
@@ -130,15 +130,17 @@ def n2(
     ----------
     channels
         1 for speech (three 1x1 filters turn it into three channels, Section 3.2.1), 3 for images.
-    kind, width, weights
-        As in `backbones.trunk`.
+    kind
+        A key of `backbones.BACKBONES`.
+    profile
+        Says of the backbone how wide it is, what it starts from and whether it is normalised.
 
     Returns
     -------
     keras.Model
         (n, 128, 128, channels) to (n, units).
     """
-    trunk, before = backbones.trunk(kind, width, weights)
+    trunk, before = backbones.trunk(kind, profile.width, profile.weights, profile.normalised)
     x = inputs = keras.Input((settings.SIZE, settings.SIZE, channels))
     if channels == 1:
         x = layers.Conv2D(3, 1, name="to_three_channels")(x)  # (n, 128, 128, 3)
@@ -213,13 +215,13 @@ def parallel_net(
     _check_choice("fusion", fusion, ("multiply", "add"))
     _check_choice("late", late, ("learned", "fixed"))
     chosen = settings.profile(profile)
-    width, weights, filters = chosen.width, chosen.weights, chosen.n1_filters
+    filters = chosen.n1_filters
     inputs = _inputs(settings.MODALITIES)
     speech, image = inputs["speech"], inputs["image"]
 
     # N2 of both modalities. With a criss-cross before it, N1 of the other modality joins its input.
-    branch_s = n2(3 if configuration < 3 else 1, n2_s, width, weights, "N2_s")
-    branch_i = n2(3, n2_i, width, weights, "N2_i")
+    branch_s = n2(3 if configuration < 3 else 1, n2_s, chosen, "N2_s")
+    branch_i = n2(3, n2_i, chosen, "N2_i")
     before_s, before_i = speech, image
     if configuration < 3:
         three = layers.Conv2D(3, 1, name="to_three_channels")(speech)  # (n, 128, 128, 3)
@@ -278,7 +280,7 @@ def unimodal(
     letter, kind = {"speech": ("s", "VGG16"), "image": ("i", "VGG19")}[modality]
     channels = settings.CHANNELS[modality]
     one = n1(channels, chosen.n1_filters, f"N1_{letter}")(inputs[modality])  # (n, 256)
-    two = n2(channels, kind, chosen.width, chosen.weights, f"N2_{letter}")(inputs[modality])
+    two = n2(channels, kind, chosen, f"N2_{letter}")(inputs[modality])
     f = layers.Add(name=f"F_{letter}")([one, two])
     o = _dense(f, "O", classes)  # (n, classes)
     y = layers.Activation("softmax", name="y", dtype="float32")(o)

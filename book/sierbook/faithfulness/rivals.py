@@ -156,9 +156,9 @@ class Subject:
         with tf.GradientTape() as tape:
             for m in settings.MODALITIES:
                 features[f"N1_{m[0]}"] = self.model.get_layer(f"N1_{m[0]}")(given[m])
-                # N2 is run layer by layer, to watch its last convolution.
+                # N2 is run layer by layer, to watch its last convolution, as its ReLU leaves it.
                 layers = list(_walk_layers(self.model.get_layer(f"N2_{m[0]}")))
-                final = [layer for layer in layers if isinstance(layer, keras.layers.Conv2D)][-1]
+                final = _find_last_convolution(layers)
                 x = given[m]
                 for layer in layers:
                     x = layer(x)
@@ -174,6 +174,15 @@ class Subject:
             weights = tf.reduce_mean(slopes[m], axis=(1, 2), keepdims=True)
             found[m] = tf.nn.relu(tf.reduce_sum(weights * last[m], axis=-1))[0]
         return found
+
+
+def _find_last_convolution(layers: list[Any]) -> Any:
+    """Return the ReLU after the last convolution among layers in their order."""
+    import keras
+
+    convolutions = [i for i, layer in enumerate(layers) if isinstance(layer, keras.layers.Conv2D)]
+    after = layers[convolutions[-1] :]
+    return next(layer for layer in after if isinstance(layer, keras.layers.ReLU))
 
 
 def _walk_layers(model: Any) -> Iterator[Any]:
