@@ -217,12 +217,12 @@ def _refuse_unrecorded(options: argparse.Namespace) -> None:
     """Stop when nothing was recorded with these settings."""
     from sierbook import recorded
 
-    place = recorded.RECORDED / settings.profile(options.profile).name
+    place = recorded.find_place(settings.profile(options.profile).name)
     asked: dict[str, Any] = {"seed": options.seed}
     for role in ("data", "ser", "ier"):
         asked[role] = resolve_spec(getattr(options, role), role)
     if options.command == "verify":
-        recorded.refuse_others(place, asked)
+        recorded.refuse_others(recorded.RECORDED / place.name, asked)
     else:
         recorded.recorded_labels(place, asked)
 
@@ -232,8 +232,12 @@ def _build_dataset(run: Run, labels: str) -> dict[str, Any]:
     from sierbook import recorded
     from sierlib.experiment.labels import build_dataset
 
-    summary = build_dataset(run)
-    return recorded.adopt(run) if labels == "recorded" else summary
+    if labels == "own":
+        return build_dataset(run)
+    place = recorded.find_place(run.profile.name)
+    asked = {key: getattr(run, key) for key in recorded.COMMON}
+    summary = build_dataset(run, recorded.recorded_labels(place, asked))
+    return summary | {"networks": recorded.adopt_networks(run, place)}
 
 
 def _train(run: Run, options: argparse.Namespace) -> dict[str, Any]:

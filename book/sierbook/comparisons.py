@@ -12,7 +12,6 @@ import pandas as pd
 
 from sierbook import recorded, statistics
 from sierbook.tables import studies
-from sierlib.experiment.manifest import read_manifest
 from sierlib.experiment.models import NETWORKS, names_in_group
 from sierlib.experiment.scores import Estimate, class_codes
 from sierlib.run import Run, read_json
@@ -104,7 +103,7 @@ def compare_run(run: Run) -> dict[str, Entry]:
         if found := _read_trained(run, name):
             trained[name] = found
     labels = recorded.list_labels(run)
-    return compare(labels[labels["split"] == "test"], trained, run.seed) | dilute(run)
+    return compare(labels[labels["split"] == "test"], trained, run.seed)
 
 
 def read_stand_ins(run: Run) -> dict[str, Entry]:
@@ -133,14 +132,12 @@ def compare_stand_in(place: Path, made: Mapping[str, Any]) -> dict[str, Entry]:
 def compare_recorded(place: Path) -> dict[str, Entry]:
     """Make the comparisons of which a recorded run has both networks, from labels and histories.
 
-    How sure networks are is not in their histories: that stays as its notebook 04 recorded it.
-
     Returns
     -------
     dict
         By name, the primary ones with ``p_holm``; empty where no labels are recorded.
     """
-    files = (recorded.LABELS, "04-results.json", "models/*.json")
+    files = (recorded.LABELS, "models/*.json")
     paths = [path for pattern in files for path in sorted(place.glob(pattern))]
     return _compare_recorded(place, tuple((path, path.stat().st_mtime_ns) for path in paths))
 
@@ -163,12 +160,7 @@ def _compare_recorded(place: Path, state: tuple[tuple[Path, int], ...]) -> dict[
             several.append(history)
     whole = {name: several for name, several in trained.items() if several}
     seed = recorded.read_provenance(place).get("seed", 0)
-    made = compare(labels[labels["split"] == "test"], whole, seed)
-    results = read_json(place / "04-results.json") or {}
-    for entry in results.get("comparisons", ()):
-        if entry["name"] == DILUTION and entry["origin"] == "this run":
-            made[DILUTION] = entry | {"title": _DILUTION_TITLE}
-    return correct(made)
+    return correct(compare(labels[labels["split"] == "test"], whole, seed))
 
 
 def sort_entries(found: Mapping[str, Entry]) -> list[Entry]:
@@ -237,7 +229,8 @@ def compare(rows: pd.DataFrame, trained: Trained, seed: int = 0) -> dict[str, En
         estimates = _estimate(pairs, chosen, seed)
         for name, estimate in zip(names, estimates, strict=True):
             found[name] = _describe(name, (count_one, count_other), trained) | estimate
-    return {name: found[name] for name in _PLANNED if name in found}
+    ordered = {name: found[name] for name in _PLANNED if name in found}
+    return ordered | _dilute(rows, trained, seed)
 
 
 def _score_pair(
@@ -282,16 +275,17 @@ def _describe_run(histories: Sequence[dict[str, Any]]) -> Entry:
     return {key: histories[0]["provenance"][key] for key in ("profile", "data", "date")}
 
 
-def dilute(run: Run) -> dict[str, Entry]:
-    """Compare how sure this run's networks are; empty without both, or without conflict."""
-    labels = recorded.list_labels(run)
-    relation = labels.loc[labels["split"] == "test", "relation"].to_numpy()
-    conflict, agreement = relation == "conflict", relation == "agree"
-    fused = _read_trained(run, "fused")
-    count = min(len(fused), len(_read_trained(run, "addition")))
-    if not (count and conflict.any() and agreement.any()):
+def _dilute(rows: pd.DataFrame, trained: Trained, seed: int) -> dict[str, Entry]:
+    """Compare how sure networks are; empty without both, or without conflict."""
+    conflict, agreement = (
+        (rows["relation"] == relation).to_numpy() for relation in ("conflict", "agree")
+    )
+    pair = [trained.get(name, ()) for name in ("fused", "addition")]
+    count = min(map(len, pair))
+    told = all("test_percent" in history for histories in pair for history in histories[:count])
+    if not (count and told and conflict.any() and agreement.any()):
         return {}
-    multiplied, added = (_predict_confidence(run, name, count) for name in ("fused", "addition"))
+    multiplied, added = (_read_percents(histories[:count]) for histories in pair)
     entry = {
         "name": DILUTION,
         "title": _DILUTION_TITLE,
@@ -299,25 +293,16 @@ def dilute(run: Run) -> dict[str, Entry]:
         "primary": False,
         "repeats": count,
         "origin": "this run",
-        **_describe_run(fused),
-        **statistics.difference_of_trainings(multiplied, added, conflict, agreement, run.seed),
+        **_describe_run(pair[0]),
+        **statistics.difference_of_trainings(multiplied, added, conflict, agreement, seed),
     }
     return {DILUTION: entry}
 
 
-def _predict_confidence(run: Run, name: str, count: int) -> np.ndarray:
-    """Return (count, rows): the greatest probability that each repetition gives each row."""
-    # TensorFlow, which pages are built without
-    from sierlib.experiment.train import train_model
-    from sierlib.networks.fit import predict_rows
-
-    manifest = read_manifest(run)
-    rows = manifest[manifest["split"] == "test"].reset_index(drop=True)
-    confidence = []
-    for repeat in range(count):
-        model, _ = train_model(run, name, repeat=repeat)
-        confidence.append(predict_rows(model, rows, run.folder / "dataset").max(axis=1))
-    return np.stack(confidence)
+def _read_percents(histories: Sequence[dict[str, Any]]) -> np.ndarray:
+    """Return (repetitions, rows): the greatest probability that each repetition gives each row."""
+    texts = [history["test_percent"] for history in histories]
+    return np.array([[int(t[i : i + 2]) for i in range(0, len(t), 2)] for t in texts]) / 100
 
 
 def _read_trained(run: Run, name: str) -> list[dict[str, Any]]:

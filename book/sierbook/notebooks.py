@@ -77,6 +77,8 @@ def notebook_key(run: Run, name: str) -> str:
     code = source_key(*_imports_of(source), packages=("sierlib", "sierbook"))
     before = [notebook_key(run, needed) for needed in NEEDS[name]]
     shown = _recorded_key(run) if name in _SHOWS_RECORDED else ""
+    if name == "04-results":
+        shown = _seeds_key(run)
     return digest(source, code, before, _parameters(run), _inputs_key(run), shown)
 
 
@@ -101,6 +103,14 @@ def _recorded_key(run: Run) -> str:
         return ""
     files = sorted(path for path in place.rglob("*") if path.suffix in (".json", ".csv"))
     return digest([(str(path.relative_to(place)), path.read_text()) for path in files])
+
+
+def _seeds_key(run: Run) -> str:
+    """Return the state of the recorded seeds of a run's profile."""
+    from sierbook import recorded, seeds
+    from sierlib.run import digest
+
+    return digest(seeds.read_seeds(run, recorded.RECORDED / run.profile.name))
 
 
 def _inputs_key(run: Run) -> list[str]:

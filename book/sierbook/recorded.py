@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sierbook import seeds
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import (
-    COLUMNS,
-    GIVEN,
+    OPINIONS,
     labelled_by_teachers,
     read_manifest,
     read_truth,
     sign_manifest,
     write_csv,
 )
-from sierlib.experiment.models import NETWORKS
-from sierlib.run import PACKAGE, Run, digest, ensure_folder, read_json, write_json
+from sierlib.experiment.models import HALVES, NETWORKS
+from sierlib.run import PACKAGE, Run, ensure_folder, read_json, write_json
 
 #: Where recorded runs lie, a folder for each profile.
 RECORDED = PACKAGE.parent / "book" / "recorded"
@@ -51,10 +51,28 @@ def stand_in_place(run: Run) -> Path | None:
     return None if run.profile.name == STAND_IN else RECORDED / STAND_IN
 
 
+def begun_place(place: Path) -> Path:
+    """Return where the pieces of a profile gather, beside what was recorded of it, until they are
+    whole and take its place: tables never mix networks of two recipes."""
+    return place.parent / "begun" / place.name
+
+
+def find_place(name: str) -> Path:
+    """Return where the pieces of a profile are: those that gather, else those that are whole."""
+    begun = begun_place(RECORDED / name)
+    return begun if begun.is_dir() else RECORDED / name
+
+
 def recorded_histories(run: Run) -> list[dict[str, Any]]:
     """Return the recorded histories that a run may show; none where nothing was recorded."""
     place = stand_in_place(run)
     return list(read_histories(place).values()) if place else []
+
+
+def recorded_results(run: Run, notebook: str) -> dict[str, Any]:
+    """Return the recorded results of a notebook that a run may show; empty without any."""
+    place = stand_in_place(run)
+    return (place and read_json(place / f"{notebook}.json")) or {}
 
 
 def read_histories(place: Path) -> dict[str, dict[str, Any]]:
@@ -77,14 +95,22 @@ def read_histories(place: Path) -> dict[str, dict[str, Any]]:
 
 def read_provenance(place: Path) -> dict[str, Any]:
     """Return the provenance of the first of a profile's recorded files; empty without any."""
-    paths = sorted(place.rglob("*.json"))
+    paths = _list_files(place)
     return read_json(paths[0])["provenance"] if paths else {}
+
+
+def _list_files(place: Path) -> list[Path]:
+    """List a profile's recorded result files and histories."""
+    return [*sorted(place.glob("[0-9]*.json")), *sorted(place.glob("models/*.json"))]
 
 
 def read_labels(place: Path) -> pd.DataFrame | None:
     """Read a profile's recorded labels, as `list_labels` gives them; None where there are none."""
     path = place / LABELS
-    return pd.read_csv(path, dtype={"id": str}, keep_default_na=False) if path.is_file() else None
+    if not path.is_file():
+        return None
+    opinions = dict.fromkeys(OPINIONS, "")
+    return pd.read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=opinions)
 
 
 def recorded_labels(place: Path, asked: Mapping[str, Any]) -> pd.DataFrame:
@@ -130,7 +156,7 @@ def refuse_others(place: Path, asked: Mapping[str, Any]) -> None:
     ValueError
         Naming what was recorded and what was asked.
     """
-    paths = sorted(place.rglob("*.json"))
+    paths = _list_files(place)
     if not paths:
         raise FileNotFoundError(
             f"{place} holds no recorded results: `sier record` writes them after a run"
@@ -152,7 +178,8 @@ def list_labels(run: Run) -> pd.DataFrame:
     pandas.DataFrame
         ``id``, ``label``, ``split`` ("" where discarded), ``fold``; ``emotion``, the planted one,
         and ``relation`` of the modalities, such as "agree" or "conflict": as planted, else by the
-        teachers' opinions. Both are "" where nobody knows.
+        teachers' opinions, both "" where nobody knows; and these opinions to three digits, NaN
+        where no teacher was asked.
     """
     rows = pd.concat([read_manifest(run), read_manifest(run, "discarded")], ignore_index=True)
     truth = read_truth(run)
@@ -164,64 +191,33 @@ def list_labels(run: Run) -> pd.DataFrame:
         ser, ier = (label_rule.teacher_opinions(rows, role) for role in settings.ROLES)
         same = ser.argmax(axis=1) == ier.argmax(axis=1)
         rows["relation"] = np.where(same, "agree", "conflict")
-    return rows[["id", *_DECIDED, "emotion", "relation"]]
+    rows[OPINIONS] = rows[OPINIONS].apply(pd.to_numeric).round(3)
+    return rows[["id", *_DECIDED, "emotion", "relation", *OPINIONS]]
 
 
-# ------------------------------------------------------------------- training on recorded labels
-def adopt(run: Run, place: Path | None = None) -> dict[str, Any]:
-    """Give a run's data set the labels and parts of the recorded run of its profile.
+# ------------------------------------------------------------------ going on with another's pieces
+def adopt_networks(run: Run, place: Path) -> list[str]:
+    """Put recorded histories into a run that has the recorded labels, so that what another machine
+    has trained is not trained again.
 
-    The manifest says of each label that it was given, and nothing of what teachers think: what a
-    threshold or a rule of its own learns from can only be trained where the labels were made
-    (`select_rows`). `build_dataset`, and with it notebook 01, undoes it.
-
-    Parameters
-    ----------
-    run
-        With a data set, as `build_dataset` makes it.
-    place
-        By default ``book/recorded/<profile>``.
+    ParallelNet and its halves are left out: notebooks ask these networks themselves.
 
     Returns
     -------
-    dict
-        The summary, as `build_dataset` gives it, with ``adopted``.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `recorded_labels`; and when the labels are about other rows.
+    list of str
+        The networks' files that were put there.
     """
-    place = place or RECORDED / run.profile.name
-    labels = recorded_labels(place, {key: getattr(run, key) for key in COMMON})[_DECIDED]
-    rows = pd.concat([read_manifest(run), read_manifest(run, "discarded")]).set_index("id")
-    if differing := len(rows.index.symmetric_difference(labels.index)):
-        raise ValueError(
-            f"{place / LABELS} is about other rows than {run.data} has now: {differing} are only "
-            "in one"
-        )
+    from sierlib.experiment.train import put_history  # TensorFlow, which pages are built without
 
-    # The same rows in the recorded order, with nothing left of what teachers here think of them.
-    rows = rows.loc[labels.index].assign(**labels, winner=GIVEN).reset_index()
-    for role in settings.ROLES:
-        rows[[f"{role}_{name}" for name in settings.CLASSES]] = np.nan
-    used, discarded = rows[rows["split"] != ""], rows[rows["split"] == ""]
-
-    folder = run.folder / "dataset"
-    counts = {name: int((used["label"] == name).sum()) for name in settings.CLASSES}
-    summary = read_json(folder / "summary.json") | {
-        "usable": len(used),
-        "discarded": len(discarded),
-        "per_class": counts,
-        "absent": [name for name, count in counts.items() if not count],
-        "adopted": True,
-    }
-    run.forget("manifest")  # what follows is whole only at its end
-    write_csv(used[COLUMNS], folder / "manifest.csv")
-    write_csv(discarded[COLUMNS], folder / "discarded.csv")
-    write_json(folder / "summary.json", summary)
-    run.done("manifest", digest("adopted", run.key_of("arrays"), labels.to_csv()))
-    return summary
+    adopted = []
+    for name, history in read_histories(place).items():
+        job = (history["spec"]["name"], history["fold"], history["repeat"])
+        if job[0] not in NETWORKS or (job[0] in HALVES.values() and job[1:] == (0, 0)):
+            continue
+        history["provenance"]["adopted"] = True
+        if put_history(run, job, history):
+            adopted.append(name)
+    return adopted
 
 
 # ------------------------------------------------------------------------------------- recording
@@ -230,8 +226,10 @@ def record(
 ) -> list[Path]:
     """Keep a run's results, histories and labels where pages and later runs read them.
 
-    A piece of a run is added to what others have left; a whole run takes the place of all that was
-    recorded. What is left out is named on stderr.
+    Of a run from another seed than what is recorded, `seeds.record_seed` keeps the scores, and that
+    is all. A piece of a run is added to what others have left of the same labels; else it begins
+    anew, in `begun_place`. A whole run takes the place of all that was recorded. What is left out
+    is named on stderr.
 
     Parameters
     ----------
@@ -251,9 +249,17 @@ def record(
     ------
     ValueError
         When nothing of the run is up to date, or a piece was made with other settings or other
-        labels than what is there; nothing is changed then.
+        labels than what is there and what was begun; nothing is changed then.
     """
     place = place or RECORDED / run.profile.name
+    if other := _other_seed(run, place):
+        if "04-results" not in notebooks:
+            raise ValueError(
+                f"{place} was recorded with seed {other}, this run has seed {run.seed}: of further "
+                "seeds the scores of notebook 04 are kept, and here it is out of date"
+            )
+        return [seeds.record_seed(run, place)]
+
     labels, histories = list_labels(run), _current_histories(run)
     if notebooks:
         seen = run.results("01-dataset").get("manifest")
@@ -267,14 +273,16 @@ def record(
     if whole:
         if reason:
             print(f"{place}: removing what was recorded with {reason}", file=sys.stderr)
-        shutil.rmtree(place, ignore_errors=True)
-    elif reason:
-        raise ValueError(
-            f"{place} was recorded with {reason} than this run's. Begin with `sier dataset "
-            f"--profile {run.profile.name} --labels recorded`, or record a run with all its "
-            "notebooks, which takes its place"
-        )
+        _clear(place)
+        shutil.rmtree(begun_place(place), ignore_errors=True)
     else:
+        if reason:
+            place = begun_place(place)
+        if reason := _find_difference(run, labels, place):
+            raise ValueError(
+                f"{place} was recorded with {reason} than this run's. Begin with `sier dataset "
+                f"--profile {run.profile.name} --labels recorded`, or remove it"
+            )
         histories = _leave_to_others(histories, place)
 
     files = {place / f"models/{name}.json": history for name, history in histories.items()}
@@ -284,10 +292,27 @@ def record(
         value["provenance"]["recorded"] = True
         write_json(path, value)
     written = list(files)
+    if "04-results" in notebooks:
+        written.append(seeds.record_seed(run, place))
     if not (place / LABELS).is_file():  # a piece's are the same
         write_csv(labels, ensure_folder(place) / LABELS)
         written.append(place / LABELS)
     return written
+
+
+def _other_seed(run: Run, place: Path) -> int | None:
+    """Return the seed that a profile was recorded with, if it is not the run's."""
+    seed = read_provenance(place).get("seed", run.seed)
+    return None if seed == run.seed else seed
+
+
+def _clear(place: Path) -> None:
+    """Remove what was recorded of a profile, but for what other seeds reached."""
+    for path in place.glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != seeds.FILE:
+            path.unlink()
 
 
 def _current_histories(run: Run) -> dict[str, dict[str, Any]]:
@@ -309,7 +334,7 @@ def _current_histories(run: Run) -> dict[str, dict[str, Any]]:
 
 def _find_difference(run: Run, labels: pd.DataFrame, place: Path) -> str:
     """Say in which respect what is recorded is not of this run's data: "" where it is."""
-    made = [read_json(path)["provenance"] for path in place.rglob("*.json")]
+    made = [read_json(path)["provenance"] for path in _list_files(place)]
     for key in COMMON:
         if any(each.get(key) != getattr(run, key) for each in made):
             return f"other {key}"
@@ -345,9 +370,5 @@ def _leave_to_others(
 
 def _without_derived(results: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a notebook's results what is derived from histories when they are read."""
-    kept = {key: value for key, value in results.items() if key not in ("studies", "stand_in")}
-    if "comparisons" in kept:
-        own = [entry for entry in kept["comparisons"] if entry["origin"] == "this run"]
-        # Histories do not say how sure a network was.
-        kept["comparisons"] = [entry for entry in own if entry["against"] == "confidence"]
-    return kept
+    derived = ("studies", "stand_in", "comparisons")
+    return {key: value for key, value in results.items() if key not in derived}

@@ -141,6 +141,21 @@ def describe_origins(
     return " ".join(sentences)
 
 
+def judge_curve(gains: pd.DataFrame) -> list[str]:
+    """Say from how many pairs on fusion is clearly ahead of the better half (`gains_by_pairs`)."""
+    sentences = []
+    for against, part in gains.groupby("against") if len(gains) else ():
+        steps = []
+        for row in as_records(part):
+            steps.append(f"{row['pairs']:,} pairs {_signed(row)} over {row['half']}")
+        ahead = part.loc[part["low"] > 0, "pairs"]
+        verdict = "at none of these sizes is it clearly ahead"
+        if len(ahead):
+            verdict = f"clearly ahead first with {ahead.min():,} pairs"
+        sentences.append(f"**On the {against}**: {'; '.join(steps)}: {verdict}.")
+    return sentences
+
+
 def describe_findings(found: Mapping[Claim, Finding]) -> list[str]:
     """Write claims of the ledger with what came out; what an earlier run recorded says so."""
     sentences = []
@@ -520,6 +535,8 @@ def judge_rivals(
     methods: Sequence[str] = ("owen", "sampled"),
 ) -> list[str]:
     """Say which rivals each method is clearly ahead of on the same samples (`evaluate_methods`)."""
+    known = set(scores["method"])
+    rivals = [rival for rival in rivals if rival in known]
     sentences = []
     for measure, part, method in itertools.product(measures, settings.MODALITIES, methods):
         key = {"measure": measure, "part": part, "method": method}

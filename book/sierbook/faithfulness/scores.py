@@ -24,7 +24,7 @@ from sierbook.faithfulness.rivals import (
 )
 from sierlib import settings
 from sierlib.data.feed import read_inputs
-from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.manifest import read_manifest, time_planted
 from sierlib.experiment.scores import Estimate
 from sierlib.experiment.train import load_model
 from sierlib.run import Run
@@ -70,13 +70,27 @@ def summarise_scores(
     return pd.DataFrame(rows)
 
 
-def tabulate_scores(scores: pd.DataFrame) -> pd.DataFrame:
+def read_summary(results: dict[str, Any]) -> pd.DataFrame:
+    """Read what `summarise_scores` gave back from a result file of notebook 07."""
+    rows = []
+    for row in results.get("scores", ()):
+        bounds = {name: row["mean"][name] for name in ("low", "high", "n")}
+        rows.append({**row, **bounds, "mean": row["mean"]["value"]})
+    return pd.DataFrame(rows)
+
+
+def tabulate_scores(summary: pd.DataFrame) -> pd.DataFrame:
     """Return the one table: a row for each measure and part, a column for each method.
 
     A cell is the mean and, on a line of its own, the interval of it; a dash where a method has no
     such score. A row also says what is better, and on how many samples it was measured.
+
+    Parameters
+    ----------
+    summary
+        As `summarise_scores` gives it.
     """
-    found = summarise_scores(scores)
+    found = summary.copy()
     found["text"] = [
         f"{row.mean:.0f}"
         if row.measure == "evaluations"
@@ -148,6 +162,12 @@ def draw_samples(run: Run, count: int, seed: int = 0) -> tuple[Subject, list[Sam
     ]
 
 
+def choose_methods(run: Run) -> tuple[str, ...]:
+    """Return the methods that a run's profile compares, in the order of `METHODS`."""
+    asked = run.profile.faithfulness_methods or tuple(METHODS)
+    return tuple(method for method in METHODS if method in asked)
+
+
 def evaluate_methods(
     run: Run,
     samples: int = 24,
@@ -156,7 +176,7 @@ def evaluate_methods(
     depth: int = 4,
     seed: int = 0,
 ) -> dict[str, pd.DataFrame]:
-    """Score every method of `METHODS` on the same test samples, each for the class that ParallelNet
+    """Score the profile's methods on the same test samples, each for the class that ParallelNet
     predicts.
 
     Parameters
@@ -180,17 +200,18 @@ def evaluate_methods(
         `method`, `role`, `value`. ``randomised``: `id`, `method`, `block`, `value`. Empty where
         nothing could be scored.
     """
+    methods = choose_methods(run)
     subject, drawn = draw_samples(run, samples, seed)
-    truth = read_truth(run)
+    truth = time_planted(run, [sample.id for sample in drawn])
     tables: dict[str, list[dict[str, Any]]]
     tables = {"scores": [], "curves": [], "words": [], "randomised": []}
     maps: dict[str, dict[str, Maps]] = {}  # by sample, then by method
-    for method in METHODS:  # once unmeasured: compiling is no sample's cost
+    for method in methods:  # once unmeasured: compiling is no sample's cost
         attribute(method, subject, drawn[0], depth, seed)
 
     for place, sample in enumerate(tqdm(drawn, desc="explaining")):
         maps[sample.id] = {
-            method: attribute(method, subject, sample, depth, seed) for method in METHODS
+            method: attribute(method, subject, sample, depth, seed) for method in methods
         }
         effects = {m: float(maps[sample.id][EXACT][m].sum()) for m in settings.MODALITIES}
         planted = truth.get(sample.id)
@@ -218,7 +239,7 @@ def evaluate_methods(
     blocks = randomise_weights(subject.model, seed)
     for block in tqdm(blocks, desc="random weights", total=len(BLOCKS)):
         for sample in drawn[:randomised]:
-            for method in METHODS:
+            for method in methods:
                 now = attribute(method, subject, sample, depth, seed)
                 left = measures.agreement(sample, maps[sample.id][method], now)
                 named = {"id": sample.id, "method": method}

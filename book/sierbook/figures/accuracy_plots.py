@@ -107,6 +107,38 @@ def accuracies(table: pd.DataFrame, published: dict[str, float] | None = None) -
     return figure
 
 
+def accuracy_by_pairs(table: pd.DataFrame) -> Figure:
+    """Draw accuracy against the number of pairs learned from, a panel each for labels and truth.
+
+    Parameters
+    ----------
+    table
+        As `sierbook.tables.studies.tabulate_curve` gives it.
+    """
+    kinds = list(dict.fromkeys(table["against"]))
+    figure, axes = plt.subplots(
+        1, len(kinds), figsize=(4.6 * len(kinds), 3.4), sharey=True, squeeze=False
+    )
+    networks = list(dict.fromkeys(table["network"]))
+    for axis, kind in zip(axes[0], kinds, strict=True):
+        part = table[table["against"] == kind]
+        for name, colour in zip(networks, ("#0072B2", "#E69F00", "#009E73"), strict=False):
+            rows = part[part["network"] == name]
+            axis.plot(rows["pairs"], rows["accuracy"], "o-", color=colour, label=name)
+            axis.fill_between(rows["pairs"], rows["low"], rows["high"], color=colour, alpha=0.15)
+        axis.axhline(part["majority"].max(), color="black", lw=0.8, ls=":", label="largest class")
+        axis.set(xscale="log", xlabel="pairs learned from", title=f"on the {kind}")
+        pairs = sorted(set(part["pairs"]))
+        axis.set_xticks(pairs, labels=[f"{count:,}" for count in pairs], minor=False)
+        axis.minorticks_off()
+    axes[0, 0].set(ylabel="accuracy, test part")
+    axes[0, 0].yaxis.set_major_formatter("{x:.0%}")
+    figure.tight_layout()
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="lower center", bbox_to_anchor=(0.5, -0.08), ncol=4, frameon=False)
+    return figure
+
+
 def differences(table: pd.DataFrame) -> Figure:
     """Draw paired differences of accuracy with their intervals; columns `comparison`, `difference`,
     `low`, `high`."""

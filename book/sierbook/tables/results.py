@@ -39,7 +39,8 @@ def evaluate(run: Run) -> dict[str, Any]:
         a mistake would reach. ``differences``: fused minus each unimodal model, on each of the two,
         as `statistics.paired_difference`. ``relations``: accuracy on the truth by how the
         modalities relate ("agree", "conflict", "neutral"). ``calibration``: on the labels, by
-        model, as `statistics.calibration`.
+        model, as `statistics.calibration`. ``nothing``: by model and class, the answer to silence
+        and black.
     """
     rows, by_name = predict_test(run, tuple(HALVES.values()))
     probabilities = {name: by_name[file] for name, file in HALVES.items()}
@@ -76,7 +77,16 @@ def evaluate(run: Run) -> dict[str, Any]:
         "scores": scores,
         "differences": differences,
         "relations": relations,
+        "nothing": {name: _hear_nothing(run, file) for name, file in HALVES.items()},
     }
+
+
+def _hear_nothing(run: Run, name: str) -> dict[str, float]:
+    """Return what a network says to silence and black, where every explanation starts."""
+    model = load_model(run, name)
+    blank = {each.name: np.zeros((1, *each.shape[1:]), np.float32) for each in model.inputs}
+    probabilities = model.predict(blank, verbose=0)[0]
+    return dict(zip(settings.CLASSES, map(float, probabilities), strict=True))
 
 
 def _ask_teachers(rows: pd.DataFrame) -> dict[str, np.ndarray]:

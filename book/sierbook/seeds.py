@@ -1,0 +1,146 @@
+"""The same profile from several seeds: data, labels, networks and test rows are all drawn anew.
+
+What one seed shows may be its luck. `sier record` adds each seed's scores to ``seeds.json`` beside
+the recorded results of a profile; pages show them one by one and pooled.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sierbook import statistics
+from sierlib import settings
+from sierlib.experiment.models import HALVES, NETWORKS
+from sierlib.experiment.scores import Estimate
+from sierlib.run import Run, digest, read_json, write_json
+
+FILE = "seeds.json"
+
+#: What is kept of a seed's notebook 04.
+_KEPT = ("scores", "differences", "nothing")
+
+
+def record_seed(run: Run, place: Path) -> Path:
+    """Add what the networks of a run's seed reached to a profile's recorded seeds.
+
+    Seeds of other settings or data are left out, since they cannot be pooled with it, and named on
+    stderr.
+
+    Parameters
+    ----------
+    run
+        With results of notebook 04.
+    place
+        ``book/recorded/<profile>``.
+    """
+    results = run.results("04-results")
+    before = read_json(place / FILE) or {"seeds": {}}
+    seeds = read_seeds(run, place)
+    if dropped := [name for name in before["seeds"] if name not in seeds]:
+        print(
+            f"left out, as recorded with other settings: seeds {', '.join(dropped)}",
+            file=sys.stderr,
+        )
+    seeds[str(run.seed)] = {name: results[name] for name in _KEPT if name in results}
+    ordered = {name: seeds[name] for name in sorted(seeds, key=int)}
+    write_json(place / FILE, {"made": _settings_of(run), "seeds": ordered})
+    return place / FILE
+
+
+def _settings_of(run: Run) -> str:
+    """Return what seeds that are pooled have in common: a hash of settings and data."""
+    profile = run.profile
+    recipes = profile.recipe(), profile.for_teachers().recipe()
+    sizes = profile.pairs, profile.speech_items, profile.image_items
+    vocabulary = profile.emotion_words, profile.emotion_shapes
+    return digest(recipes, sizes, vocabulary, run.data, run.ser, run.ier)
+
+
+def read_seeds(run: Run, place: Path) -> dict[str, Any]:
+    """Read the recorded seeds of a run's own settings and data by seed; none of other ones."""
+    found = read_json(place / FILE) or {}
+    return dict(found["seeds"]) if found.get("made") == _settings_of(run) else {}
+
+
+def tabulate_seeds(seeds: dict[str, Any]) -> pd.DataFrame:
+    """Return what every seed reached: a row for each seed and for labels and truth.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `against`, `seed`, the accuracies of the three networks, `largest class`, and by how much
+        ParallelNet is ahead of the better half: `ahead`, with its interval `low` and `high`; below
+        the seeds their `mean`, pooled as `pool_differences` does.
+    """
+    rows = []
+    for against in ("labels", "truth"):
+        parts = []
+        for seed, found in seeds.items():
+            if against in found["scores"]:
+                parts.append({"against": against, "seed": seed, **_describe(found, against)})
+        rows += parts
+        if len(parts) > 1:
+            mean: dict[str, Any] = {"against": against, "seed": "mean"}
+            for name in list(parts[0])[2:]:
+                mean[name] = float(np.mean([part[name] for part in parts]))
+            pooled = pool_differences(parts)
+            mean |= {"ahead": pooled["value"], "low": pooled["low"], "high": pooled["high"]}
+            rows.append(mean)
+    return pd.DataFrame(rows)
+
+
+def _describe(found: dict[str, Any], against: str) -> dict[str, float]:
+    """Return a seed's accuracies, and ParallelNet's lead over the better half."""
+    scores = found["scores"][against]
+    cells = {
+        NETWORKS[file].title: scores[half]["accuracy"]["value"] for half, file in HALVES.items()
+    }
+    better = max(settings.MODALITIES, key=lambda half: scores[half]["accuracy"]["value"])
+    lead = found["differences"][against][better]
+    cells["largest class"] = scores["fused"]["majority"]
+    return cells | {"ahead": lead["value"], "low": lead["low"], "high": lead["high"]}
+
+
+def pool_differences(parts: list[dict[str, Any]]) -> Estimate:
+    """Return the mean of independent differences with a 95 % interval.
+
+    The seeds' test rows are different ones, so the variances of their differences, read off their
+    intervals, add up.
+
+    Parameters
+    ----------
+    parts
+        Each with ``ahead``, ``low`` and ``high``.
+
+    Examples
+    --------
+    >>> found = pool_differences([{"ahead": 0.1, "low": 0.06, "high": 0.14}] * 4)
+    >>> round(found["low"], 3), round(found["high"], 3)
+    (0.08, 0.12)
+    """
+    reach = np.array([(part["high"] - part["low"]) / 2 for part in parts])
+    mean = float(np.mean([part["ahead"] for part in parts]))
+    pooled = float(np.sqrt((reach**2).sum()) / len(parts))
+    return {"value": mean, "low": mean - pooled, "high": mean + pooled, "n": len(parts)}
+
+
+def judge_seeds(seeds: dict[str, Any]) -> list[str]:
+    """Say what the recorded seeds agree on."""
+    table = tabulate_seeds(seeds)
+    sentences = []
+    for against, part in table.groupby("against") if len(seeds) > 1 else ():
+        single, mean = part[part["seed"] != "mean"], part[part["seed"] == "mean"].iloc[0]
+        trainings = statistics.estimate_few(single["ahead"].tolist())
+        behind = int((single["ahead"] < 0).sum())
+        sentences.append(
+            f"**On the {against}**, over {len(single)} seeds: ParallelNet is ahead of its better "
+            f"half by {mean['ahead']:+.3f} [{mean['low']:+.3f}, {mean['high']:+.3f}] where only "
+            f"rows are drawn anew, [{trainings['low']:+.3f}, {trainings['high']:+.3f}] by Student over "
+            f"the seeds; it is behind in {behind} of them."
+        )
+    return sentences
