@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from sierbook.recorded import RECORDED
+from sierbook.recorded import RECORDED, SEARCH
 from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.models import NETWORKS, select_rows
 from sierlib.experiment.scores import class_codes, score_predictions
@@ -25,7 +25,7 @@ from sierlib.machine import count_workers
 from sierlib.networks.fit import fit_network, predict_rows
 from sierlib.run import Run, digest, read_json, write_json
 
-PLACE = RECORDED / "search.json"
+PLACE = RECORDED / SEARCH
 
 #: What is changed, one trial each; the first is the recipe as it is.
 TRIALS: list[dict[str, Any]] = [

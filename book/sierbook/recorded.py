@@ -39,6 +39,8 @@ STAND_IN = "full"
 #: Every row with its label, part, planted emotion and relation of the modalities, below the folder
 #: of a profile.
 LABELS = "labels.csv"
+#: What was tried for the training recipe, by ``benchmarks/search_recipe.py``.
+SEARCH = "search.json"
 #: What two pieces have to have in common.
 COMMON = ("data", "ser", "ier", "seed")
 #: What makes a label; emotion and relation are there to compare networks by.

@@ -137,10 +137,11 @@ def judge_seeds(seeds: dict[str, Any]) -> list[str]:
         single, mean = part[part["seed"] != "mean"], part[part["seed"] == "mean"].iloc[0]
         trainings = statistics.estimate_few(single["ahead"].tolist())
         behind = int((single["ahead"] < 0).sum())
+        rows = "[{low:+.3f}, {high:+.3f}]".format(**mean)
+        seeds_drawn = "[{low:+.3f}, {high:+.3f}]".format(**trainings)
         sentences.append(
             f"**On the {against}**, over {len(single)} seeds: ParallelNet is ahead of its better "
-            f"half by {mean['ahead']:+.3f} [{mean['low']:+.3f}, {mean['high']:+.3f}] where only "
-            f"rows are drawn anew, [{trainings['low']:+.3f}, {trainings['high']:+.3f}] by Student over "
-            f"the seeds; it is behind in {behind} of them."
+            f"half by {mean['ahead']:+.3f}, {rows} where only rows are drawn anew, {seeds_drawn} "
+            f"by Student over the seeds; it is behind in {behind} of them."
         )
     return sentences

@@ -179,6 +179,28 @@ def judge_fusion(evaluation: dict[str, Any]) -> list[str]:
     return sentences
 
 
+def answer_fusion(evaluation: dict[str, Any]) -> str:
+    """Answer the book's first question in one sentence, from notebook 04's results."""
+    kind = results.best_known(evaluation)
+    scores, differences = evaluation["scores"][kind], evaluation["differences"][kind]
+    reached = {name: scores[name]["accuracy"]["value"] for name in HALVES}
+    better = max(settings.MODALITIES, key=lambda name: reached[name])
+    verdict = _choose(
+        differences[better],
+        "so together they say more than either alone",
+        "so the pair says less than one of them alone",
+        "a difference too small to be claimed",
+    )
+    named = {"labels": "give the label", "truth": "name the planted emotion"}[kind]
+    return (
+        f"On {scores['fused']['n']:,} pairs that were set aside, speech and picture together "
+        f"{named} in {reached['fused']:.0%}, the picture alone in {reached['image']:.0%}, the "
+        f"speech alone in {reached['speech']:.0%}, and always naming the largest class would in "
+        f"{scores['fused']['majority']:.0%}; ParallelNet is ahead of its better half by "
+        f"{_signed(differences[better])}, {verdict}."
+    )
+
+
 def _judge_difference(found: Estimate, other: dict[str, Any]) -> str:
     """Say who is ahead by a difference from `other`, the scores of a network."""
     verdict = _choose(

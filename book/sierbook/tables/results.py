@@ -197,6 +197,11 @@ def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     )
 
 
+def best_known(evaluation: dict[str, Any]) -> str:
+    """Return what accuracies are best measured on: the planted truth where there is one."""
+    return "truth" if "truth" in evaluation["scores"] else "labels"
+
+
 def difference_title(kind: str, name: str) -> str:
     """Return the title of the paired difference to a network, by what it is measured on."""
     return f"{TITLES['fused']} − {TITLES[name]}, {AGAINST[kind]}"

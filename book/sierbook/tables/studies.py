@@ -326,23 +326,12 @@ def table(
     part
         "validation", as in the paper's Table 1, or "test".
     stand_in
-        As `collect` gives it: where the group's rows are recorded ones, so is the row that they are
-        compared with.
+        As `collect` gives it: where some of the group's rows are recorded ones, all that were
+        recorded of it are shown, since rows can only be compared within a run.
     """
     published = published_accuracies(group)
-    names = names_in_group(group)
-
-    # What rows are compared with has to come from the run that they come from.
-    pools: dict[str, Mapping[str, Entry]] = {THIS_RUN: entries, "recorded": stand_in or {}}
-    origins = {entries[name]["origin"] for name in names if name in entries} or {THIS_RUN}
-    shown: list[tuple[str, Entry | None]] = []
-    for made in (known for known in pools if known in origins):
-        for name, title in REFERENCES.get(group, {}).items():
-            shown.append((title, pools[made].get(name)))
-    shown += [(NETWORKS[name].title, entries.get(name)) for name in names]
-
     rows = []
-    for title, entry in shown:
+    for title, entry in _choose_entries(entries, group, stand_in or {}):
         row = {"model": title}
         if published:
             row["published"] = f"{published[title]:.2%}" if title in published else "–"
@@ -354,6 +343,27 @@ def table(
         if column in found and (found[column] == text).all():
             found = found.drop(columns=column)
     return found
+
+
+def _choose_entries(
+    entries: Mapping[str, Entry], group: str, stand_in: Mapping[str, Entry]
+) -> list[tuple[str, Entry | None]]:
+    """Return title and entry of a table's rows: this run's, then all recorded ones if any is.
+
+    What a group is compared with comes before it, from the same run.
+    """
+    names = names_in_group(group)
+    own = [name for name in names if entries.get(name, {}).get("origin") == THIS_RUN]
+    others = [name for name in names if name not in own]
+    if others and any(name in stand_in for name in names):
+        others = names
+    shown: list[tuple[str, Entry | None]] = []
+    for pool, chosen in ((entries, own), (stand_in, others)):
+        if chosen:
+            references = REFERENCES.get(group, {})
+            shown += [(title, pool.get(name)) for name, title in references.items()]
+            shown += [(NETWORKS[name].title, pool.get(name)) for name in chosen]
+    return shown
 
 
 def _cells(entry: Entry | None, part: str) -> dict[str, str]:
@@ -382,13 +392,16 @@ def _mean(entry: Entry, part: str) -> str:
 
 
 def accuracy_rows(
-    entries: Mapping[str, Entry], group: str, part: str = "validation"
+    entries: Mapping[str, Entry],
+    group: str,
+    part: str = "validation",
+    stand_in: Mapping[str, Entry] | None = None,
 ) -> pd.DataFrame:
-    """Return first and further accuracies as `accuracy_plots.accuracies` draws them."""
+    """Return first and further accuracies as `accuracy_plots.accuracies` draws them; arguments as
+    of `table`."""
     rows = []
-    for name in names_in_group(group):
-        if name in entries:
-            entry = entries[name]
+    for _, entry in _choose_entries(entries, group, stand_in or {}):
+        if entry and entry["group"] == group:
             accuracy, made = entry[part]["accuracy"], f"{part}, {entry['origin']}"
             bounds = accuracy["value"], accuracy["low"], accuracy["high"]
             rows.append((entry["title"], made, *bounds, entry["repeats"][part][1:]))

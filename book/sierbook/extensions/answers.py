@@ -1,0 +1,89 @@
+"""Answers made of result files, in words and as a figure: the directives `fusion-answer` (does
+fusion help?) and `recipe-search` (what was tried for the training recipe)."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from sierbook.extensions.results import NONE_YET, framed, read_results
+
+
+class FusionAnswer(SphinxDirective):
+    """One sentence and one figure: ParallelNet, its halves and their ceilings on the test part."""
+
+    def run(self) -> list[nodes.Node]:
+        from sierbook import sentences
+
+        evaluation = read_results(self.env).get("04-results")
+        if not evaluation:
+            return [nodes.paragraph("", NONE_YET)]
+        said = sentences.answer_fusion(evaluation)
+        figure = nodes.raw("", _draw(evaluation, said), format="html")
+        return [nodes.paragraph("", said), figure]
+
+
+def _draw(evaluation: dict[str, Any], described: str) -> str:
+    """Draw accuracies with intervals, as SVG for the page with a text for those who cannot see."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    from sierbook.figures import accuracy_plots, style
+    from sierbook.tables import results
+
+    style.use_style()
+    table = results.accuracy_table(evaluation)
+    against = f"on the {results.AGAINST[results.best_known(evaluation)]}"
+    figure = accuracy_plots.accuracies(table[table["against"] == against])
+    # The same text gives the same file, and letters stay letters.
+    with plt.rc_context({"svg.hashsalt": "sier", "svg.fonttype": "none"}), io.StringIO() as file:
+        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+        drawn = file.getvalue()
+    plt.close(figure)
+    drawn = drawn[drawn.index("<svg") :]
+    return f'<figure class="answer" role="img" aria-label="{described}">{drawn}</figure>'
+
+
+class RecipeSearch(SphinxDirective):
+    """What the validation rows said to each recipe that was tried."""
+
+    def run(self) -> list[nodes.Node]:
+        from sierbook import recorded
+        from sierlib.run import read_json
+
+        place = Path(self.env.srcdir, self.env.config.sier_recorded_dir, recorded.SEARCH)
+        self.env.note_dependency(str(place))
+        found = read_json(place)
+        if not found:
+            return [nodes.paragraph("", NONE_YET)]
+        head = ["Recipe", "Accuracy, validation", "Macro F1", "Loss", "Best epoch"]
+        head += ["To silence and black, at most", "Time"]
+        rows = [head]
+        for trial in found["trials"]:
+            scores = trial["validation"]
+            changed = [f"{name} {value}" for name, value in trial["changes"].items()]
+            rows.append(
+                [
+                    ", ".join(changed) or "as it is",
+                    "{value:.3f} [{low:.3f}, {high:.3f}]".format(**scores["accuracy"]),
+                    f"{scores['macro_f1']:.3f}",
+                    f"{trial['loss']:.3f}",
+                    f"{trial['best_epoch']} of {trial['n_epochs']}",
+                    f"{max(trial['nothing']):.2f}",
+                    f"{trial['seconds']:.0f} s",
+                ]
+            )
+        return framed(rows, "Recipes tried")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("fusion-answer", FusionAnswer)
+    app.add_directive("recipe-search", RecipeSearch)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
