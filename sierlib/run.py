@@ -316,6 +316,15 @@ class Run:
             mark.write_text(key)
         return place
 
+    @property
+    def recipe(self) -> str:
+        """12 hex digits that tell whether two runs may be compared: sizes of the embedded corpus
+        and its vocabulary, and what the profile makes of teachers and networks."""
+        profile = self.profile
+        sizes = profile.pairs, profile.speech_items, profile.image_items
+        vocabulary = profile.emotion_words, profile.emotion_shapes
+        return digest(profile.recipe(), profile.for_teachers().recipe(), sizes, vocabulary)
+
     def provenance(self) -> dict[str, Any]:
         """Say what made a result: settings, versions, machine, date and the time taken so far."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -327,6 +336,7 @@ class Run:
             "ser": self.ser,
             "ier": self.ier,
             "seed": self.seed,
+            "recipe": self.recipe,
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "seconds": round(time.time() - self.started, 1),
             "peak_memory_mb": round(peak / per_megabyte),

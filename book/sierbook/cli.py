@@ -217,8 +217,10 @@ def _refuse_unrecorded(options: argparse.Namespace) -> None:
     """Stop when nothing was recorded with these settings."""
     from sierbook import recorded
 
-    place = recorded.find_place(settings.profile(options.profile).name)
-    asked: dict[str, Any] = {"seed": options.seed}
+    profile = settings.profile(options.profile)
+    place = recorded.find_place(profile.name)
+    recipe = Run(profile, "", "", "", options.seed, PACKAGE).recipe
+    asked: dict[str, Any] = {"seed": options.seed, "recipe": recipe}
     for role in ("data", "ser", "ier"):
         asked[role] = resolve_spec(getattr(options, role), role)
     if options.command == "verify":

@@ -42,7 +42,7 @@ LABELS = "labels.csv"
 #: What was tried for the training recipe, by ``benchmarks/search_recipe.py``.
 SEARCH = "search.json"
 #: What two pieces have to have in common.
-COMMON = ("data", "ser", "ier", "seed")
+COMMON = ("data", "ser", "ier", "seed", "recipe")
 #: What makes a label; emotion and relation are there to compare networks by.
 _DECIDED = ["label", "split", "fold"]
 

@@ -17,7 +17,7 @@ from sierbook import statistics
 from sierlib import settings
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import Estimate
-from sierlib.run import Run, digest, read_json, write_json
+from sierlib.run import Run, read_json, write_json
 
 FILE = "seeds.json"
 
@@ -48,23 +48,15 @@ def record_seed(run: Run, place: Path) -> Path:
         )
     seeds[str(run.seed)] = {name: results[name] for name in _KEPT if name in results}
     ordered = {name: seeds[name] for name in sorted(seeds, key=int)}
-    write_json(place / FILE, {"made": _settings_of(run), "seeds": ordered})
+    write_json(place / FILE, {"made": [run.recipe, run.data, run.ser, run.ier], "seeds": ordered})
     return place / FILE
-
-
-def _settings_of(run: Run) -> str:
-    """Return what seeds that are pooled have in common: a hash of settings and data."""
-    profile = run.profile
-    recipes = profile.recipe(), profile.for_teachers().recipe()
-    sizes = profile.pairs, profile.speech_items, profile.image_items
-    vocabulary = profile.emotion_words, profile.emotion_shapes
-    return digest(recipes, sizes, vocabulary, run.data, run.ser, run.ier)
 
 
 def read_seeds(run: Run, place: Path) -> dict[str, Any]:
     """Read the recorded seeds of a run's own settings and data by seed; none of other ones."""
     found = read_json(place / FILE) or {}
-    return dict(found["seeds"]) if found.get("made") == _settings_of(run) else {}
+    same = found.get("made") == [run.recipe, run.data, run.ser, run.ier]
+    return dict(found["seeds"]) if same else {}
 
 
 def tabulate_seeds(seeds: dict[str, Any]) -> pd.DataFrame:
