@@ -24,7 +24,6 @@ from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import class_codes, estimate_share
-from sierlib.experiment.teachers import read_held_out
 from sierlib.run import Run
 
 Array = NDArray[Any]
@@ -38,47 +37,6 @@ _ROUNDED = 5e-7
 #: In the tables of `measure_recovery`: the label as if it were a network, and the rows on which it
 #: is not the truth.
 LABEL, WRONG = "the label itself", "label is wrong"
-
-
-def as_records(table: pd.DataFrame, **ends: tuple[str, str]) -> list[dict[str, Any]]:
-    """Return a table's rows for a result file.
-
-    What is missing becomes None, as JSON knows no NaN.
-
-    Parameters
-    ----------
-    ends
-        Columns that hold estimates, with those of the ends, as `statistics.fold_estimates` takes
-        them.
-    """
-    cells = table.astype(object).where(table.notna(), None)
-    rows = []
-    for row in cells.to_dict("records"):
-        named = {str(name): value for name, value in row.items()}
-        rows.append(statistics.fold_estimates(named, **ends) if ends else named)
-    return rows
-
-
-def as_nested(table: pd.DataFrame, *keys: str, **ends: tuple[str, str]) -> dict[str, Any]:
-    """Return a table's rows as dicts, under the values of columns that tell the rows apart.
-
-    Parameters
-    ----------
-    ends
-        As of `as_records`.
-
-    Examples
-    --------
-    >>> as_nested(pd.DataFrame({"who": ["a", "b"], "n": [1, 2]}), "who")
-    {'a': {'n': 1}, 'b': {'n': 2}}
-    """
-    if not keys:
-        return as_records(table, **ends)[0]
-    groups = table.groupby(keys[0], sort=False) if len(table) else ()
-    nested = {}
-    for name, part in groups:
-        nested[str(name)] = as_nested(part.drop(columns=keys[0]), *keys[1:], **ends)
-    return nested
 
 
 def score_share(right: Array) -> dict[str, Any]:
@@ -141,6 +99,8 @@ def fit_temperature(probabilities: Array, answers: Array) -> float:
 def split_held_out(run: Run, role: str) -> tuple[Array, Array, Array, Array]:
     """Return a teacher's held-out opinions (n, 4) and answers (n,), and rows to fit a temperature
     on and to test it."""
+    from sierlib.experiment.teachers import read_held_out  # TensorFlow, which pages do without
+
     held = read_held_out(run, role)
     order = np.random.default_rng(run.seed).permutation(len(held))
     opinions = held[list(settings.CLASSES)].to_numpy(float)

@@ -15,7 +15,6 @@ from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import class_codes, score_predictions
-from sierlib.experiment.train import load_model, predict_test
 from sierlib.run import Run
 
 #: What `evaluate` scores, as tables and figures call it: networks, teachers, the label.
@@ -42,6 +41,8 @@ def evaluate(run: Run) -> dict[str, Any]:
         model, as `statistics.calibration`. ``nothing``: by model and class, the answer to silence
         and black.
     """
+    from sierlib.experiment.train import predict_test  # TensorFlow, which pages are built without
+
     rows, by_name = predict_test(run, tuple(HALVES.values()))
     probabilities = {name: by_name[file] for name, file in HALVES.items()}
     networks = {name: values.argmax(axis=1) for name, values in probabilities.items()}
@@ -83,6 +84,8 @@ def evaluate(run: Run) -> dict[str, Any]:
 
 def _hear_nothing(run: Run, name: str) -> dict[str, float]:
     """Return what a network says to silence and black, where every explanation starts."""
+    from sierlib.experiment.train import load_model  # TensorFlow
+
     model = load_model(run, name)
     blank = {each.name: np.zeros((1, *each.shape[1:]), np.float32) for each in model.inputs}
     probabilities = model.predict(blank, verbose=0)[0]
@@ -238,6 +241,8 @@ def heads(run: Run) -> dict[str, float]:
     manifest = read_manifest(run)
     rows = manifest[(manifest["split"] == "train") & (manifest["fold"] == 0)]
     labels = class_codes(rows["label"])
+    from sierlib.experiment.train import load_model  # TensorFlow
+
     model = load_model(run, "fused")
     outputs = {name: model.get_layer(name).output for name in ("O_sp", "O_img", "O_mul")}
     several = keras.Model(model.inputs, {**outputs, "all three": model.output})
@@ -259,6 +264,8 @@ def late_fusion(run: Run) -> pd.DataFrame:
     The start is drawn again from the training's seed.
     """
     import keras
+
+    from sierlib.experiment.train import load_model
 
     keras.utils.set_random_seed(run.seed)
     models = {
