@@ -183,7 +183,7 @@ class Profile:
     weights: str = "none"
     depth: int = 6
     explained_samples: int = 6
-    aligned_utterances: int = 100
+    aligned_utterances: int = 40
     faithfulness_samples: int = 24
     faithfulness_perturbed: int = 8
     faithfulness_randomised: int = 4
@@ -275,6 +275,7 @@ PROFILES: dict[str, Profile] = {
         repeats=3,
         studies=("Table 1", "learning curve", "choice", "Table 2", "N2"),
         explained_samples=24,
+        aligned_utterances=100,
         faithfulness_samples=96,
         faithfulness_perturbed=24,
         faithfulness_randomised=8,

@@ -254,7 +254,8 @@ def record(
         labels than what is there and what was begun; nothing is changed then.
     """
     place = place or RECORDED / run.profile.name
-    if other := _other_seed(run, place):
+    other = _other_seed(run, place)
+    if other is not None:
         if "04-results" not in notebooks:
             raise ValueError(
                 f"{place} was recorded with seed {other}, this run has seed {run.seed}: of further "
