@@ -1,4 +1,4 @@
-"""Made-up manifests, whose answers are known."""
+"""Made-up manifests and estimates, whose answers are known."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from sierlib.experiment import label_rule
 from sierlib.run import Run
 
 ANGER, HAPPY, HATE, SAD = range(4)
+
+#: Differences whose intervals are above zero, below it, and on both sides.
+ABOVE = {"value": 0.1, "low": 0.05, "high": 0.15, "n": 100}
+BELOW = {"value": -0.1, "low": -0.15, "high": -0.05, "n": 100}
+NEITHER = {"value": 0.0, "low": -0.05, "high": 0.05, "n": 100}
+
+
+def accuracy(value: float, half: float = 0.05) -> dict[str, Any]:
+    """An accuracy with an interval of that reach on either side."""
+    return {"value": value, "low": value - half, "high": value + half, "n": 100}
 
 
 def forged(

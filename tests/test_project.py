@@ -278,6 +278,8 @@ def test_section_4_2_training() -> None:
         False,
     )
     assert paper.pairs == 80_893
+    # What we add to the paper's training is left out.
+    assert (paper.normalised, paper.absent, paper.class_weight) == (False, 0, 0)
 
 
 def test_table_1() -> None:

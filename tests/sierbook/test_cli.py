@@ -10,8 +10,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -225,7 +227,7 @@ def test_labels_that_were_not_recorded_are_refused_before_any_work(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(
-        "sierlib.experiment.labels.build_dataset", lambda _: pytest.fail("a data set was built")
+        "sierlib.experiment.labels.build_dataset", lambda *_: pytest.fail("a data set was built")
     )
     wanted = [
         "dataset",
@@ -243,21 +245,45 @@ def test_labels_that_were_not_recorded_are_refused_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-def test_recorded_labels_are_adopted_once_the_data_set_is_built(
+def test_a_data_set_goes_on_with_recorded_labels_and_networks_where_that_is_asked(
     verified: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("sierlib.experiment.labels.build_dataset", lambda _: {"rows": 1})
-    monkeypatch.setattr("sierbook.recorded.adopt", lambda _: {"rows": 2})
-    (verified.parent / "models").mkdir()
-    verified.rename(verified.parent / "models" / "fused.json")  # a piece alone will do
-    (verified.parent / recorded.LABELS).write_text("id,label,split,fold\n")
+    def build_dataset(run: Run, labels: pd.DataFrame | None = None) -> dict[str, Any]:
+        return {"labels": "own" if labels is None else list(labels.index)}
+
+    monkeypatch.setattr("sierlib.experiment.labels.build_dataset", build_dataset)
+    monkeypatch.setattr("sierbook.recorded.adopt_networks", lambda _, place: [place.parent.name])
     wanted = ["dataset", "--profile", "smoke", "--run-dir", str(tmp_path / "run")]
-    for more, rows in (([], 1), (["--labels", "own"], 1), (["--labels", "recorded"], 2)):
+    for more in ([], ["--labels", "own"]):
         assert cli.main([*wanted, *more]) == 0
-        assert json.loads(capsys.readouterr().out) == {"rows": rows}
+        assert json.loads(capsys.readouterr().out) == {"labels": "own"}
+
+    # Pieces that gather go before those that are whole; a piece alone will do.
+    header = "id,label,split,fold\n"
+    (verified.parent / recorded.LABELS).write_text(f"{header}whole,sad,train,0\n")
+    assert cli.main([*wanted, "--labels", "recorded"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"labels": ["whole"], "networks": [tmp_path.name]}
+    begun = recorded.begun_place(verified.parent)
+    (begun / "models").mkdir(parents=True)
+    shutil.copy(verified, begun / "models" / "fused.json")
+    (begun / recorded.LABELS).write_text(f"{header}begun,sad,train,0\n")
+    assert cli.main([*wanted, "--labels", "recorded"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"labels": ["begun"], "networks": ["begun"]}
+
+
+def test_verify_knows_nothing_of_pieces_that_gather(
+    verified: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = recorded.begun_place(verified.parent)
+    begun.mkdir(parents=True)
+    (begun / verified.name).write_text(verified.read_text().replace("0.75", "0.5"))
+    assert cli.main(["verify", "--profile", "smoke"]) == 0
+    assert "all as recorded" in capsys.readouterr().out
 
 
 def test_record_names_what_was_written_and_what_was_left_out(

@@ -15,7 +15,7 @@ from sierlib import settings
 from sierlib.experiment.manifest import read_manifest, read_truth
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import class_codes
-from sierlib.experiment.train import predict_test
+from sierlib.experiment.train import predict_test, write_percents
 from sierlib.run import Run, read_json, write_json
 
 
@@ -112,19 +112,26 @@ def test_recorded_networks_are_compared_over_all_repetitions_without_a_gap(
     assert comparisons.compare_recorded(tmp_path / "empty") == {}
 
 
-def test_how_sure_networks_were_stays_as_their_run_recorded_it(
+def test_how_sure_recorded_networks_were_is_read_off_their_histories(
     tiny_run: Run, tmp_path: Path
 ) -> None:
-    _record(tiny_run, tmp_path, fused=[1.0], ser=[0.5])
-    sure = {"name": comparisons.DILUTION, "against": "confidence", "value": 0.25, "primary": False}
-    told = [sure | {"origin": "this run"}, {"name": "fused-n2-vgg19", "origin": "this run"}]
-    write_json(tmp_path / "04-results.json", {"provenance": {}, "comparisons": told})
-    found = comparisons.compare_recorded(tmp_path)
-    assert set(found) == {"fused-ser", comparisons.DILUTION}
-    assert found[comparisons.DILUTION]["value"] == 0.25
-    shown = [sure | {"origin": "recorded"}]  # another run's
-    write_json(tmp_path / "04-results.json", {"provenance": {}, "comparisons": shown})
-    assert set(comparisons.compare_recorded(tmp_path)) == {"fused-ser"}
+    _record(tiny_run, tmp_path, fused=[1.0], addition=[1.0])
+    assert comparisons.DILUTION not in comparisons.compare_recorded(tmp_path)  # they do not tell
+    labels = recorded.read_labels(tmp_path)
+    assert labels is not None
+    labels["relation"] = np.where(np.arange(len(labels)) % 2, "conflict", "agree")
+    labels.to_csv(tmp_path / recorded.LABELS, index=False)
+    conflict = (labels.loc[labels["split"] == "test", "relation"] == "conflict").to_numpy()
+    for name, sure in (("fused", 0.5), ("addition", 0.75)):
+        path = tmp_path / "models" / f"{name}-0.json"
+        percents = write_percents(np.where(conflict, sure, 0.9))
+        write_json(path, read_json(path) | {"test_percent": percents})
+    found = comparisons.compare_recorded(tmp_path)[comparisons.DILUTION]
+    assert found["value"] == pytest.approx(-0.25) and found["n"] == conflict.sum()
+    # Nothing that a notebook once recorded takes its place.
+    kept = {"provenance": {}, "comparisons": [found | {"value": 0.5}]}
+    write_json(tmp_path / "04-results.json", kept)
+    assert comparisons.compare_recorded(tmp_path)[comparisons.DILUTION] == found
 
 
 def test_titles_are_made_of_those_of_the_networks() -> None:
@@ -156,6 +163,8 @@ def test_nobody_says_what_pairs_with_given_labels_are(labelled_run: Run) -> None
 
 
 RELATIONS = ("conflict",) * 40 + ("agree",) * 60
+#: How sure networks are of rows in conflict and in agreement.
+SURE = {"fused": (0.5, 0.9), "addition": (0.8, 0.9)}
 
 
 @pytest.fixture
@@ -176,14 +185,11 @@ def forged(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict
         get the label."""
         told: dict[str, Any] = {}
         for name, several in right.items():
-            told[name] = [_history(tiny_run, name, answer(*rows)) for rows in several]
+            percents = write_percents(np.repeat(SURE.get(name, (0.9, 0.9)), (40, 60)))
+            more = {"test_percent": percents}
+            told[name] = [_history(tiny_run, name, answer(*rows)) | more for rows in several]
         monkeypatch.setattr(
             "sierbook.comparisons._read_trained", lambda _, name: told.get(name, [])
-        )
-        sure = {"fused": (0.5, 0.9), "addition": (0.8, 0.9)}
-        monkeypatch.setattr(
-            "sierbook.comparisons._predict_confidence",
-            lambda run, name, count: np.tile(np.repeat(sure[name], (40, 60)), (count, 1)),
         )
         return comparisons.compare_run(tiny_run)
 
@@ -234,7 +240,9 @@ def test_dilution_is_how_sure_in_conflict_beyond_agreement(
     assert not found["primary"]
 
 
-def test_how_sure_a_network_is_comes_from_its_own_probabilities(tiny_run: Run) -> None:
-    _, predicted = predict_test(tiny_run)
-    sure = comparisons._predict_confidence(tiny_run, "fused", 1)
-    assert sure[0] == pytest.approx(predicted["fused"].max(axis=1), abs=1e-6)
+def test_dilution_is_compared_over_as_many_trainings_as_both_have(
+    forged: Callable[..., dict[str, Any]],
+) -> None:
+    found = forged(fused=[(1, 1)] * 3, addition=[(1, 1)])
+    assert found[comparisons.DILUTION]["repeats"] == 1
+    assert comparisons.DILUTION not in forged(fused=[(1, 1)])

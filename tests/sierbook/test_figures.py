@@ -129,6 +129,35 @@ def test_accuracies_have_their_intervals_and_the_published_ones() -> None:
     assert "other trainings" in _texts(again)
 
 
+def _curve(*against: str) -> pd.DataFrame:
+    """A made-up learning curve of two networks on two sizes."""
+    rows = []
+    for kind in against:
+        for name, first in (("ParallelNet", 0.5), ("speech only", 0.4)):
+            for pairs, accuracy in ((400, first), (1_600, first + 0.3)):
+                row = {"network": name, "pairs": pairs, "against": kind, "accuracy": accuracy}
+                rows.append(row | {"low": accuracy - 0.1, "high": accuracy + 0.1, "majority": 0.45})
+    return pd.DataFrame(rows)
+
+
+def test_a_learning_curve_has_a_line_for_each_network_and_the_largest_class() -> None:
+    figure = _drawn(accuracy_plots.accuracy_by_pairs(_curve("labels", "truth")))
+    assert [axis.get_title() for axis in figure.axes] == ["on the labels", "on the truth"]
+    for axis in figure.axes:
+        fused, speech_only, largest = axis.lines
+        assert fused.get_xydata().tolist() == [[400, 0.5], [1_600, 0.8]]
+        assert speech_only.get_xydata().tolist() == [[400, 0.4], [1_600, 0.7]]
+        assert set(largest.get_ydata()) == {0.45}
+        assert [tick.get_text() for tick in axis.get_xticklabels()] == ["400", "1,600"]
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["ParallelNet", "speech only", "largest class"]
+
+
+def test_a_learning_curve_of_which_the_truth_is_not_known_has_one_panel() -> None:
+    figure = _drawn(accuracy_plots.accuracy_by_pairs(_curve("labels")))
+    assert [axis.get_title() for axis in figure.axes] == ["on the labels"]
+
+
 def test_differences_are_drawn_around_zero() -> None:
     table = pd.DataFrame(
         {

@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from sierbook import comparisons, notebooks, recorded
+from sierbook import comparisons, notebooks, recorded, seeds
 from sierbook.tables import studies
-from sierlib import settings
+from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.manifest import (
     COLUMNS,
+    OPINIONS,
     read_manifest,
     read_truth,
     sign_manifest,
@@ -25,6 +26,7 @@ from sierlib.experiment.train import is_current, train_all
 from sierlib.run import Run, read_json, write_json
 
 NAMES = list(notebooks.NEEDS)
+DECIDED = ["id", "label", "split", "fold"]
 
 
 @pytest.fixture
@@ -51,27 +53,43 @@ def _record_whole(run: Run, place: Path) -> list[Path]:
 def test_recorded_results_say_that_they_are(copied: Run, place: Path) -> None:
     written = _record_whole(copied, place)
     assert len(written) == len(set(written)) and all(path.is_file() for path in written)
-    assert {path.stem for path in written} == {*NAMES, "fused", "ser", "ier", "labels"}
-    for path in place.rglob("*.json"):
-        assert read_json(path)["provenance"]["recorded"] is True
+    assert {path.stem for path in written} == {*NAMES, "fused", "ser", "ier", "labels", "seeds"}
+    for path in written:
+        if path.name not in (recorded.LABELS, seeds.FILE):
+            assert read_json(path)["provenance"]["recorded"] is True
+
+
+def test_recorded_labels_are_those_of_every_row_with_what_teachers_think(
+    copied: Run, place: Path
+) -> None:
+    recorded.record(copied, place=place)
     rows = pd.concat([read_manifest(copied), read_manifest(copied, "discarded")])
     labels = recorded.read_labels(place)
     assert labels is not None
-    decided = ["id", "label", "split", "fold"]
-    assert labels[decided].to_dict("list") == rows[decided].to_dict("list")
+    assert labels[DECIDED].to_dict("list") == rows[DECIDED].to_dict("list")
+    assert (labels[OPINIONS].to_numpy() == rows[OPINIONS].to_numpy(float).round(3)).all()
     truth = read_truth(copied)
     assert list(labels["emotion"]) == [truth[name]["emotion"] for name in rows["id"]]
 
 
+def test_labels_survive_being_recorded(built_run: Run, labelled_run: Run, tmp_path: Path) -> None:
+    for run, asked in ((built_run, True), (labelled_run, False)):
+        told = recorded.list_labels(run)
+        known = told[OPINIONS].notna()
+        assert known.all(axis=None) == known.any(axis=None) == asked
+        write_csv(told, tmp_path / recorded.LABELS)
+        pd.testing.assert_frame_equal(recorded.read_labels(tmp_path), told, check_dtype=False)
+
+
 def test_what_histories_tell_is_not_recorded_twice(copied: Run, place: Path) -> None:
     sure = {"name": comparisons.DILUTION, "against": "confidence", "origin": "this run"}
-    others = [sure | {"origin": "recorded"}, sure | {"name": "fused-ser", "against": "labels"}]
+    other = sure | {"name": "fused-ser", "against": "labels"}
     copied.record("03-ablation", studies={"fused": {}}, stand_in={}, heads={"O_sp": 0.5})
-    copied.record("04-results", comparisons=[sure, *others], scores={})
+    copied.record("04-results", comparisons=[sure, other], scores={})
     copied.record("01-dataset", manifest=sign_manifest(read_manifest(copied)))
     recorded.record(copied, ["01-dataset", "03-ablation", "04-results"], place=place)
     assert set(read_json(place / "03-ablation.json")) == {"notebook", "provenance", "heads"}
-    assert read_json(place / "04-results.json")["comparisons"] == [sure]
+    assert set(read_json(place / "04-results.json")) == {"notebook", "provenance", "scores"}
 
 
 def test_of_a_run_that_is_out_of_date_nothing_is_recorded(built_run: Run, place: Path) -> None:
@@ -96,6 +114,17 @@ def test_what_is_recorded_can_be_read_again(
     assert recorded.recorded_histories(full) == []
 
 
+def test_a_run_shows_the_recorded_results_of_the_larger_one(
+    copied: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
+    assert recorded.recorded_results(copied, "07-trust") == {}
+    write_json(tmp_path / recorded.STAND_IN / "07-trust.json", {"scores": []})
+    assert recorded.recorded_results(copied, "07-trust") == {"scores": []}
+    full = replace(copied, profile=replace(copied.profile, name=recorded.STAND_IN))
+    assert recorded.recorded_results(full, "07-trust") == {}
+
+
 def test_a_recorded_network_has_the_title_that_it_has_now(copied: Run, place: Path) -> None:
     recorded.record(copied, place=place)
     path = place / "models" / "ser.json"
@@ -114,34 +143,109 @@ def _texts(place: Path) -> dict[str, str]:
     return {str(path.relative_to(place)): path.read_text() for path in files}
 
 
-@pytest.mark.parametrize("other", ["seed", "teachers", "labels", "no labels"])
-def test_a_piece_is_not_added_to_what_has_other_data_and_a_whole_run_takes_its_place(
-    other: str, copied: Run, place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    recorded.record(copied, place=place)
-    history = _piece(copied, "n2-vgg16")
-    history["provenance"] |= {"seed": {"seed": 7}, "teachers": {"ser": "tweets:mine.tsv"}}.get(
-        other, {}
-    )
+OTHERS = pytest.mark.parametrize("other", ["seed", "teachers", "recipe", "labels", "no labels"])
+
+
+def _record_others(other: str, run: Run, place: Path) -> None:
+    """Record networks, among them one that the run has not, of data that differ in one respect."""
+    recorded.record(run, place=place)
+    history = _piece(run, "n2-vgg16")
+    made = {
+        "seed": {"seed": 7},
+        "teachers": {"ser": "tweets:mine.tsv"},
+        "recipe": {"recipe": "of old"},
+    }
+    history["provenance"] |= made.get(other, {})
     write_json(place / "models" / "n2-vgg16.json", history)
     if other == "labels":
         rows = (place / recorded.LABELS).read_text().replace(",happy,train", ",sad,train", 1)
         (place / recorded.LABELS).write_text(rows)
     if other == "no labels":
         (place / recorded.LABELS).unlink()
+
+
+@OTHERS
+def test_pieces_gather_beside_what_has_other_data(other: str, copied: Run, place: Path) -> None:
+    _record_others(other, copied, place)
     before = _texts(place)
-    with pytest.raises(
-        ValueError,
-        match=r"recorded with other (seed|ser|labels) than this run's.*--labels recorded",
-    ):
+    written = recorded.record(copied, place=place)
+    begun = recorded.begun_place(place)
+    names = {"fused.json", "ser.json", "ier.json"}
+    assert set(written) == {*(begun / "models" / name for name in names), begun / recorded.LABELS}
+    gathered = _texts(begun)
+    assert recorded.record(copied, place=place)  # a run is no stranger to itself
+    assert _texts(begun) == gathered and _texts(place) == before
+
+
+@OTHERS
+def test_a_piece_that_fits_neither_what_is_whole_nor_what_is_begun_is_refused(
+    other: str, copied: Run, place: Path
+) -> None:
+    begun = recorded.begun_place(place)
+    for folder in (place, begun):
+        _record_others(other, copied, folder)
+    before = _texts(place), _texts(begun)
+    said = r"begun.kept was recorded with other (seed|ser|recipe|labels) than .*--labels recorded"
+    with pytest.raises(ValueError, match=said):
         recorded.record(copied, place=place)
-    assert _texts(place) == before
+    assert (_texts(place), _texts(begun)) == before
+
+
+@OTHERS
+def test_a_whole_run_takes_the_place_of_what_is_whole_and_of_what_is_begun(
+    other: str, copied: Run, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _record_others(other, copied, place)
+    recorded.record(copied, place=place)
     capsys.readouterr()
     _record_whole(copied, place)
     assert "removing what was recorded with other" in capsys.readouterr().err
-    assert not (place / "models" / "n2-vgg16.json").exists()
-    assert (place / "models" / "fused.json").is_file()
-    assert recorded.record(copied, place=place)  # a run is no stranger to itself
+    assert not recorded.begun_place(place).exists()
+    assert {path.stem for path in (place / "models").iterdir()} == {"fused", "ser", "ier"}
+
+
+def test_pieces_of_a_profile_are_those_that_gather_else_those_that_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
+    assert recorded.find_place("full") == tmp_path / "full"
+    recorded.begun_place(tmp_path / "full").mkdir(parents=True)
+    assert recorded.find_place("full") == tmp_path / "begun" / "full"
+    assert recorded.find_place("quick") == tmp_path / "quick"
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_of_a_run_from_another_seed_the_scores_are_all_that_is_kept(
+    whole: bool, copied: Run, place: Path
+) -> None:
+    _record_whole(copied, place)
+    before = _texts(place)
+    other = replace(copied, seed=7)
+    other.record("04-results", scores={"labels": {}}, differences={}, calibration={})
+    assert recorded.record(other, NAMES, whole=whole, place=place) == [place / seeds.FILE]
+    assert seeds.read_seeds(other, place)["7"] == {"scores": {"labels": {}}, "differences": {}}
+    assert set(seeds.read_seeds(copied, place)) == {"0", "7"}
+    del before[seeds.FILE]
+    assert before.items() <= _texts(place).items()
+
+
+def test_of_a_run_from_another_seed_nothing_is_kept_without_its_scores(
+    copied: Run, place: Path
+) -> None:
+    recorded.record(copied, place=place)
+    before = _texts(place)
+    with pytest.raises(ValueError, match="recorded with seed 0, this run has seed 7: of further"):
+        recorded.record(replace(copied, seed=7), ["01-dataset"], place=place)
+    assert _texts(place) == before
+
+
+def test_a_whole_run_keeps_what_other_seeds_reached(copied: Run, place: Path) -> None:
+    _record_whole(copied, place)
+    other = replace(copied, seed=7)
+    other.record("04-results", scores={})
+    recorded.record(other, NAMES, whole=True, place=place)
+    _record_whole(copied, place)
+    assert set(seeds.read_seeds(copied, place)) == {"0", "7"}
 
 
 def test_a_piece_is_added_to_what_others_have_left(copied: Run, place: Path) -> None:
@@ -184,55 +288,71 @@ def test_notebooks_that_saw_other_labels_are_left_out(
     assert not place.exists()
 
 
-# -------------------------------------------------------------------------------------------- adopt
+# ------------------------------------------------------------------ going on with another's pieces
+def _asked(run: Run) -> dict[str, Any]:
+    return {key: getattr(run, key) for key in recorded.COMMON}
+
+
+def _adopt_labels(run: Run, place: Path) -> dict[str, Any]:
+    """Go on with recorded labels, as `sier dataset --labels recorded` does."""
+    return build_dataset(run, recorded.recorded_labels(place, _asked(run)))
+
+
 @pytest.fixture
 def elsewhere(copied: Run, place: Path) -> Path:
     """What another machine has recorded: as here, but for three labels, their folds, and a row that
     is used."""
     _record_whole(copied, place)
-    told = pd.read_csv(place / recorded.LABELS, dtype={"id": str}, keep_default_na=False)
+    told = recorded.read_labels(place)
+    assert told is not None
     learned = told.index[told["split"] == "train"]
     told.loc[learned[:3], "label"] = ["hate", "sad", "anger"]
     told.loc[learned[:3], "fold"] = [3, 4, 0]
     told.loc[learned[3], ["split", "fold"]] = ["", -1]
-    told.to_csv(place / recorded.LABELS, index=False)
+    # As it would list them: those that are used, in their order, and after them the others.
+    told = told.assign(left_out=told["split"] == "").sort_values(["left_out", "id"])
+    write_csv(told.drop(columns="left_out"), place / recorded.LABELS)
     return place
 
 
-def test_another_machine_adopts_what_was_recorded(copied: Run, elsewhere: Path) -> None:
-    before, folder = read_manifest(copied), copied.folder / "dataset"
-    left_out = read_manifest(copied, "discarded")
-    assert is_current(copied, ("fused", 0, 0))
-    counts = recorded.adopt(copied, elsewhere)
+def test_another_machine_goes_on_with_the_labels_that_were_recorded(
+    copied: Run, elsewhere: Path
+) -> None:
+    before, left_out = read_manifest(copied), read_manifest(copied, "discarded")
+    counts = _adopt_labels(copied, elsewhere)
+    now, told = read_manifest(copied), recorded.read_labels(elsewhere)
+    assert told is not None
+    used = told[told["split"] != ""].reset_index(drop=True)
+    pd.testing.assert_frame_equal(now[[*DECIDED, *OPINIONS]], used[[*DECIDED, *OPINIONS]])
+    pd.testing.assert_frame_equal(recorded.list_labels(copied), told)
 
-    # The manifest has the recorded labels, parts and order, and everything else of its own.
-    now = read_manifest(copied)
-    told = pd.read_csv(elsewhere / recorded.LABELS, dtype={"id": str}, keep_default_na=False)
-    used = told.loc[told["split"] != "", ["id", "label", "split", "fold"]].reset_index(drop=True)
-    pd.testing.assert_frame_equal(now[list(used)], used)
-    assert [*now.columns] == COLUMNS and len(now) == len(before) - 1
-    assert len(read_manifest(copied, "discarded")) == len(left_out) + 1
-    assert set(now["winner"]) == {"given"} and set(now["ser_sad"]) == {""}
-    same = now.set_index("id")[["text", "speech", "image", "sentiment"]]
+    # Everything else is its own.
+    assert [*now.columns] == COLUMNS and set(now["winner"]) <= {"ser", "ier"}
+    same = now.set_index("id")[["text", "speech", "image", "sentiment", "group"]]
     pd.testing.assert_frame_equal(same, before.set_index("id").loc[same.index, list(same)])
+    assert counts["adopted"] is True and counts["usable"] == len(now) == len(before) - 1
+    assert counts["discarded"] == len(read_manifest(copied, "discarded")) == len(left_out) + 1
 
-    # The summary counts them, and says whose they are.
-    assert counts == read_json(folder / "summary.json") and counts["adopted"] is True
-    assert counts["rows"] == counts["usable"] + counts["quarantined"] + counts["discarded"]
-    assert counts["absent"] == [name for name, count in counts["per_class"].items() if not count]
-    for name in settings.CLASSES:
-        assert counts["per_class"][name] == int((now["label"] == name).sum())
 
-    # What learned from other labels is out of date; what learns from these is added, and marked.
+def test_what_learned_from_other_labels_is_out_of_date_once_recorded_ones_are_taken(
+    copied: Run, elsewhere: Path
+) -> None:
+    assert is_current(copied, ("fused", 0, 0))
+    _adopt_labels(copied, elsewhere)
     assert not is_current(copied, ("fused", 0, 0))
-    key = copied.key_of("manifest")
-    assert recorded.adopt(copied, elsewhere) == counts and copied.key_of("manifest") == key
+
+
+def test_what_learned_from_recorded_labels_is_added_to_them_and_marked(
+    copied: Run, elsewhere: Path
+) -> None:
+    _adopt_labels(copied, elsewhere)
     train_all(copied, [("ser", 0, 1)])
     labels = (elsewhere / recorded.LABELS).read_text()
     for _ in range(2):
         written = recorded.record(copied, place=elsewhere)
         assert written == [elsewhere / "models" / "ser-repeat1.json"]
     assert (elsewhere / recorded.LABELS).read_text() == labels
+    assert not recorded.begun_place(elsewhere).exists()
     found = recorded.read_histories(elsewhere)
     assert found["ser-repeat1"]["provenance"]["adopted"] is True
     assert "adopted" not in found["ser"]["provenance"]
@@ -241,28 +361,111 @@ def test_another_machine_adopts_what_was_recorded(copied: Run, elsewhere: Path) 
 def test_its_own_labels_change_nothing(copied: Run, place: Path) -> None:
     _record_whole(copied, place)
     before = read_manifest(copied)
-    learned = select_rows(copied, NETWORKS["fused"])
-    recorded.adopt(copied, place)
-    kept = ["id", "label", "split", "fold", "text", "image"]
+    names = ("fused", "agreement")
+    learned = {name: select_rows(copied, NETWORKS[name]) for name in names}
+    _adopt_labels(copied, place)
+    kept = [name for name in COLUMNS if name not in (*OPINIONS, "winner")]
     pd.testing.assert_frame_equal(read_manifest(copied)[kept], before[kept])
-    now = select_rows(copied, NETWORKS["fused"])
-    for part, rows in now.items():
-        assert list(rows["id"]) == list(learned[part]["id"])
-    with pytest.raises(ValueError, match="agreement: .* no teacher was asked"):
-        select_rows(copied, NETWORKS["agreement"])
+    for name in names:  # opinions are there too, so that every rule can be learned from
+        for part, rows in select_rows(copied, NETWORKS[name]).items():
+            assert list(rows["id"]) == list(learned[name][part]["id"])
 
 
-def test_what_cannot_be_adopted_says_why(copied: Run, elsewhere: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="recorded with seed 0, and seed 4 was asked for"):
-        recorded.adopt(replace(copied, seed=4), elsewhere)
-    with pytest.raises(FileNotFoundError, match="holds no recorded results"):
-        recorded.adopt(copied, tmp_path / "nowhere")
-    lines = (elsewhere / recorded.LABELS).read_text().splitlines(keepends=True)
+def test_whose_label_it_was_is_remembered(copied: Run, place: Path) -> None:
+    _record_whole(copied, place)
     before = read_manifest(copied)
-    (elsewhere / recorded.LABELS).write_text("".join([*lines[:-2], "stranger,sad,train,1\n"]))
-    with pytest.raises(ValueError, match="other rows than synthetic has now: 3 are only in one"):
-        recorded.adopt(copied, elsewhere)
-    (elsewhere / recorded.LABELS).unlink()
+    _adopt_labels(copied, place)
+    pd.testing.assert_series_equal(read_manifest(copied)["winner"], before["winner"])
+
+
+def test_labels_that_cannot_be_taken_say_why_and_change_nothing(
+    copied: Run, elsewhere: Path, tmp_path: Path
+) -> None:
+    before = read_manifest(copied)
+    with pytest.raises(ValueError, match="recorded with seed 0, and seed 4 was asked for"):
+        _adopt_labels(replace(copied, seed=4), elsewhere)
+    with pytest.raises(FileNotFoundError, match="holds no recorded results"):
+        _adopt_labels(copied, tmp_path / "nowhere")
+    labels = elsewhere / recorded.LABELS
+    *lines, last = labels.read_text().splitlines(keepends=True)
+    labels.write_text("".join([*lines, "stranger," + last.partition(",")[2]]))
+    with pytest.raises(ValueError, match="about other rows than this corpus has now: 2 are only"):
+        _adopt_labels(copied, elsewhere)
+    labels.unlink()
     with pytest.raises(FileNotFoundError, match="labels.csv is missing: `sier record"):
-        recorded.adopt(copied, elsewhere)
+        _adopt_labels(copied, elsewhere)
     pd.testing.assert_frame_equal(read_manifest(copied), before)
+
+
+@pytest.fixture
+def newcomer(copied: Run, place: Path, tmp_path: Path) -> Run:
+    """A run of another machine that has trained nothing yet, on the labels that were recorded
+    with networks of several machines."""
+    recorded.record(copied, place=place)
+    pieces = {
+        "n2-vgg16": _piece(copied, "n2-vgg16"),
+        "ser-repeat1": read_json(place / "models" / "ser.json") | {"repeat": 1},
+        "gone": _piece(copied, "n2-vgg16"),
+    }
+    pieces["gone"]["spec"] |= {"name": "no longer trained"}
+    for name, history in pieces.items():
+        history["provenance"] |= {"machine": {"processor": "another"}}
+        write_json(place / "models" / f"{name}.json", history)
+    folder = shutil.copytree(
+        copied.folder, tmp_path / "newcomer", ignore=shutil.ignore_patterns("models")
+    )
+    run = replace(copied, folder=folder)
+    _adopt_labels(run, place)
+    return run
+
+
+def test_networks_that_were_recorded_are_not_trained_again(
+    newcomer: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recorded.adopt_networks(newcomer, place) == ["n2-vgg16", "ser-repeat1"]
+    monkeypatch.setattr(
+        "sierlib.experiment.workers.run_in_workers", lambda *_, **__: pytest.fail("trained again")
+    )
+    jobs = [("n2-vgg16", 0, 0), ("ser", 0, 1)]
+    found = train_all(newcomer, jobs)
+    assert all(found[job]["provenance"]["adopted"] is True for job in jobs)
+    assert recorded.adopt_networks(newcomer, place) == []  # they are there
+
+
+def test_networks_that_notebooks_ask_are_trained_here(newcomer: Run, place: Path) -> None:
+    recorded.adopt_networks(newcomer, place)
+    assert not any(is_current(newcomer, (name, 0, 0)) for name in ("fused", "ser", "ier"))
+
+
+def test_networks_of_another_recipe_or_of_other_labels_are_not_taken(
+    newcomer: Run, copied: Run, place: Path
+) -> None:
+    later = replace(newcomer, profile=replace(newcomer.profile, learning_rate=0.5))
+    assert recorded.adopt_networks(later, place) == []
+    told = recorded.recorded_labels(place, _asked(newcomer))
+    learned = told.index[(told["split"] == "train") & (told["fold"] > 0)]
+    told.loc[learned[0], "label"] = "hate" if told.loc[learned[0], "label"] != "hate" else "sad"
+    build_dataset(newcomer, told)
+    assert recorded.adopt_networks(newcomer, place) == []
+
+
+def test_networks_that_were_taken_are_not_lost_when_the_whole_is_recorded(
+    newcomer: Run, place: Path
+) -> None:
+    recorded.adopt_networks(newcomer, place)
+    before = recorded.read_histories(place)
+    _record_whole(newcomer, place)
+    after = recorded.read_histories(place)
+    assert set(after) == {"n2-vgg16", "ser-repeat1"}
+    for name, history in after.items():
+        assert history["test_predicted"] == before[name]["test_predicted"]
+        assert history["provenance"]["machine"] == before[name]["provenance"]["machine"]
+
+
+def test_networks_that_were_taken_replace_none_when_a_piece_is_recorded(
+    newcomer: Run, place: Path
+) -> None:
+    recorded.adopt_networks(newcomer, place)
+    before = _texts(place)
+    recorded.record(newcomer, place=place)
+    assert _texts(place) == before

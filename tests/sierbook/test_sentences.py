@@ -11,23 +11,13 @@ import pandas as pd
 import pytest
 
 from sierbook import comparisons, sentences
-from sierbook.audit.labels import measure_recovery
 from sierbook.claims import CLAIMS, Finding
 from sierbook.tables import results
 from sierlib.experiment.models import NETWORKS
 from sierlib.run import Run
-from tests.forged import FOUR, HATE, SAD, forged, made_up_scores, sure
+from tests.forged import ABOVE, BELOW, NEITHER, accuracy
 
-SPEECH, IMAGE = NETWORKS["ser"].title, NETWORKS["ier"].title
-
-#: Intervals above zero, below it, and on both sides.
-ABOVE = {"value": 0.1, "low": 0.05, "high": 0.15, "n": 100}
-BELOW = {"value": -0.1, "low": -0.15, "high": -0.05, "n": 100}
-NEITHER = {"value": 0.0, "low": -0.05, "high": 0.05, "n": 100}
-
-
-def _accuracy(value: float, half: float = 0.05) -> dict[str, Any]:
-    return {"value": value, "low": value - half, "high": value + half, "n": 100}
+SPEECH = NETWORKS["ser"].title
 
 
 # ------------------------------------------------------------------------- 01: teachers, classes
@@ -37,7 +27,7 @@ def _report(**values: Any) -> dict[str, Any]:
         "quarantined": 0,
         "duplicates": 0,
         "corpus": "synthetic",
-        "held_out": {"accuracy": _accuracy(0.8), "majority": 0.3},
+        "held_out": {"accuracy": accuracy(0.8), "majority": 0.3},
         "rows": {"train": 80},
     }
     return usual | values
@@ -51,7 +41,7 @@ def test_what_a_reader_has_to_know_of_a_teacher() -> None:
         quarantined=2,
         corpus="iemocap:there",
         speakers_apart=False,
-        held_out={"accuracy": _accuracy(0.32), "majority": 0.3},
+        held_out={"accuracy": accuracy(0.32), "majority": 0.3},
     )
     notes, unusable, speakers, idle = sentences.remark_on_teachers({"ser": weak})
     assert notes == "speech corpus: no tweets of hate"
@@ -72,8 +62,8 @@ def test_a_class_that_a_part_lacks_is_named() -> None:
 # ----------------------------------------------------------------------- 02, 03: what was trained
 def test_a_network_that_learned_nothing_is_called_so() -> None:
     rows = {"train": 84}
-    good = {"accuracy": _accuracy(0.85), "majority": 0.5, "kappa": 0.7}
-    bad = {"accuracy": _accuracy(0.52), "majority": 0.5, "kappa": 0.0}
+    good = {"accuracy": accuracy(0.85), "majority": 0.5, "kappa": 0.7}
+    bad = {"accuracy": accuracy(0.52), "majority": 0.5, "kappa": 0.0}
     histories = {
         name: {"validation": value, "rows": rows} for name, value in (("A", good), ("B", bad))
     }
@@ -92,6 +82,36 @@ def test_every_entry_says_where_it_comes_from() -> None:
     assert f"{len(NETWORKS) - 2} have not been trained anywhere yet" in said and "`ser`" in said
     left_out = {"sentiment-ser": "nothing of sentiment", "sentiment-ier": "nothing of sentiment"}
     assert sentences.describe_origins({}, left_out).count("nothing of sentiment") == 1
+
+
+def _gain(pairs: int, found: dict[str, Any], against: str = "labels") -> dict[str, Any]:
+    return {"pairs": pairs, "against": against, "half": SPEECH, **found}
+
+
+def test_a_learning_curve_says_from_how_many_pairs_on_fusion_is_ahead() -> None:
+    gains = [_gain(400, BELOW), _gain(800, NEITHER), _gain(1_600, ABOVE), _gain(4_000, ABOVE)]
+    (said,) = sentences.judge_curve(pd.DataFrame(gains))
+    assert said.startswith(
+        f"**On the labels**: 400 pairs -10.0% [-15.0%, -5.0%] over {SPEECH}; 800"
+    )
+    assert said.endswith("clearly ahead first with 1,600 pairs.")
+
+
+def test_a_learning_curve_on_which_fusion_is_nowhere_ahead_says_so() -> None:
+    gains = [_gain(400, BELOW), _gain(800, NEITHER), _gain(4_000, ABOVE | {"low": 0.0})]
+    (said,) = sentences.judge_curve(pd.DataFrame(gains))
+    assert said.endswith("at none of these sizes is it clearly ahead.")
+
+
+def test_a_learning_curve_is_judged_on_labels_and_truth_apart() -> None:
+    gains = pd.DataFrame([_gain(400, ABOVE), _gain(400, BELOW, "truth")])
+    labels, truth = sentences.judge_curve(gains)
+    assert labels.startswith("**On the labels**") and labels.endswith("first with 400 pairs.")
+    assert truth.startswith("**On the truth**") and truth.endswith("is it clearly ahead.")
+
+
+def test_of_a_learning_curve_that_is_not_there_nothing_is_said() -> None:
+    assert sentences.judge_curve(pd.DataFrame()) == []
 
 
 def test_a_finding_is_told_with_its_verdict_and_where_it_was_recorded() -> None:
@@ -117,22 +137,56 @@ def test_a_finding_is_told_with_its_verdict_and_where_it_was_recorded() -> None:
     ],
 )
 def test_a_verdict_follows_the_interval(difference: dict[str, Any], words: str) -> None:
-    scores = {"speech": {"accuracy": _accuracy(0.5), "majority": 0.3}}
+    scores = {"speech": {"accuracy": accuracy(0.5), "majority": 0.3}}
     evaluation = {"differences": {"truth": {"speech": difference}}, "scores": {"truth": scores}}
     (said,) = sentences.judge_fusion(evaluation)
     assert said.startswith(f"ParallelNet − {SPEECH}, planted truth: ") and said.endswith(words)
 
 
+def _evaluated(difference: dict[str, Any], *kinds: str) -> dict[str, Any]:
+    """Results of notebook 04 in which the picture alone is the better half."""
+    scores = {}
+    for name, reached in (("fused", 0.8), ("speech", 0.5), ("image", 0.7)):
+        scores[name] = {"accuracy": accuracy(reached), "majority": 0.4, "n": 1_200}
+    differences = {"speech": ABOVE | {"value": 0.3}, "image": difference}
+    return {
+        "scores": dict.fromkeys(kinds, scores),
+        "differences": dict.fromkeys(kinds, differences),
+    }
+
+
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (ABOVE, "so together they say more than either alone."),
+        (BELOW, "so the pair says less than one of them alone."),
+        (NEITHER, "a difference too small to be claimed."),
+    ],
+)
+def test_whether_fusion_helps_is_answered_in_one_sentence(
+    difference: dict[str, Any], words: str
+) -> None:
+    said = sentences.answer_fusion(_evaluated(difference, "labels"))
+    assert said.startswith("On 1,200 pairs") and said.endswith(words) and "label in 80%" in said
+    assert "picture alone in 70%" in said and "speech alone in 50%" in said and "in 40%;" in said
+    assert f"better half by {difference['value']:+.1%}" in said
+
+
+def test_where_something_was_planted_fusion_is_judged_by_that() -> None:
+    evaluation = _evaluated(ABOVE, "labels", "truth")
+    assert "name the planted emotion in 80%" in sentences.answer_fusion(evaluation)
+
+
 def test_being_ahead_of_a_network_that_learned_nothing_says_little() -> None:
-    scores = {"speech": {"accuracy": _accuracy(0.5), "majority": 0.46}}
+    scores = {"speech": {"accuracy": accuracy(0.5), "majority": 0.46}}
     evaluation = {"differences": {"labels": {"speech": ABOVE}}, "scores": {"labels": scores}}
     (said,) = sentences.judge_fusion(evaluation)
     assert "(50.0% against 46.0%): this says little" in said
 
 
 def test_ceilings_are_what_teachers_and_label_reach() -> None:
-    alone = {name: {"accuracy": _accuracy(0.4)} for name in results.TITLES}
-    labels = alone | {"ser teacher": {"accuracy": _accuracy(0.96)}}
+    alone = {name: {"accuracy": accuracy(0.4)} for name in results.TITLES}
+    labels = alone | {"ser teacher": {"accuracy": accuracy(0.96)}}
     said = sentences.describe_ceilings({"scores": {"labels": labels, "truth": alone}})
     assert "the speech teacher alone reproduces 96.0%" in said
     assert "in effect the speech teacher's" in said
@@ -178,7 +232,7 @@ def test_why_a_comparison_is_not_there(labelled_run: Run) -> None:
 def test_being_better_than_what_did_not_learn_in_every_training_says_little(
     first: float, trainings: list[float], built_run: Run
 ) -> None:
-    scores = {"accuracy": _accuracy(first), "majority": 0.45}
+    scores = {"accuracy": accuracy(first), "majority": 0.45}
     ser = {"title": SPEECH, "test": scores, "repeats": {"test": trainings}}
     said = sentences.judge_comparisons(built_run, [_comparison(ABOVE)], {"ser": ser})[0]
     assert f"but {SPEECH} did not get clearly beyond the largest class" in said
@@ -207,177 +261,3 @@ def test_recorded_trainings_comment_on_what_was_trained_once(
     monkeypatch.setattr("sierbook.comparisons.read_stand_ins", lambda _: recorded)
     (said,) = sentences.judge_several_trainings(built_run, once, {})
     assert "no difference can be claimed. (3 trainings, recorded: full, synthetic" in said
-
-
-# ------------------------------------------------------------------- 07: is the experiment sound?
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        ({}, "it is over-confident"),
-        ({"confidence": 0.7}, "it is under-confident"),
-        ({"ece": 0.04}, "that error alone shows nothing"),
-        ({"temperature": 0.0501}, "do not tell"),
-        ({"pairs": {"n": 7, "ece": 0.2, "ece_after": 0.3}}, "on 7 pairs from 0.200 to 0.300"),
-    ],
-)
-def test_what_is_said_of_a_teacher_follows_from_its_numbers(
-    values: dict[str, Any], words: str
-) -> None:
-    usual = {
-        "accuracy": _accuracy(0.8),
-        "confidence": 0.9,
-        "ece": 0.1,
-        "ece_by_chance": 0.05,
-        "temperature": 2.0,
-        "ece_half": 0.1,
-        "ece_after": 0.02,
-        "pairs": None,
-    }
-    (said,) = sentences.judge_teachers({"ser": usual | values})
-    assert (
-        said.startswith("The **speech teacher** is right on 80.0% of 100 items") and words in said
-    )
-    assert sentences.judge_teachers({}) == [sentences.NOT_ASKED]
-
-
-def test_what_temperature_scaling_would_change() -> None:
-    counts = {"winners": 2, "kept": 3, "changed": 1, "share": 1 / 3, "dropped": 4, "rescued": 5}
-    found = counts | {"speech_wins": 0.25, "speech_wins_after": 0.75}
-    said = sentences.judge_relabelling(found)
-    assert "**1 labels (33.3%)**; 4 pairs fall" in said and "5 rise" in said
-    assert "25.0% of all pairs before and 75.0% after" in said and "nothing was planted" in said
-    for gain, words in ((ABOVE, "better labels."), (BELOW, "worse labels."), (NEITHER, "claimed.")):
-        more = {"right": 0.5, "right_after": 0.6, "difference": gain}
-        said = sentences.judge_relabelling(found | more)
-        assert said.endswith(words) and "50.0% of them before and 60.0% after" in said
-    assert sentences.judge_relabelling({}) == sentences.NOT_ASKED
-
-
-@pytest.mark.parametrize(
-    ("repeats", "knows", "words"),
-    [
-        (90, 0, "follows the label"),
-        (0, 90, "more than the labels say"),
-        (45, 45, "too close to call"),
-    ],
-)
-def test_mistakes_are_repeated_or_corrected(repeats: int, knows: int, words: str) -> None:
-    wrong = [(sure(SAD, 0.6), sure(HATE, 0.7))] * 90
-    manifest, truth = forged(*wrong, truth=["sad"] * 90)
-    table = measure_recovery(manifest, {"fused": np.array([HATE] * repeats + [SAD] * knows)}, truth)
-    said = sentences.judge_recovery(table)
-    assert words in said[-1] and "differ and the image teacher won" in said[0]
-
-
-def test_recovery_is_told_where_teachers_differ_and_only_where_they_were_asked() -> None:
-    blind = measure_recovery(FOUR[0], {"fused": np.zeros(4, int)}, {})
-    said = sentences.judge_recovery(blind)
-    assert len(said) == 2 and not any("planted" in text for text in said)
-    assert sentences.judge_recovery(pd.DataFrame()) == [sentences.NOT_ASKED]
-
-
-def test_a_leak_is_claimed_only_on_repeated_sentences() -> None:
-    found = {"rows": 60, "repeated": 30, "random": 0.9, "by_text": 0.5, "on_repeated": None}
-    assert "Nothing can leak" in sentences.judge_leak(found)
-    repeated = {"random": 0.9, "by_text": 0.5}
-    for gain, words in ((ABOVE, "a random split flatters"), (NEITHER, "no flattery")):
-        said = sentences.judge_leak(found | {"on_repeated": repeated | {"difference": gain}})
-        assert words in said and "it is 90.0% against 50.0%" in said
-    assert "recordings" in sentences.judge_leak({})
-
-
-def test_what_a_missing_modality_costs() -> None:
-    changes = {
-        "silence": BELOW,
-        "grey image": NEITHER,
-        "silence and grey": BELOW,
-        IMAGE: ABOVE,
-        SPEECH: NEITHER,
-    }
-    table = pd.DataFrame(
-        [
-            {
-                "input": name,
-                "accuracy": 0.5,
-                "difference": c["value"],
-                "from": c["low"],
-                "to": c["high"],
-            }
-            for name, c in changes.items()
-        ]
-    )
-    silence, grey, nothing = sentences.judge_blanked(table)
-    assert "**Silence**: 50.0% (-10.0% [-15.0%, -5.0%], a clear loss)" in silence
-    assert "**Grey image**" in grey and "no clear change" in grey
-    assert nothing.endswith("is right in 50.0%.")
-
-
-@pytest.mark.parametrize(
-    ("loose", "alike", "words"),
-    [
-        (NEITHER, NEITHER, "cannot be shown that the image is used at all"),
-        (BELOW, NEITHER, "What the image says is used; that it has to be this very row's"),
-        (BELOW, BELOW, "more of it is used than its class"),
-    ],
-)
-def test_whether_the_pairing_is_used(
-    loose: dict[str, Any], alike: dict[str, Any], words: str
-) -> None:
-    rows = [
-        {
-            "moved": "image",
-            "partner from": kind,
-            "accuracy": 0.5,
-            "by the rule": 0.6,
-            "difference": change["value"],
-            "low": change["low"],
-            "high": change["high"],
-        }
-        for kind, change in (("any row", loose), ("the same label and opinion", alike))
-    ]
-    image, rule = sentences.judge_exchange(pd.DataFrame(rows))
-    assert words in image and f"from any row {loose['value']:+.1%}" in image
-    assert f"right in 60.0%, on the true pairs and theirs in {0.5 - loose['value']:.1%}" in rule
-    unasked = pd.DataFrame(rows).assign(**{"by the rule": np.nan})
-    assert len(sentences.judge_exchange(unasked)) == 1
-
-
-def test_who_minds_another_speed() -> None:
-    rows = [
-        {"take": take, "speed": speed, "network": name, "n": 20, "high": high}
-        for take, speed, highs in (("spoken anew", 1.0, (0.1, 0.1)), ("slower", 0.8, (0.1, -0.1)))
-        for name, high in zip(("ParallelNet", SPEECH), highs, strict=True)
-    ]
-    again, slower = sentences.judge_respoken(pd.DataFrame(rows))
-    assert again == "**Spoken anew, speed 1** (20 rows): no clear loss."
-    assert slower == f"**Slower, speed 0.8** (20 rows): {SPEECH} clearly the worse for it."
-    assert "recordings" in sentences.judge_respoken(pd.DataFrame())[0]
-
-
-@pytest.mark.parametrize(
-    ("fused", "words"),
-    [
-        (0.9, "stays ahead"),
-        (0.7, "cannot be told apart"),
-        (0.45, "cannot be told apart"),
-        (0.1, "better without the speech"),
-    ],
-)
-def test_what_noise_does(fused: float, words: str) -> None:
-    rows = []
-    for level, first in ((0.0, 0.8), (0.4, fused)):
-        for name, right in (("ParallelNet", first), (SPEECH, 0.5), (IMAGE, 0.6)):
-            row = {"modality": "speech", "level": level, "network": name, "accuracy": right}
-            rows.append(row | {"low": right - 0.1, "high": right + 0.1})
-    (said,) = sentences.judge_noise(pd.DataFrame(rows))
-    assert words in said and f"{SPEECH} from 50.0% to 50.0% (the same throughout" in said
-
-
-# ------------------------------------------------------------------------------- 07: is it true?
-def test_rivals_are_compared_on_the_same_samples() -> None:
-    scores = made_up_scores()
-    owen, sampled = sentences.judge_rivals(scores, ["random"])
-    assert "clearly above random" in owen and "20 samples, where chance is 0.20" in owen
-    assert "no clear difference to random" in sampled
-    assert "too few to compare" in sentences.judge_rivals(scores[scores["id"] < 4], ["random"])[0]
-    assert sentences.judge_rivals(scores[scores["measure"] == "pointing"], ["random"]) == []

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -298,3 +299,21 @@ def test_missing_results_name_the_notebook_to_run(tmp_path: Path) -> None:
 def test_keys_of_different_profiles_differ() -> None:
     smoke = settings.profile("smoke")
     assert digest(smoke.as_dict()) != digest(replace(smoke, epochs=3).as_dict())
+
+
+@pytest.mark.parametrize(
+    ("changed", "other"),
+    [
+        ({"epochs": 9}, True),
+        ({"teacher_epochs": 9}, True),
+        ({"pairs": 9}, True),
+        ({"emotion_words": 9}, True),
+        ({"explained_samples": 9, "repeats": 9, "studies": ("N2",), "name": "mine"}, False),
+    ],
+)
+def test_runs_may_be_compared_unless_sizes_vocabulary_or_training_differ(
+    changed: dict[str, Any], other: bool, tmp_path: Path
+) -> None:
+    run = _open(tmp_path)
+    assert run.provenance()["recipe"] == run.recipe == replace(run, seed=9).recipe
+    assert (replace(run, profile=replace(run.profile, **changed)).recipe != run.recipe) == other

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,52 @@ def test_profiles_grow() -> None:
     sizes = [settings.profile(name).pairs for name in ("smoke", "quick", "full", "paper")]
     widths = [settings.profile(name).width for name in ("smoke", "quick", "full", "paper")]
     assert sizes == sorted(sizes) and widths == sorted(widths)
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick"])
+def test_small_profiles_train_parallelnet_and_its_halves(name: str) -> None:
+    assert settings.profile(name).studies == ("fused", "ser", "ier")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"epochs": 99}, {"normalised": False}, {"absent": 0.5}, {"class_weight": 1.0}]
+)
+def test_a_recipe_follows_what_decides_what_a_network_becomes(changed: dict[str, Any]) -> None:
+    quick = settings.profile("quick")
+    assert replace(quick, **changed).recipe() == quick.recipe() | changed
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"pairs": 9},
+        {"repeats": 9},
+        {"studies": ("N2",)},
+        {"explained_samples": 9},
+        {"faithfulness_methods": ()},
+        {"teacher_epochs": 9},
+    ],
+)
+def test_a_recipe_knows_nothing_of_what_changes_no_network(changed: dict[str, Any]) -> None:
+    quick = settings.profile("quick")
+    assert replace(quick, **changed).recipe() == quick.recipe()
+
+
+def test_teachers_learn_at_their_own_pace_from_whole_rows() -> None:
+    quick = replace(settings.profile("quick"), class_weight=1.0, run_eagerly=True)
+    own = replace(quick, teacher_epochs=3, teacher_learning_rate=0.5).for_teachers()
+    assert (own.epochs, own.learning_rate) == (3, 0.5)
+    assert (own.absent, own.class_weight, own.run_eagerly) == (0, 0, False)
+    for name in ("width", "batch", "warmup", "augment", "patience_stop"):
+        assert own.recipe()[name] == quick.recipe()[name]
+
+
+def test_teachers_do_not_follow_what_only_networks_are_trained_by() -> None:
+    quick = settings.profile("quick")
+    others = replace(quick, epochs=99, learning_rate=0.5, absent=0.5, class_weight=1.0)
+    assert others.for_teachers().recipe() == quick.for_teachers().recipe()
+    longer = replace(quick, teacher_epochs=99)
+    assert longer.for_teachers().recipe() != quick.for_teachers().recipe()
 
 
 def test_a_profile_cannot_be_changed_in_place() -> None:

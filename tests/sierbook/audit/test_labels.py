@@ -21,7 +21,6 @@ from sierbook.audit.labels import (
     LABEL,
     SOFTEST,
     WRONG,
-    as_nested,
     chance_calibration_error,
     fit_temperature,
     label_provenance,
@@ -263,7 +262,7 @@ def test_recovery_agrees_with_the_scores_of_notebook_04(tiny_run: Run) -> None:
     rows, predicted = predict_test(tiny_run)
     truth = read_truth(tiny_run)
     guesses = {name: value.argmax(axis=1) for name, value in predicted.items()}
-    table = as_nested(measure_recovery(rows, guesses, truth), "rows", "who")["all"]
+    table = statistics.as_nested(measure_recovery(rows, guesses, truth), "rows", "who")["all"]
     scores = results.evaluate(tiny_run)["scores"]
     for name, title in results.TITLES.items():
         if name not in HALVES:
@@ -276,7 +275,7 @@ def test_recovery_agrees_with_the_scores_of_notebook_04(tiny_run: Run) -> None:
 def test_the_ceiling_bounds_what_noisy_labels_can_tell() -> None:
     for student in ([HAPPY, SAD, HATE, ANGER], [HAPPY, SAD, SAD, HAPPY], [SAD, ANGER, ANGER, SAD]):
         table = measure_recovery(FOUR[0], {"fused": np.array(student)}, FOUR[1])
-        own = as_nested(table, "rows", "who")["all"]["ParallelNet"]
+        own = statistics.as_nested(table, "rows", "who")["all"]["ParallelNet"]
         ceiling = 0.5
         assert (
             max(0, own["winner"] + ceiling - 1) <= own["truth"] <= 1 - abs(own["winner"] - ceiling)
@@ -292,7 +291,7 @@ def test_a_corpus_with_labels_has_no_teachers_to_question(labelled_run: Run) -> 
     assert relabel_tempered(labelled_run, found) == {}
     assert label_provenance(manifest).empty and measure_label_noise(manifest, {}).empty
     table = measure_recovery(manifest, {"fused": np.zeros(len(manifest), int)}, {})
-    assert table.empty and as_nested(table, "rows", "who") == {}
+    assert table.empty and statistics.as_nested(table, "rows", "who") == {}
 
 
 # ----------------------------------------------------------------------------------------- figures

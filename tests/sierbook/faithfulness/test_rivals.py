@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -11,9 +13,12 @@ from sierbook.faithfulness.rivals import (
     Maps,
     Sample,
     Subject,
+    _find_last_convolution,
     _walk_layers,
     attribute,
 )
+from sierlib import settings
+from sierlib.networks.parallelnet import n2
 from tests.sierbook.faithfulness.toys import SIZE, linear, perfect
 
 
@@ -93,6 +98,16 @@ def test_grad_cam_sees_what_the_network_computes(network: keras.Model, pair: Sam
     for layer in _walk_layers(n2):
         x = layer(x)
     assert np.allclose(x, n2(pair.image[None]), atol=1e-5)
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize(("kind", "last"), [("VGG16", "block5_conv3"), ("VGG19", "block5_conv4")])
+def test_grad_cam_looks_at_the_last_convolution_as_its_relu_leaves_it(
+    normalised: bool, kind: str, last: str
+) -> None:
+    profile = replace(settings.profile("smoke"), normalised=normalised)
+    layers = list(_walk_layers(n2(3, kind, profile, "N2")))
+    assert _find_last_convolution(layers).name == f"{last}_relu"
 
 
 def test_random_maps_repeat_by_sample_and_seed(sample: Sample) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from sierbook.faithfulness.measures import FRACTIONS, agreement
@@ -12,14 +16,18 @@ from sierbook.faithfulness.rivals import CEILING, EXACT, METHODS, Sample, Subjec
 from sierbook.faithfulness.scores import (
     BLOCKS,
     MEASURES,
+    choose_methods,
     compare_methods,
     draw_samples,
     evaluate_methods,
     measure_convergence,
     randomise_weights,
+    read_summary,
     summarise_scores,
     tabulate_scores,
 )
+from sierbook.statistics import as_records
+from sierlib import settings
 from sierlib.experiment.train import train_model
 from sierlib.run import Run
 from tests.forged import made_up_scores
@@ -47,8 +55,34 @@ def test_every_weight_belongs_to_a_block(network: keras.Model) -> None:
     assert all(c for c, kernel in zip(changed, kernels, strict=True) if kernel)
 
 
+def _comparing(run: Run, *methods: str) -> Run:
+    """The run with a profile that compares these methods; none stands for all."""
+    return replace(run, profile=replace(run.profile, faithfulness_methods=methods))
+
+
+def test_a_profile_compares_the_methods_that_it_names(built_run: Run) -> None:
+    some = _comparing(built_run, "random", "Grad-CAM", EXACT)
+    assert choose_methods(some) == (EXACT, "Grad-CAM", "random")  # in the order of the table
+    assert choose_methods(_comparing(built_run)) == tuple(METHODS)
+
+
+@pytest.mark.parametrize("name", settings.PROFILES)
+def test_every_profile_names_methods_that_there_are_and_the_exact_one(name: str) -> None:
+    asked = settings.profile(name).faithfulness_methods
+    assert set(asked) <= set(METHODS) and (EXACT in asked or not asked)
+
+
+def test_only_the_methods_of_the_profile_are_scored(tiny_run: Run) -> None:
+    some = _comparing(tiny_run, "random", EXACT)
+    found = evaluate_methods(some, samples=1, perturbed=0, randomised=1, depth=2)
+    for table in ("scores", "words", "randomised"):
+        if len(found[table]):
+            assert set(found[table]["method"]) - {CEILING} == {EXACT, "random"}
+
+
 def test_everything_is_scored_on_a_run(tiny_run: Run) -> None:
-    found = evaluate_methods(tiny_run, samples=2, perturbed=1, randomised=1, depth=2)
+    every = _comparing(tiny_run)
+    found = evaluate_methods(every, samples=2, perturbed=1, randomised=1, depth=2)
     scores = found["scores"]
     assert set(scores["method"]) <= {*METHODS, CEILING} and np.isfinite(scores["value"]).all()
     assert {"seconds", "evaluations", "gini", "sensitivity", "MuFidelity", "deletion"} <= set(
@@ -67,7 +101,7 @@ def test_everything_is_scored_on_a_run(tiny_run: Run) -> None:
     assert (counts.nunique(axis=1) == 1).all(), "all methods are scored on the same samples"
     assert len(found["randomised"]) == len(BLOCKS) * len(METHODS)
     assert len(found["curves"]) == len(METHODS) * 3 * 2 * len(FRACTIONS)
-    table = tabulate_scores(scores)
+    table = tabulate_scores(summarise_scores(scores))
     assert (
         list(table)[: len(METHODS)] == list(METHODS)
         and ("deletion", "joint", "less", 1) in table.index
@@ -115,3 +149,12 @@ def test_intervals_and_differences() -> None:
     assert ahead["n"] == 20
     table = summarise_scores(scores).set_index("method")
     assert table.loc["owen", "low"] < table.loc["owen", "mean"] < table.loc["owen", "high"]
+
+
+def test_a_recorded_summary_gives_the_table_that_it_was_made_of() -> None:
+    summary = summarise_scores(made_up_scores())
+    kept = {"scores": as_records(summary, mean=("low", "high"))}
+    again = read_summary(json.loads(json.dumps(kept)))
+    pd.testing.assert_frame_equal(again[list(summary)], summary)
+    pd.testing.assert_frame_equal(tabulate_scores(again), tabulate_scores(summary))
+    assert read_summary({}).empty

@@ -92,6 +92,18 @@ def test_relations_partition_the_test_rows(evaluation: dict[str, Any]) -> None:
     assert results.relation_table({"relations": {}}).empty
 
 
+def test_what_networks_say_to_nothing_is_kept(tiny_run: Run, evaluation: dict[str, Any]) -> None:
+    blank = {
+        name: np.zeros((1, 128, 128, channels), np.float32)
+        for name, channels in settings.CHANNELS.items()
+    }
+    said = load_model(tiny_run, "fused").predict(blank, verbose=0)[0]
+    found = evaluation["nothing"]
+    assert list(found["fused"].values()) == pytest.approx(said.tolist(), abs=1e-4)
+    for shares in found.values():
+        assert list(shares) == list(settings.CLASSES) and sum(shares.values()) == pytest.approx(1)
+
+
 def test_results_can_be_written_as_json(evaluation: dict[str, Any]) -> None:
     assert json.loads(json.dumps(evaluation, allow_nan=False)) == evaluation
 
@@ -117,9 +129,10 @@ def test_a_corpus_with_labels_has_no_teachers_and_no_ceiling(
     right = one_hot(rows["label"])
     wrong = np.roll(right, 1, axis=1)
     monkeypatch.setattr(
-        "sierbook.tables.results.predict_test",
+        "sierlib.experiment.train.predict_test",
         lambda *_: (rows, {"fused": right, "ser": wrong, "ier": right}),
     )
+    monkeypatch.setattr("sierbook.tables.results._hear_nothing", lambda *_: {})
     found = results.evaluate(labelled_run)
     assert set(found["scores"]) == {"labels"} and set(found["scores"]["labels"]) == {
         "fused",

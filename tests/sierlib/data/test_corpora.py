@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,25 @@ def test_a_real_corpus_is_opened_by_its_adapter(
     assert [item.label for item in corpus.items] == ["happy", "anger"]
     assert corpus.missing_classes() == ["hate", "sad"]
     assert len(open_corpus(f"pairs:{pairs_csv(tmp_path / 'p')}", "data", SMOKE, 0).items) == 42
+
+
+@pytest.mark.parametrize("role", ["data", "ser", "ier"])
+def test_the_embedded_corpus_has_the_profiles_vocabulary(role: str) -> None:
+    whole = replace(SMOKE, emotion_words=15, emotion_shapes=6)
+    found = [open_corpus("synthetic", role, profile, 0) for profile in (SMOKE, SMOKE, whole)]
+    assert found[0].fingerprint == found[1].fingerprint != found[2].fingerprint
+    with pytest.raises(ValueError, match="emotion_words=99: .* 3 to 15 words a class"):
+        open_corpus("synthetic", role, replace(SMOKE, emotion_words=99), 0)
+
+
+def test_a_real_corpus_is_read_whole_whatever_the_profiles_vocabulary(
+    tmp_path: Path, pairs_csv: Callable[..., Path]
+) -> None:
+    other = replace(SMOKE, emotion_words=99, emotion_shapes=0)
+    specs = {"ser": f"tweets:{_tweets(tmp_path)}", "data": f"pairs:{pairs_csv(tmp_path / 'p')}"}
+    for role, spec in specs.items():
+        usual, unusual = (open_corpus(spec, role, profile, 0) for profile in (SMOKE, other))
+        assert usual.items == unusual.items and usual.fingerprint == unusual.fingerprint
 
 
 def test_a_folder_of_another_layout_says_what_was_expected(tmp_path: Path) -> None:

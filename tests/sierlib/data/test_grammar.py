@@ -81,6 +81,19 @@ def test_every_word_is_drawn() -> None:
     assert drawn == set(grammar.WORDS["sad"])
 
 
+@pytest.mark.parametrize("count", [3, 5, 15])
+def test_of_fewer_words_the_first_are_drawn(count: int) -> None:
+    rng = np.random.default_rng(0)
+    drawn: dict[str, set[str]] = {"emotion_words": set(), "confuser_words": set()}
+    for _ in range(300):
+        made = grammar.sentence(rng, "sad", 2, "happy", words=count)
+        tokens = made["text"].split()
+        for kind, found in drawn.items():
+            found |= {_bare(tokens[index]) for index in made[kind]}
+    assert drawn["emotion_words"] == set(grammar.WORDS["sad"][:count])
+    assert drawn["confuser_words"] == set(grammar.WORDS["happy"][:count])
+
+
 @pytest.mark.parametrize("emotion", CLASSES)
 def test_carrier_words_do_not_tell_the_class(emotion: str) -> None:
     def others(name: str) -> list[str]:

@@ -11,9 +11,11 @@ import pytest
 
 from sierlib import settings
 from sierlib.data.corpora import Corpus
-from sierlib.data.corpora.embedded import grammar, plans
+from sierlib.data.corpora.embedded import grammar, plans, shapes
 
 ALL = {word: name for name, words in grammar.WORDS.items() for word in words}
+MAKERS = (plans.pairs, plans.speech_corpus, plans.image_corpus)
+SMALL = plans.Vocabulary(words=3, shapes=4)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_the_truth_of_a_pair_is_in_its_text_and_picture(many: Corpus) -> None:
     json.dumps([item.truth for item in many.items])
 
 
-@pytest.mark.parametrize("make", [plans.pairs, plans.speech_corpus, plans.image_corpus])
+@pytest.mark.parametrize("make", MAKERS)
 def test_a_seed_fixes_everything(make) -> None:
     assert make(30, 3).items == make(30, 3).items
     assert make(30, 3).items != make(30, 4).items
@@ -109,3 +111,81 @@ def test_confusers_are_a_minority(many: Corpus) -> None:
     emotional = [item for item in many.items if item.truth["speech"]["emotion"]]
     share = np.mean([bool(item.truth["speech"]["confuser_words"]) for item in emotional])
     assert share == pytest.approx(plans.CONFUSER_SHARE, abs=0.04)
+
+
+# -------------------------------------------------------------------------------------- vocabulary
+def _spoken(corpus: Corpus) -> set[str]:
+    """All emotion words in the texts of a corpus."""
+    tokens: set[str] = set()
+    for item in corpus.items:
+        tokens |= {token.strip(",.").lower() for token in (item.text or "").split()}
+    return tokens & set(ALL)
+
+
+def _drawn(corpus: Corpus, emotion: str) -> set[str]:
+    """Kinds of all elements that carry an emotion in the pictures of a corpus."""
+    elements = [element for item in corpus.items for element in (item.scene or {})["elements"]]
+    return {element["kind"] for element in elements if element["emotion"] == emotion}
+
+
+@pytest.mark.parametrize("make", [plans.pairs, plans.speech_corpus])
+def test_of_a_small_vocabulary_all_words_are_spoken_and_no_others(make) -> None:
+    first = [word for words in grammar.WORDS.values() for word in words[: SMALL.words]]
+    assert _spoken(make(400, 0, SMALL)) == set(first)
+
+
+@pytest.mark.parametrize("make", [plans.pairs, plans.image_corpus])
+@pytest.mark.parametrize("emotion", settings.CLASSES)
+def test_of_a_small_vocabulary_all_shapes_are_drawn_and_no_others(make, emotion: str) -> None:
+    found = _drawn(make(400, 0, SMALL), emotion)
+    assert {"face", "figure"} < found < set(shapes.KINDS[emotion])
+    assert len(found) == SMALL.shapes
+
+
+def test_confusers_and_distractors_are_of_the_small_vocabulary_too() -> None:
+    items = plans.pairs(400, 0, SMALL).items
+    assert any(item.truth["speech"]["confuser_words"] for item in items)
+    roles = [element["role"] for item in items for element in item.scene["elements"]]
+    assert "distractor" in roles  # else the tests above would say nothing of these
+
+
+def test_the_whole_vocabulary_is_all_that_is_known() -> None:
+    known = {len(words) for words in grammar.WORDS.values()}
+    kinds = {len(shapes.KINDS[emotion]) for emotion in settings.CLASSES}
+    assert (known, kinds) == ({plans.WHOLE.words}, {plans.WHOLE.shapes})
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_without_a_vocabulary_the_whole_one_is_used(make) -> None:
+    alone, whole = make(30, 3), make(30, 3, plans.WHOLE)
+    assert alone.items == whole.items and alone.fingerprint == whole.fingerprint
+    assert whole.items == make(30, 3, plans.Vocabulary(None, None)).items  # without any limit
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_corpus_of_another_vocabulary_is_another_one(make) -> None:
+    sizes = [plans.WHOLE, SMALL, SMALL._replace(words=4), SMALL._replace(shapes=5)]
+    assert len({make(12, 3, size).fingerprint for size in sizes}) == len(sizes)
+
+
+@pytest.mark.parametrize("name", settings.PROFILES)
+def test_every_profile_asks_for_a_vocabulary_that_exists(name: str) -> None:
+    profile = settings.profile(name)
+    chosen = plans.choose_vocabulary(profile.emotion_words, profile.emotion_shapes)
+    assert chosen == (profile.emotion_words, profile.emotion_shapes)
+
+
+@pytest.mark.parametrize(
+    ("words", "kinds", "said"),
+    [
+        (2, 4, "emotion_words=2: the embedded corpus has 3 to 15 words a class"),
+        (16, 4, "emotion_words=16: the embedded corpus has 3 to 15 words a class"),
+        (5, 2, "emotion_shapes=2: the embedded corpus has 3 to 6 shapes a class"),
+        (5, 7, "emotion_shapes=7: the embedded corpus has 3 to 6 shapes a class"),
+        (0, 0, "emotion_words=0: the embedded corpus has 3 to 15 words a class"),
+    ],
+)
+def test_a_vocabulary_that_does_not_exist_is_refused(words: int, kinds: int, said: str) -> None:
+    with pytest.raises(ValueError, match="the embedded corpus has") as error:
+        plans.choose_vocabulary(words, kinds)
+    assert str(error.value) == said

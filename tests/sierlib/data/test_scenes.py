@@ -102,6 +102,18 @@ def test_every_class_has_people_and_things() -> None:
         assert {"face", "figure"} < drawn == set(kinds) and len(kinds) >= 5
 
 
+@pytest.mark.parametrize("count", [3, 4, 5])
+def test_of_fewer_shapes_people_are_always_some(count: int) -> None:
+    rng = np.random.default_rng(0)
+    drawn: dict[str | None, set[str]] = {"sad": set(), "happy": set(), None: set()}
+    for _ in range(300):
+        for element in scenes.compose(rng, "sad", 1, "happy", shapes=count)["elements"]:
+            drawn[element["emotion"]].add(element["kind"])
+    assert {"face", "figure"} < drawn["sad"] < set(shapes.KINDS["sad"])
+    assert len(drawn["sad"]) == len(drawn["happy"]) == count
+    assert drawn[None] == set(shapes.KINDS[None])  # clutter says nothing, so all of it is drawn
+
+
 def test_colours_and_backgrounds_do_not_tell_the_class() -> None:
     grounds, means = [], []
     for emotion in settings.CLASSES:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,7 +19,7 @@ import soundfile
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.labels import build_dataset
-from sierlib.experiment.manifest import COLUMNS, read_manifest
+from sierlib.experiment.manifest import COLUMNS, OPINIONS, read_manifest
 from sierlib.experiment.teachers import predict_opinions, read_held_out, train_teachers
 from sierlib.networks.parallelnet import teacher
 from sierlib.run import Run, read_json
@@ -119,6 +121,31 @@ def test_a_trained_teacher_is_read_and_not_trained_again(
     np.testing.assert_allclose(again, label_rule.teacher_opinions(manifest, role), atol=1e-4)
 
 
+class _TrainedAgain(Exception):
+    """Raised where a teacher would be trained."""
+
+
+@pytest.mark.parametrize(
+    ("changed", "again"),
+    [
+        ({"epochs": 9, "learning_rate": 0.5, "absent": 0.5, "class_weight": 1.0}, False),
+        ({"explained_samples": 9, "repeats": 9, "studies": ("N2",)}, False),
+        ({"teacher_epochs": 9}, True),
+        ({"batch": 9}, True),
+    ],
+)
+def test_a_teacher_is_trained_again_exactly_when_its_own_recipe_changes(
+    changed: dict[str, Any], again: bool, built_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(*_: object, **__: object) -> None:
+        raise _TrainedAgain
+
+    monkeypatch.setattr("sierlib.experiment.teachers.fit_network", fit)
+    run = replace(built_run, profile=replace(built_run.profile, **changed))
+    with pytest.raises(_TrainedAgain) if again else nullcontext():
+        train_teachers(run, ["ser"])
+
+
 # ---------------------------------------------------------------------------------------- manifest
 def test_the_manifest_follows_the_rule(built_run: Run) -> None:
     folder = built_run.folder / "dataset"
@@ -184,6 +211,84 @@ def test_unsure_teachers_leave_no_pair_and_an_explanation(
     )
     with pytest.raises(ValueError, match="no pair of synthetic .*all 48 are discarded"):
         build_dataset(run)
+
+
+@pytest.fixture
+def copy(built_run: Run, tmp_path: Path) -> Run:
+    """The built run without its teachers, to go on with recorded labels."""
+    shutil.copytree(built_run.folder, tmp_path / "run", ignore=shutil.ignore_patterns("models"))
+    return replace(built_run, folder=tmp_path / "run")
+
+
+@pytest.fixture
+def earlier(built_run: Run, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """What an earlier run decided of every row; no teacher is asked any more."""
+    monkeypatch.setattr(
+        "sierlib.experiment.labels.train_teachers", lambda _: pytest.fail("a teacher was asked")
+    )
+    rows = pd.concat([read_manifest(built_run), read_manifest(built_run, "discarded")])
+    return rows.set_index("id")[["label", "split", "fold", *OPINIONS]]
+
+
+def test_a_run_goes_on_with_its_own_labels_as_if_it_had_asked_again(
+    built_run: Run, copy: Run, earlier: pd.DataFrame
+) -> None:
+    counts = build_dataset(copy, earlier)
+    for name in ("manifest", "discarded"):
+        pd.testing.assert_frame_equal(read_manifest(copy, name), read_manifest(built_run, name))
+    own = read_json(built_run.folder / "dataset" / "summary.json")
+    assert own["adopted"] is False and counts == own | {"adopted": True}
+
+
+def test_what_an_earlier_run_decided_counts_whatever_teachers_would_say(
+    copy: Run, earlier: pd.DataFrame
+) -> None:
+    learned = earlier.index[earlier["split"] == "train"]
+    earlier.loc[learned[0], ["label", "fold"]] = ["hate", 3]
+    earlier.loc[learned[1], ["split", "fold"]] = ["", -1]
+    counts = build_dataset(copy, earlier)
+    rows = read_manifest(copy).set_index("id")
+    assert (rows.loc[learned[0], "label"], rows.loc[learned[0], "fold"]) == ("hate", 3)
+    assert learned[1] in set(read_manifest(copy, "discarded")["id"]) - set(rows.index)
+    kept = earlier[earlier["split"] != ""]
+    columns = ["label", "split", "fold", *OPINIONS]
+    pd.testing.assert_frame_equal(rows[columns], kept[columns], check_dtype=False)
+    assert counts["usable"] == len(kept) and counts["per_class"] == {
+        name: int((kept["label"] == name).sum()) for name in settings.CLASSES
+    }
+
+
+def test_recorded_labels_are_taken_once_and_own_ones_come_back(
+    built_run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(built_run.folder, tmp_path / "run")
+    run = replace(built_run, folder=tmp_path / "run")
+    rows = pd.concat([read_manifest(run), read_manifest(run, "discarded")]).set_index("id")
+    place = run.folder / "dataset" / "manifest.csv"
+    build_dataset(run, rows)
+    key, written = run.key_of("manifest"), place.stat().st_mtime_ns
+    build_dataset(run, rows)
+    assert run.key_of("manifest") == key and place.stat().st_mtime_ns == written
+    assert key != built_run.key_of("manifest")  # what learned from other labels is out of date
+    assert build_dataset(run)["adopted"] is False
+    assert run.key_of("manifest") == built_run.key_of("manifest")
+
+
+def test_labels_of_other_rows_are_refused(copy: Run, earlier: pd.DataFrame) -> None:
+    strangers = earlier.rename(index={earlier.index[0]: "stranger"})
+    with pytest.raises(ValueError, match="about other rows than this corpus has now: 2 are only"):
+        build_dataset(copy, strangers)
+
+
+def test_labels_that_a_corpus_brought_stay_given(labelled_run: Run, tmp_path: Path) -> None:
+    shutil.copytree(labelled_run.folder, tmp_path / "run")
+    run = replace(labelled_run, folder=tmp_path / "run")
+    before = read_manifest(run)
+    told = before.set_index("id")[["label", "split", "fold", *OPINIONS]]
+    told[OPINIONS] = np.nan
+    counts = build_dataset(run, told)
+    pd.testing.assert_frame_equal(read_manifest(run), before)
+    assert counts["labelled_by"] == "the corpus" and counts["adopted"] is True
 
 
 def test_teachers_have_the_same_network_and_other_inputs(tiny_profile: settings.Profile) -> None:

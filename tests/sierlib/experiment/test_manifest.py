@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,7 @@ from sierlib.experiment.manifest import (
     read_truth,
     set_aside_duplicates,
     split_rows,
+    time_planted,
     write_csv,
 )
 from sierlib.experiment.teachers import teacher_reports
@@ -133,16 +135,33 @@ def test_a_manifest_survives_being_read(built_run: Run) -> None:
     assert set(manifest.loc[manifest["split"] == "train", "fold"]) == set(range(settings.FOLDS))
 
 
-def test_the_planted_truth_has_times(built_run: Run) -> None:
+def test_every_row_has_its_planted_truth(built_run: Run) -> None:
     truth = read_truth(built_run)
+    items = {item.id: item for item in open_corpus("synthetic", "data", built_run.profile, 0).items}
     assert set(read_manifest(built_run)["id"]) <= set(truth)
-    for value in truth.values():
+    for name, value in truth.items():
+        assert value == {"id": name, **items[name].truth}
+
+
+def test_planted_words_have_times_where_they_are_asked_for(built_run: Run) -> None:
+    truth, manifest = read_truth(built_run), read_manifest(built_run)
+    texts = dict(zip(manifest["id"], manifest["text"], strict=True))
+    asked = list(texts)[::6]
+    timed = time_planted(built_run, asked)
+    assert set(timed) == set(asked)
+    for name, value in timed.items():
         spoken = value["speech"]
-        assert len(spoken["emotion_times"]) == len(spoken["emotion_words"])
-        for index, (start, end) in zip(
-            spoken["emotion_words"], spoken["emotion_times"], strict=True
-        ):
-            assert spoken["words"][index][1:] == [start, end] and 0 <= start < end
+        assert value == truth[name] | {"speech": spoken}
+        assert spoken == spoken | truth[name]["speech"]
+        assert [text for text, _, _ in spoken["words"]] == texts[name].split()
+        for kind in ("emotion", "confuser"):
+            times = [spoken["words"][index][1:] for index in spoken[f"{kind}_words"]]
+            assert spoken[f"{kind}_times"] == times
+            assert all(0 <= start < end for start, end in times)
+
+
+def test_where_nothing_was_planted_nothing_has_times(labelled_run: Run) -> None:
+    assert time_planted(labelled_run, list(read_manifest(labelled_run)["id"])) == {}
 
 
 def test_texts_that_look_like_missing_values_stay_texts(tmp_path: Path, labelled_run: Run) -> None:
@@ -356,6 +375,84 @@ def test_augmentation_shifts_and_mirrors_and_nothing_more(built_run: Run) -> Non
     assert len(shifts) > 3 and mirrored == {1, -1}
     for values in given.values():
         assert values.min() >= 0 and values.max() <= 1
+
+
+@pytest.fixture(scope="module")
+def bright(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
+    """Many rows, of unequal classes, that all show the same: speech and an image without any 0."""
+    folder = tmp_path_factory.mktemp("bright")
+    for name, channels in settings.CHANNELS.items():
+        np.save(folder / f"{name}.npy", np.full((1, 128, 128, channels), 255, np.uint8))
+    labels = np.random.default_rng(0).choice(settings.CLASSES, 1_500, p=[0.1, 0.6, 0.1, 0.2])
+    return pd.DataFrame({"speech": "speech.npy#0", "image": "image.npy#0", "label": labels}), folder
+
+
+def _watch(
+    bright: tuple[pd.DataFrame, Path], absent: float, seed: int | None = None, **options: Any
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Which rows of a feed are blank, (n,) by modality, and the rows' targets."""
+    rows, folder = bright
+    answers = one_hot(rows["label"])
+    feed = make_feed(rows, folder, 50, targets=answers, absent=absent, seed=seed, **options)
+    blank: dict[str, list[np.ndarray]] = {}
+    targets = []
+    for inputs, told in feed.as_numpy_iterator():
+        targets.append(told)
+        for name, values in inputs.items():
+            gone = values.max(axis=(1, 2, 3)) == 0
+            assert (gone | (values.min(axis=(1, 2, 3)) == 1)).all()  # never in part
+            blank.setdefault(name, []).append(gone)
+    return {name: np.concatenate(found) for name, found in blank.items()}, np.concatenate(targets)
+
+
+def test_so_many_rows_lack_one_modality_and_half_as_many_lack_both(
+    bright: tuple[pd.DataFrame, Path],
+) -> None:
+    blank, _ = _watch(bright, 0.2)
+    speech, image = blank["speech"], blank["image"]
+    assert (speech & ~image).mean() == pytest.approx(0.2, abs=0.03)
+    assert (image & ~speech).mean() == pytest.approx(0.2, abs=0.03)
+    assert (speech & image).mean() == pytest.approx(0.1, abs=0.03)
+
+
+def test_what_shows_nothing_is_taught_the_classes_shares_and_all_else_its_own_class(
+    bright: tuple[pd.DataFrame, Path],
+) -> None:
+    blank, targets = _watch(bright, 0.2)
+    nothing = blank["speech"] & blank["image"]
+    answers = one_hot(bright[0]["label"])
+    assert nothing.any()
+    np.testing.assert_allclose(targets[nothing], [answers.mean(axis=0)] * nothing.sum(), atol=1e-5)
+    np.testing.assert_array_equal(targets[~nothing], answers[~nothing])
+
+
+def test_with_one_modality_only_those_that_would_show_nothing_are_blank(
+    bright: tuple[pd.DataFrame, Path],
+) -> None:
+    blank, targets = _watch(bright, 0.2, modalities=("image",))
+    assert set(blank) == {"image"} and blank["image"].mean() == pytest.approx(0.1, abs=0.03)
+    np.testing.assert_array_equal(blank["image"], targets.max(axis=1) < 1)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_what_is_left_out_is_fixed_by_the_seed(augment: bool, built_run: Run) -> None:
+    rows, folder = read_manifest(built_run).head(20), built_run.folder / "dataset"
+    answers = one_hot(rows["label"])
+    made = []
+    for seed in (1, 1, 2):
+        options = {"augment": augment, "absent": 0.3, "seed": seed}
+        made.append(_collect(make_feed(rows, folder, 6, targets=answers, **options)))
+    (first, one), (second, two), (other, _) = made
+    np.testing.assert_array_equal(one, two)
+    for name in ("speech", "image"):
+        np.testing.assert_array_equal(first[name], second[name])
+        assert not np.array_equal(first[name], other[name])
+
+
+def test_where_nothing_is_to_be_left_out_all_is_shown(bright: tuple[pd.DataFrame, Path]) -> None:
+    blank, targets = _watch(bright, 0.0)
+    assert not blank["speech"].any() and not blank["image"].any()
+    np.testing.assert_array_equal(targets, one_hot(bright[0]["label"]))
 
 
 def test_one_hot_follows_the_order_of_the_classes() -> None:

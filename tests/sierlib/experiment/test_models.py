@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sierbook import comparisons
 from sierlib import settings
 from sierlib.experiment import label_rule, models
 from sierlib.experiment.manifest import read_manifest
@@ -31,7 +32,12 @@ CHANGED = {
     "agreement": {"rule"},
     "resnet34-slow": {"options", "pace"},
     "resnet34-fast": {"options", "pace"},  # of ResNet34 as N2
+    "plain-vgg": {"recipe"},
+    "always-both": {"recipe"},
+    "weighted-classes": {"recipe"},
 }
+#: What tells nothing of what a network is: its name, and how many times it is trained.
+BESIDE = {"name", "title", "group", "repeated"}
 
 
 def test_table_1_has_the_papers_rows_in_its_order() -> None:
@@ -56,12 +62,55 @@ def test_every_other_choice_differs_from_the_published_network_in_one_thing() ->
     found = {}
     for name in names_in_group("choice"):
         own = NETWORKS[name].as_dict()
-        found[name] = {key for key in own if own[key] != published[key]} - {
-            "name",
-            "title",
-            "group",
-        }
+        found[name] = {key for key in own if own[key] != published[key]} - BESIDE
     assert found == CHANGED
+
+
+@pytest.mark.parametrize("name", ["plain-vgg", "always-both", "weighted-classes"])
+def test_a_choice_of_ours_differs_from_our_recipe_in_one_thing(name: str) -> None:
+    quick = settings.profile("quick")
+    own = NETWORKS[name].adapt(quick).recipe()
+    assert len([key for key, value in quick.recipe().items() if own[key] != value]) == 1
+
+
+def test_the_learning_curve_is_table_1s_first_three_on_ever_more_pairs() -> None:
+    curve = [NETWORKS[name] for name in names_in_group("learning curve")]
+    assert [spec.name for spec in curve[:3]] == ["fused-400", "ser-400", "ier-400"]
+    assert {spec.rows for spec in curve} == {400, 800, 1_600, 3_200}
+    for spec in curve:
+        whole = NETWORKS[spec.name.partition("-")[0]]
+        assert spec.title == f"{whole.title}, {spec.rows:,} pairs"
+        same = replace(spec, name=whole.name, title=whole.title, group=whole.group, repeated=True)
+        assert replace(same, rows=0, recipe={}) == whole
+
+
+def test_fewer_pairs_are_seen_more_often() -> None:
+    quick = settings.profile("quick")
+    curve = [NETWORKS[f"fused-{count}"] for count in (400, 800, 1_600, 3_200)]
+    epochs = [spec.adapt(quick).epochs for spec in curve]
+    assert epochs == sorted(epochs, reverse=True) and len(set(epochs)) == 4
+
+
+def test_a_network_is_trained_by_the_profile_with_what_differs_for_it() -> None:
+    quick = settings.profile("quick")
+    assert NETWORKS["fused"].adapt(quick) == quick
+    slow = NETWORKS["resnet34-slow"].adapt(quick)
+    assert slow == replace(quick, learning_rate=quick.learning_rate / 10)
+    assert NETWORKS["plain-vgg"].adapt(quick) == replace(quick, normalised=False)
+
+
+def test_a_network_is_built_as_its_recipe_says(tiny_profile: settings.Profile) -> None:
+    kinds = {}
+    for name in ("fused", "plain-vgg"):
+        made = NETWORKS[name].build(NETWORKS[name].adapt(tiny_profile))
+        layers = made.get_layer("N2_i").get_layer("VGG19").layers
+        kinds[name] = {type(layer).__name__ for layer in layers}
+    assert kinds["fused"] - kinds["plain-vgg"] == {"BatchNormalization"}
+
+
+def test_what_is_compared_in_advance_is_trained_from_several_seeds() -> None:
+    named = {name for plan in comparisons.PRIMARY.values() for name in (plan.one, plan.other)}
+    assert all(NETWORKS[name].repeated for name in named)
 
 
 def test_names_can_be_files() -> None:
@@ -77,7 +126,7 @@ def test_unknown_names_are_answered_with_those_that_exist() -> None:
         and len(resolve_names(["ser", "Table 1"])) == 6
     )
     with pytest.raises(
-        ValueError, match="unknown model 'vgg': choose one of fused, ser.*, or one of Table 1, N2"
+        ValueError, match="unknown model 'vgg': choose one of fused, ser.*, or one of Table 1, lear"
     ):
         resolve_names(["vgg"])
 
@@ -163,6 +212,20 @@ def test_a_threshold_learns_from_rows_whose_teacher_reaches_it(run: Run) -> None
         *(label_rule.teacher_opinions(rows, role).max(axis=1) for role in settings.ROLES)
     )
     assert (sure >= 0.7).all() and len(rows) < len(select_rows(run, NETWORKS["fused"])["train"])
+
+
+def test_fewer_pairs_are_the_first_of_those_that_all_learn_from(run: Run) -> None:
+    everything = select_rows(run, NETWORKS["fused"])
+    for count in (1 + len(everything["train"]) // 2, len(everything["train"])):
+        some = select_rows(run, replace(NETWORKS["fused-400"], rows=count))
+        assert list(some["train"]["id"]) == list(everything["train"]["id"])[:count]
+        for part in ("validation", "test"):
+            pd.testing.assert_frame_equal(some[part], everything[part])
+
+
+def test_more_pairs_than_there_are_cannot_be_learned_from(run: Run) -> None:
+    with pytest.raises(ValueError, match="fewer than 1,600 pairs to learn from"):
+        select_rows(run, NETWORKS["ser-1600"])
 
 
 def test_a_rule_that_leaves_nothing_says_so(run: Run) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
+from sierlib import settings
 from sierlib.networks import backbones
 from sierlib.networks.parallelnet import BRANCH_UNITS, n2, parallel_net
 
@@ -28,6 +31,12 @@ PUBLISHED = {
 }
 
 
+def _n2(channels: int, kind: str, weights: str, **changed: Any) -> keras.Model:
+    """N2 of the paper's profile, but for the weights that it starts from and what is changed."""
+    profile = replace(settings.profile("paper"), weights=weights, **changed)
+    return n2(channels, kind, profile, "N2")
+
+
 @pytest.mark.parametrize(
     ("kind", "published"),
     [("VGG16", keras.applications.VGG16), ("VGG19", keras.applications.VGG19)],
@@ -35,19 +44,23 @@ PUBLISHED = {
 def test_at_full_width_vgg_is_the_published_one(
     kind: str, published: Callable[..., keras.Model]
 ) -> None:
-    ours = n2(3, kind, 1.0, "none", "N2").get_layer(kind)
+    ours = _n2(3, kind, "none").get_layer(kind)
     theirs = published(weights=None, include_top=False, input_shape=(128, 128, 3))
     assert ours.count_params() == theirs.count_params() and ours.output.shape == theirs.output.shape
     shapes = [[weight.shape for weight in model.weights] for model in (ours, theirs)]
     assert shapes[0] == shapes[1]
 
 
-def test_published_weights_see_what_they_were_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("normalised", [False, True])
+def test_published_weights_see_what_they_were_trained_on(
+    normalised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They belong to the network without normalisation, whatever is asked."""
     theirs = keras.applications.VGG16(weights=None, include_top=False, input_shape=(128, 128, 3))
     monkeypatch.setattr(keras.applications, "VGG16", lambda **_: theirs)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        branch = n2(3, "VGG16", 1.0, "imagenet-required", "N2")
+        branch = _n2(3, "VGG16", "imagenet-required", normalised=normalised)
     image = BATCH["image"][:1]
     trunk = branch.get_layer("VGG16")
     features = keras.Model(branch.inputs, trunk(branch.get_layer("imagenet_mean").output)).predict(
@@ -76,14 +89,14 @@ def test_demanded_weights_that_cannot_be_had_stop_with_what_to_do() -> None:
 @pytest.mark.usefixtures("offline")
 def test_demanded_weights_do_not_fit_a_narrower_network() -> None:
     with pytest.raises(ValueError, match="width"):
-        n2(3, "VGG16", 0.25, "imagenet-required", "N2")
+        _n2(3, "VGG16", "imagenet-required", width=0.25)
 
 
 @pytest.mark.usefixtures("offline")
 def test_wished_weights_that_cannot_be_had_are_told_once() -> None:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        made = n2(1, "VGG16", 1.0, "imagenet", "N2_s")
+        made = _n2(1, "VGG16", "imagenet")
     told = [str(warning.message) for warning in said if "ImageNet" in str(warning.message)]
     assert len(told) == 1 and "random" in told[0] and made.output.shape == (None, BRANCH_UNITS)
 
@@ -145,9 +158,36 @@ def test_googlenet_is_cut_after_the_module(kind: str, shape: tuple[int, ...]) ->
     assert module - stem == pytest.approx(wanted, rel=0.05)
 
 
+@pytest.mark.parametrize("kind", ["VGG16", "VGG19"])
+def test_a_normalised_vgg_is_normalised_after_every_convolution(kind: str) -> None:
+    plain, _ = backbones.trunk(kind, 1 / 16, "none")
+    trunk, _ = backbones.trunk(kind, 1 / 16, "none", normalised=True)
+    names = [type(layer).__name__ for layer in trunk.layers]
+    places = [place for place, name in enumerate(names) if name == "Conv2D"]
+    assert len(places) == names.count("BatchNormalization") == int(kind[-2:]) - 3  # less the dense
+    for place in places:
+        assert names[place + 1 : place + 3] == ["BatchNormalization", "ReLU"]
+    assert "BatchNormalization" not in [type(layer).__name__ for layer in plain.layers]
+
+
+@pytest.mark.parametrize("kind", ["VGG16", "VGG19"])
+def test_normalisation_leaves_the_shape_of_features_as_it_is(kind: str) -> None:
+    for width, filters in ((1 / 16, 32), (1.0, 512)):
+        for normalised in (False, True):
+            trunk, before = backbones.trunk(kind, width, "none", normalised)
+            assert trunk.output.shape == (None, 4, 4, filters) and before == []
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_n2_is_normalised_as_the_profile_says(normalised: bool) -> None:
+    made = _n2(1, "VGG16", "none", width=1 / 16, normalised=normalised).get_layer("VGG16")
+    kinds = {type(layer).__name__ for layer in made.layers}
+    assert ("BatchNormalization" in kinds) == normalised
+
+
 def test_no_normalisation_averages_over_hundreds_of_steps() -> None:
-    for kind in ("MobileNet", "DenseNet"):
-        trunk, _ = backbones.trunk(kind, 1 / 16, "none")
+    for kind in ("VGG16", "MobileNet", "DenseNet"):
+        trunk, _ = backbones.trunk(kind, 1 / 16, "none", normalised=True)
         momenta = {
             layer.momentum
             for layer in trunk.layers
@@ -171,7 +211,7 @@ def test_published_weights_come_with_their_preprocessing(monkeypatch: pytest.Mon
         weights=None, include_top=False, input_shape=(128, 128, 3)
     )
     monkeypatch.setattr(keras.applications, "MobileNet", lambda **_: theirs)
-    branch = n2(3, "MobileNet", 1.0, "imagenet-required", "N2")
+    branch = _n2(3, "MobileNet", "imagenet-required")
     features = keras.Model(branch.inputs, theirs(branch.get_layer("preprocess").output)).predict(
         BATCH["image"], verbose=0
     )
