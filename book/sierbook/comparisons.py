@@ -301,8 +301,8 @@ def _dilute(rows: pd.DataFrame, trained: Trained, seed: int) -> dict[str, Entry]
 
 def _read_percents(histories: Sequence[dict[str, Any]]) -> np.ndarray:
     """Return (repetitions, rows): the greatest probability that each repetition gives each row."""
-    texts = [history["test_percent"] for history in histories]
-    return np.array([[int(t[i : i + 2]) for i in range(0, len(t), 2)] for t in texts]) / 100
+    digits = np.array([list(history["test_percent"]) for history in histories], int)
+    return (10 * digits[:, ::2] + digits[:, 1::2]) / 100
 
 
 def _read_trained(run: Run, name: str) -> list[dict[str, Any]]:

@@ -138,6 +138,11 @@ def recorded_labels(place: Path, asked: Mapping[str, Any]) -> pd.DataFrame:
         raise FileNotFoundError(
             f"{place / LABELS} is missing: `sier record --profile {place.name}` writes it"
         )
+    if "winner" not in labels:
+        raise ValueError(
+            f"{place / LABELS} says nothing of what teachers thought: it was recorded by an "
+            f"earlier version; `sier record --profile {place.name}` writes it anew"
+        )
     return labels.set_index("id")
 
 
@@ -180,8 +185,8 @@ def list_labels(run: Run) -> pd.DataFrame:
     pandas.DataFrame
         ``id``, ``label``, ``split`` ("" where discarded), ``fold``; ``emotion``, the planted one,
         and ``relation`` of the modalities, such as "agree" or "conflict": as planted, else by the
-        teachers' opinions, both "" where nobody knows; and these opinions to three digits, NaN
-        where no teacher was asked.
+        teachers' opinions, both "" where nobody knows; whose the label is, ``winner``; and the
+        opinions to four digits, NaN where no teacher was asked.
     """
     rows = pd.concat([read_manifest(run), read_manifest(run, "discarded")], ignore_index=True)
     truth = read_truth(run)
@@ -193,8 +198,8 @@ def list_labels(run: Run) -> pd.DataFrame:
         ser, ier = (label_rule.teacher_opinions(rows, role) for role in settings.ROLES)
         same = ser.argmax(axis=1) == ier.argmax(axis=1)
         rows["relation"] = np.where(same, "agree", "conflict")
-    rows[OPINIONS] = rows[OPINIONS].apply(pd.to_numeric).round(3)
-    return rows[["id", *_DECIDED, "emotion", "relation", *OPINIONS]]
+    rows[OPINIONS] = rows[OPINIONS].apply(pd.to_numeric).round(4)
+    return rows[["id", *_DECIDED, "emotion", "relation", "winner", *OPINIONS]]
 
 
 # ------------------------------------------------------------------ going on with another's pieces
@@ -277,6 +282,8 @@ def record(
         if reason:
             print(f"{place}: removing what was recorded with {reason}", file=sys.stderr)
         _clear(place)
+        if begun_place(place).is_dir():
+            print(f"{begun_place(place)}: removing the pieces that were begun", file=sys.stderr)
         shutil.rmtree(begun_place(place), ignore_errors=True)
     else:
         if reason:
@@ -373,5 +380,5 @@ def _leave_to_others(
 
 def _without_derived(results: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a notebook's results what is derived from histories when they are read."""
-    derived = ("studies", "stand_in", "comparisons")
+    derived = ("studies", "stand_in", "learning_curve", "comparisons")
     return {key: value for key, value in results.items() if key not in derived}

@@ -26,6 +26,7 @@ VOLATILE = frozenset(
     (
         "provenance",
         "stand_in",
+        "learning_curve",  # made of histories, which are compared themselves
         "seconds",
         "seconds_first",
         "seconds_per_epoch",

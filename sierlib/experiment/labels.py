@@ -48,7 +48,7 @@ def build_dataset(run: Run, recorded: pd.DataFrame | None = None) -> dict[str, A
     Parameters
     ----------
     recorded
-        By ``id`` the ``label``, ``split``, ``fold`` and the teachers' opinions of an earlier run,
+        By ``id`` the ``label``, ``split``, ``fold``, ``winner`` and opinions of an earlier run,
         to go on with these instead: networks can only be compared that learned from the same
         labels, and another machine's teachers are now and then of another opinion.
 
@@ -161,11 +161,8 @@ def _take_labels(rows: pd.DataFrame, recorded: pd.DataFrame) -> np.ndarray:
             "only in one"
         )
     same = recorded.loc[rows["id"]]
-    for column in ("label", "split", "fold", *OPINIONS):
+    for column in ("label", "split", "fold", "winner", *OPINIONS):
         rows[column] = same[column].to_numpy()
-    ser, ier = (label_rule.teacher_opinions(rows, role) for role in settings.ROLES)
-    asked = not np.isnan(ser).all()
-    rows["winner"] = label_rule.max_rule(ser, ier)["winner"] if asked else GIVEN
     return (rows["split"] != "").to_numpy()
 
 

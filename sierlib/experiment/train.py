@@ -145,7 +145,8 @@ def write_percents(probabilities: np.ndarray) -> str:
     >>> write_percents(np.array([0.257, 1.0]))
     '2599'
     """
-    return "".join(f"{percent:02d}" for percent in np.minimum(99, 100 * probabilities).astype(int))
+    percents = np.minimum(99, 100 * probabilities).astype(int)
+    return "".join(f"{percent:02d}" for percent in percents)
 
 
 def digest_rows(rows: pd.DataFrame) -> str:

@@ -103,9 +103,9 @@ def learning_curve(run: Run) -> pd.DataFrame:
     """
     from sierlib.experiment.train import train_all  # TensorFlow, which pages are built without
 
-    jobs = [(name, 0, 0) for name in (*names_in_group("learning curve"), *HALVES.values())]
     if "learning curve" in run.profile.studies:
-        own = [job for job in jobs if job in jobs_of(run)]
+        names = {*names_in_group("learning curve"), *HALVES.values()} - {*omitted(run)}
+        own = [(name, 0, 0) for name in NETWORKS if name in names]
         return tabulate_curve(train_all(run, own).values(), recorded.list_labels(run))
     place = recorded.stand_in_place(run)
     labels = recorded.read_labels(place) if place else None
@@ -174,6 +174,8 @@ def gains_by_pairs(curve: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     rows = []
     for (pairs, against), part in curve.groupby(["pairs", "against"]):
         right = dict(zip(part["network"], part["right"], strict=True))
+        if len(right) <= len(settings.MODALITIES):  # not all three have been trained yet
+            continue
         fused = right.pop(NETWORKS["fused"].title)
         half = max(right, key=lambda name: right[name].mean())
         gain = statistics.paired_difference(fused, right[half], seed)

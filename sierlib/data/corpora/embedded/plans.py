@@ -35,8 +35,8 @@ class Vocabulary(NamedTuple):
 
 #: All that the grammar and the drawings know.
 WHOLE = Vocabulary(
-    min(len(words) for words in grammar.WORDS.values()),
-    min(len(kinds) for mood, kinds in KINDS.items() if mood),
+    min(map(len, grammar.WORDS.values())),
+    min(len(KINDS[name]) for name in settings.CLASSES),
 )
 
 
