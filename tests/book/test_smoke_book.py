@@ -191,19 +191,22 @@ def test_the_run_is_what_was_recorded(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("index")
-def test_table_1_was_trained_on_a_handful_and_the_rest_is_recorded(run: Run) -> None:
+def test_three_networks_were_trained_on_a_handful_and_the_rest_is_recorded(run: Run) -> None:
     found = run.results("03-ablation")["studies"]
-    assert list(found) == list(NETWORKS)
+    larger = recorded.read_histories(recorded.RECORDED / recorded.STAND_IN).values()
+    known = {*TRAINED, *(history["spec"]["name"] for history in larger)}
+    assert list(found) == [name for name in NETWORKS if name in known]
     own = [name for name, entry in found.items() if entry["origin"] == "this run"]
     assert own == TRAINED
-    others = [found[name] for name in NETWORKS if name not in TRAINED]
+    others = [found[name] for name in found if name not in TRAINED]
     assert {(entry["origin"], entry["profile"]) for entry in others} == {
         ("recorded", recorded.STAND_IN)
     }
     compared = run.results("04-results")["comparisons"]
     assert [entry["name"] for entry in compared if entry["primary"]] == list(comparisons.PRIMARY)
     others = {entry["name"] for entry in compared if not entry["primary"]}
-    assert others == {*("-".join(pair) for pair in comparisons.EXPLORATORY), comparisons.DILUTION}
+    planned = {"-".join(pair) for pair in comparisons.EXPLORATORY}
+    assert others - {comparisons.DILUTION} == planned
 
 
 def test_the_ledger_has_a_row_for_every_claim_with_a_verdict(pages: dict[str, str]) -> None:

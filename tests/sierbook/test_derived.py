@@ -104,7 +104,8 @@ def test_nothing_that_histories_tell_is_kept_twice(profile: str) -> None:
     assert not {"studies", "stand_in"} & set(read_json(place / "03-ablation.json"))
     assert "comparisons" not in read_json(place / "04-results.json")
     found = derived.read_results(place)
-    assert list(found["03-ablation"]["studies"]) == list(NETWORKS)
+    studies = list(found["03-ablation"]["studies"])
+    assert studies == [name for name in NETWORKS if name in studies]
     primary = [entry["name"] for entry in found["04-results"]["comparisons"] if entry["primary"]]
     assert primary == list(comparisons.PRIMARY)
 

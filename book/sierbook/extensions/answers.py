@@ -4,6 +4,7 @@ fusion help?) and `recipe-search` (what was tried for the training recipe)."""
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,13 @@ def _draw(evaluation: dict[str, Any], described: str) -> str:
         figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
         drawn = file.getvalue()
     plt.close(figure)
-    drawn = drawn[drawn.index("<svg") :]
+    # As wide as the page: a phone's too.
+    drawn = re.sub(
+        r'<svg[^>]*?(viewBox="[^"]*")[^>]*>',
+        r'<svg xmlns="http://www.w3.org/2000/svg" \1 style="width: 100%; height: auto">',
+        drawn[drawn.index("<svg") :],
+        count=1,
+    )
     return f'<figure class="answer" role="img" aria-label="{described}">{drawn}</figure>'
 
 
