@@ -117,6 +117,7 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
         history[part] = score_predictions(answers, guesses, spec.classes)
         history[f"{part}_predicted"] = "".join(map(str, guesses))
         history[f"{part}_percent"] = write_percents(probabilities.max(axis=1))
+    history |= {f"{part}_rows": digest_rows(some) for part, some in rows.items()}
     # With what made it, so that a reader needs no other file.
     history |= {
         "title": spec.title,
@@ -125,7 +126,6 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
         "repeat": repeat,
         "recipe": profile.recipe(),
         "rows": {part: len(some) for part, some in rows.items()},
-        **{f"{part}_rows": digest_rows(some) for part, some in rows.items()},
         "provenance": run.provenance(),
     }
     # The history last: where it is, the network is too.

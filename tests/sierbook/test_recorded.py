@@ -67,7 +67,7 @@ def test_recorded_labels_are_those_of_every_row_with_what_teachers_think(
     labels = recorded.read_labels(place)
     assert labels is not None
     assert labels[DECIDED].to_dict("list") == rows[DECIDED].to_dict("list")
-    assert (labels[OPINIONS].to_numpy() == rows[OPINIONS].to_numpy(float).round(3)).all()
+    assert (labels[OPINIONS].to_numpy() == rows[OPINIONS].to_numpy(float).round(4)).all()
     truth = read_truth(copied)
     assert list(labels["emotion"]) == [truth[name]["emotion"] for name in rows["id"]]
 
