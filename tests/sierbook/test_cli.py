@@ -262,15 +262,15 @@ def test_a_data_set_goes_on_with_recorded_labels_and_networks_where_that_is_aske
         assert json.loads(capsys.readouterr().out) == {"labels": "own"}
 
     # Pieces that gather go before those that are whole; a piece alone will do.
-    header = "id,label,split,fold\n"
-    (verified.parent / recorded.LABELS).write_text(f"{header}whole,sad,train,0\n")
+    header = "id,label,split,fold,winner\n"
+    (verified.parent / recorded.LABELS).write_text(f"{header}whole,sad,train,0,ser\n")
     assert cli.main([*wanted, "--labels", "recorded"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == {"labels": ["whole"], "networks": [tmp_path.name]}
     begun = recorded.begun_place(verified.parent)
     (begun / "models").mkdir(parents=True)
     shutil.copy(verified, begun / "models" / "fused.json")
-    (begun / recorded.LABELS).write_text(f"{header}begun,sad,train,0\n")
+    (begun / recorded.LABELS).write_text(f"{header}begun,sad,train,0,ser\n")
     assert cli.main([*wanted, "--labels", "recorded"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == {"labels": ["begun"], "networks": ["begun"]}

@@ -95,7 +95,7 @@ def scores(table: pd.DataFrame, measure: str, parts: Sequence[str] = settings.MO
         if chosen["chance"].notna().any():
             axis.axvline(chosen["chance"].mean(), color="black", lw=1, ls=":")
         n = chosen["n"].max() if len(chosen) else 0
-        axis.set(xlabel=measure, title=f"{part}, n = {n}", ylim=(len(chosen) - 0.5, -0.5))
+        axis.set(xlabel=measure, title=f"{part}, n = {n}", ylim=(max(1, len(chosen)) - 0.5, -0.5))
         axis.set(yticks=range(len(chosen)), yticklabels=chosen.index)
     figure.tight_layout()
     return figure

@@ -227,7 +227,7 @@ def earlier(built_run: Run, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
         "sierlib.experiment.labels.train_teachers", lambda _: pytest.fail("a teacher was asked")
     )
     rows = pd.concat([read_manifest(built_run), read_manifest(built_run, "discarded")])
-    return rows.set_index("id")[["label", "split", "fold", *OPINIONS]]
+    return rows.set_index("id")[["label", "split", "fold", "winner", *OPINIONS]]
 
 
 def test_a_run_goes_on_with_its_own_labels_as_if_it_had_asked_again(
@@ -251,7 +251,7 @@ def test_what_an_earlier_run_decided_counts_whatever_teachers_would_say(
     assert (rows.loc[learned[0], "label"], rows.loc[learned[0], "fold"]) == ("hate", 3)
     assert learned[1] in set(read_manifest(copy, "discarded")["id"]) - set(rows.index)
     kept = earlier[earlier["split"] != ""]
-    columns = ["label", "split", "fold", *OPINIONS]
+    columns = ["label", "split", "fold", "winner", *OPINIONS]
     pd.testing.assert_frame_equal(rows[columns], kept[columns], check_dtype=False)
     assert counts["usable"] == len(kept) and counts["per_class"] == {
         name: int((kept["label"] == name).sum()) for name in settings.CLASSES
@@ -284,7 +284,7 @@ def test_labels_that_a_corpus_brought_stay_given(labelled_run: Run, tmp_path: Pa
     shutil.copytree(labelled_run.folder, tmp_path / "run")
     run = replace(labelled_run, folder=tmp_path / "run")
     before = read_manifest(run)
-    told = before.set_index("id")[["label", "split", "fold", *OPINIONS]]
+    told = before.set_index("id")[["label", "split", "fold", "winner", *OPINIONS]]
     told[OPINIONS] = np.nan
     counts = build_dataset(run, told)
     pd.testing.assert_frame_equal(read_manifest(run), before)
