@@ -19,10 +19,10 @@ from sierbook.recorded import RECORDED, SEARCH
 from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.models import NETWORKS, select_rows
 from sierlib.experiment.scores import class_codes, score_predictions
-from sierlib.experiment.train import digest_rows
+from sierlib.experiment.train import digest_rows, fit_spec
 from sierlib.experiment.workers import run_in_workers
 from sierlib.machine import count_workers
-from sierlib.networks.fit import fit_network, predict_rows
+from sierlib.networks.fit import predict_rows
 from sierlib.run import Run, digest, read_json, write_json
 
 PLACE = RECORDED / SEARCH
@@ -43,19 +43,10 @@ TRIALS: list[dict[str, Any]] = [
 
 def try_recipe(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     """Train ParallelNet with a changed recipe; return what the validation rows say."""
-    profile = replace(run.profile, **changes)
-    spec, folder = NETWORKS["fused"], run.folder / "dataset"
+    spec = replace(NETWORKS["fused"], recipe=changes, title=str(changes or "as it is"))
     rows = select_rows(run, spec)
-    model, history = fit_network(
-        lambda: spec.build(profile),
-        rows["train"],
-        rows["validation"],
-        folder,
-        profile,
-        seed=run.seed,
-        title=str(changes or "as it is"),
-    )
-    guesses = predict_rows(model, rows["validation"], folder).argmax(axis=1)
+    model, history = fit_spec(run, spec, rows, run.seed)
+    guesses = predict_rows(model, rows["validation"], run.folder / "dataset").argmax(axis=1)
     answers = class_codes(rows["validation"]["answer"])
     nothing = {tensor.name: np.zeros((1, *tensor.shape[1:]), "float32") for tensor in model.inputs}
     return {

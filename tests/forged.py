@@ -11,6 +11,8 @@ import pandas as pd
 
 from sierlib import settings
 from sierlib.experiment import label_rule
+from sierlib.experiment.models import NETWORKS
+from sierlib.experiment.scores import score_predictions
 from sierlib.run import Run
 
 ANGER, HAPPY, HATE, SAD = range(4)
@@ -92,3 +94,30 @@ def made_up_scores() -> pd.DataFrame:
             row = {"id": number, "method": method, "part": "image", "measure": "share"}
             rows.append(row | {"value": base + noise, "chance": 0.2})
     return pd.DataFrame(rows)
+
+
+def history_of(
+    name: str, right: float, repeat: int = 0, profile: str = "full", rows: int = 50
+) -> dict[str, Any]:
+    """A made-up history of a network that gets a share of its rows right."""
+    answers = np.arange(rows) % 4
+    guesses = np.where(np.arange(rows) < right * rows, answers, (answers + 1) % 4)
+    scores = score_predictions(answers, guesses)
+    epochs = [
+        {"accuracy": 0.5, "val_accuracy": 0.4, "loss": 1.0, "val_loss": loss}
+        for loss in (3.0, 2.0, 2.5)
+    ]
+    return {
+        "title": NETWORKS[name].title,
+        "spec": NETWORKS[name].as_dict(),
+        "fold": 0,
+        "repeat": repeat,
+        "epochs": epochs,
+        "best_epoch": 2,
+        "seconds": 10.0,
+        "parameters": 1_000,
+        "rows": {"train": 100, "validation": rows, "test": rows},
+        "validation": scores,
+        "test": scores,
+        "provenance": {"profile": profile, "data": "synthetic", "date": "2026-01-01"},
+    }

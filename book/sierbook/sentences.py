@@ -9,6 +9,7 @@ import pandas as pd
 
 from sierbook import comparisons, statistics
 from sierbook.claims import Claim, Finding
+from sierbook.records import as_records
 from sierbook.tables import results, studies
 from sierlib import settings
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
@@ -130,7 +131,7 @@ def judge_curve(gains: pd.DataFrame) -> list[str]:
     sentences = []
     for against, part in gains.groupby("against") if len(gains) else ():
         steps = []
-        for row in statistics.as_records(part):
+        for row in as_records(part):
             steps.append(f"{row['pairs']:,} pairs {write_signed(row)} over {row['half']}")
         ahead = part.loc[part["low"] > 0, "pairs"]
         verdict = "at none of these sizes is it clearly ahead"

@@ -11,8 +11,8 @@ from scipy import stats
 
 from sierbook.audit.labels import HARDEST, LABEL, SOFTEST, WRONG
 from sierbook.faithfulness.scores import FEWEST, compare_methods
+from sierbook.records import as_nested, as_records
 from sierbook.sentences import choose_words, write_signed
-from sierbook.statistics import as_nested, as_records
 from sierlib import settings
 from sierlib.experiment.models import HALVES, NETWORKS
 

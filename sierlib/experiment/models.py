@@ -78,7 +78,8 @@ class NetworkSpec:
 
     def adapt(self, profile: settings.Profile) -> settings.Profile:
         """Return the profile that this network is trained by."""
-        return replace(profile, learning_rate=profile.learning_rate * self.pace, **self.recipe)
+        changed = replace(profile, **self.recipe)
+        return replace(changed, learning_rate=changed.learning_rate * self.pace)
 
     def build(self, profile: settings.Profile) -> keras.Model:
         """Build the network with fresh weights, of a profile that `adapt` gave."""

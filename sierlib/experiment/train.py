@@ -14,7 +14,7 @@ import pandas as pd
 from sierlib import settings
 from sierlib.experiment import workers
 from sierlib.experiment.manifest import read_manifest
-from sierlib.experiment.models import NETWORKS, select_rows
+from sierlib.experiment.models import NETWORKS, NetworkSpec, select_rows
 from sierlib.experiment.scores import class_codes, score_predictions
 from sierlib.networks.fit import fit_network, predict_rows
 from sierlib.run import Run, digest, ensure_folder, read_json, source_key, write_json
@@ -91,24 +91,31 @@ def put_history(run: Run, job: Job, history: dict[str, Any]) -> bool:
     return True
 
 
+def fit_spec(
+    run: Run, spec: NetworkSpec, rows: dict[str, pd.DataFrame], seed: int
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Fit a specification's network on rows that `select_rows` gave; see `fit_network`."""
+    profile = spec.adapt(run.profile)
+    eye = np.eye(len(spec.classes), dtype=np.float32)
+    return fit_network(
+        lambda: spec.build(profile),
+        rows["train"],
+        rows["validation"],
+        run.folder / "dataset",
+        profile,
+        loss=spec.make_loss(),
+        targets=lambda some: eye[class_codes(some["answer"], spec.classes)],
+        seed=seed,
+        title=spec.title,
+    )
+
+
 def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
     """Train one network in this process and write its files."""
     job = (name, fold, repeat)
     spec = NETWORKS[name]
     rows, folder = select_rows(run, spec, fold), run.folder / "dataset"
-    profile = spec.adapt(run.profile)
-    eye = np.eye(len(spec.classes), dtype=np.float32)
-    model, history = fit_network(
-        lambda: spec.build(profile),
-        rows["train"],
-        rows["validation"],
-        folder,
-        profile,
-        loss=spec.make_loss(),
-        targets=lambda some: eye[class_codes(some["answer"], spec.classes)],
-        seed=run.seed + repeat,
-        title=spec.title,
-    )
+    model, history = fit_spec(run, spec, rows, run.seed + repeat)
     # The test rows' predictions are written down here and opened by notebook 04.
     for part in ("validation", "test"):
         probabilities = predict_rows(model, rows[part], folder)
@@ -124,7 +131,7 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
         "spec": spec.as_dict(),
         "fold": fold,
         "repeat": repeat,
-        "recipe": profile.recipe(),
+        "recipe": spec.adapt(run.profile).recipe(),
         "rows": {part: len(some) for part, some in rows.items()},
         "provenance": run.provenance(),
     }

@@ -113,7 +113,7 @@ def accuracy_by_pairs(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        As `sierbook.tables.studies.tabulate_curve` gives it.
+        As `sierbook.tables.curve.tabulate_curve` gives it.
     """
     kinds = list(dict.fromkeys(table["against"]))
     figure, axes = plt.subplots(

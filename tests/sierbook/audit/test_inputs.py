@@ -23,7 +23,7 @@ from sierbook.audit.inputs import (
     shuffle_within,
     speak_again,
 )
-from sierbook.statistics import as_nested, as_records
+from sierbook.records import as_nested, as_records
 from sierlib import settings
 from sierlib.data.feed import read_inputs
 from sierlib.experiment import label_rule

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy import special
 
-from sierbook import statistics
+from sierbook import records, statistics
 from sierbook.audit.labels import (
     HARDEST,
     LABEL,
@@ -262,7 +262,7 @@ def test_recovery_agrees_with_the_scores_of_notebook_04(tiny_run: Run) -> None:
     rows, predicted = predict_test(tiny_run)
     truth = read_truth(tiny_run)
     guesses = {name: value.argmax(axis=1) for name, value in predicted.items()}
-    table = statistics.as_nested(measure_recovery(rows, guesses, truth), "rows", "who")["all"]
+    table = records.as_nested(measure_recovery(rows, guesses, truth), "rows", "who")["all"]
     scores = results.evaluate(tiny_run)["scores"]
     for name, title in results.TITLES.items():
         if name not in HALVES:
@@ -275,7 +275,7 @@ def test_recovery_agrees_with_the_scores_of_notebook_04(tiny_run: Run) -> None:
 def test_the_ceiling_bounds_what_noisy_labels_can_tell() -> None:
     for student in ([HAPPY, SAD, HATE, ANGER], [HAPPY, SAD, SAD, HAPPY], [SAD, ANGER, ANGER, SAD]):
         table = measure_recovery(FOUR[0], {"fused": np.array(student)}, FOUR[1])
-        own = statistics.as_nested(table, "rows", "who")["all"]["ParallelNet"]
+        own = records.as_nested(table, "rows", "who")["all"]["ParallelNet"]
         ceiling = 0.5
         assert (
             max(0, own["winner"] + ceiling - 1) <= own["truth"] <= 1 - abs(own["winner"] - ceiling)
@@ -291,7 +291,7 @@ def test_a_corpus_with_labels_has_no_teachers_to_question(labelled_run: Run) -> 
     assert relabel_tempered(labelled_run, found) == {}
     assert label_provenance(manifest).empty and measure_label_noise(manifest, {}).empty
     table = measure_recovery(manifest, {"fused": np.zeros(len(manifest), int)}, {})
-    assert table.empty and statistics.as_nested(table, "rows", "who") == {}
+    assert table.empty and records.as_nested(table, "rows", "who") == {}
 
 
 # ----------------------------------------------------------------------------------------- figures

@@ -26,7 +26,7 @@ from sierbook.faithfulness.scores import (
     summarise_scores,
     tabulate_scores,
 )
-from sierbook.statistics import as_records
+from sierbook.records import as_records
 from sierlib import settings
 from sierlib.experiment.train import train_model
 from sierlib.run import Run

@@ -183,7 +183,9 @@ def _random_element(
 ) -> list[Element]:
     """Draw an element that touches none of the others; an empty list where it finds no room."""
     # What it is: faces and figures have a share of their own, things share the rest.
-    kinds = list(KINDS[emotion])[-(shapes or 0) :]  # people come last
+    kinds = list(KINDS[emotion])
+    if shapes is not None:
+        kinds = kinds[-shapes:]  # people come last
     people = BYSTANDERS_SHARE if emotion is None else PEOPLE_SHARE
     chances = np.full(len(kinds), (1 - people) / (len(kinds) - len(PEOPLE)))
     chances[np.isin(kinds, PEOPLE)] = people / len(PEOPLE)
