@@ -13,8 +13,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from sierbook.recorded import RECORDED, SEARCH
 from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.models import NETWORKS, select_rows
@@ -22,7 +20,7 @@ from sierlib.experiment.scores import class_codes, score_predictions
 from sierlib.experiment.train import digest_rows, fit_spec
 from sierlib.experiment.workers import run_in_workers
 from sierlib.machine import count_workers
-from sierlib.networks.fit import predict_rows
+from sierlib.networks.fit import predict_nothing, predict_rows
 from sierlib.run import Run, digest, read_json, write_json
 
 PLACE = RECORDED / SEARCH
@@ -48,7 +46,6 @@ def try_recipe(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     model, history = fit_spec(run, spec, rows, run.seed)
     guesses = predict_rows(model, rows["validation"], run.folder / "dataset").argmax(axis=1)
     answers = class_codes(rows["validation"]["answer"])
-    nothing = {tensor.name: np.zeros((1, *tensor.shape[1:]), "float32") for tensor in model.inputs}
     return {
         "changes": changes,
         "key": trial_key(run, changes),
@@ -56,7 +53,7 @@ def try_recipe(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
         "loss": min(row["val_loss"] for row in history["epochs"]),
         "best_epoch": history["best_epoch"],
         "n_epochs": len(history["epochs"]),
-        "nothing": model.predict(nothing, verbose=0)[0].tolist(),
+        "nothing": predict_nothing(model).tolist(),
         "seconds": history["seconds"],
     }
 

@@ -123,7 +123,8 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
         answers = class_codes(rows[part]["answer"], spec.classes)
         history[part] = score_predictions(answers, guesses, spec.classes)
         history[f"{part}_predicted"] = "".join(map(str, guesses))
-        history[f"{part}_percent"] = write_percents(probabilities.max(axis=1))
+        if part == "test":
+            history["test_percent"] = write_percents(probabilities.max(axis=1))
     history |= {f"{part}_rows": digest_rows(some) for part, some in rows.items()}
     # With what made it, so that a reader needs no other file.
     history |= {

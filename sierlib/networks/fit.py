@@ -208,6 +208,13 @@ def _find_best(rows: list[dict[str, float]], warmup: int) -> int:
     return 1 + min(eligible, key=lambda index: rows[index]["val_loss"])
 
 
+def predict_nothing(model: keras.Model) -> np.ndarray:
+    """Return what a model says to silence and black, where every explanation starts: float64
+    (classes,)."""
+    blank = {each.name: np.zeros((1, *each.shape[1:]), np.float32) for each in model.inputs}
+    return np.asarray(model.predict(blank, verbose=0)[0], dtype=np.float64)
+
+
 def predict_rows(
     model: keras.Model, rows: pd.DataFrame, folder: Path, batch: int = 64
 ) -> np.ndarray:

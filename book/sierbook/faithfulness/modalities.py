@@ -11,6 +11,7 @@ from sierlib.data.feed import read_inputs
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest
 from sierlib.experiment.train import load_model
+from sierlib.networks.fit import predict_nothing
 from sierlib.run import Run
 
 
@@ -74,12 +75,7 @@ def compare_base_values(run: Run, values: pd.DataFrame) -> pd.DataFrame:
         `score`, the mean values of `speech` and `image`, and in what share of the rows each is
         `against` the class (NaN without rows).
     """
-    side = settings.SIZE
-    silence, black = (
-        np.zeros((1, side, side, 1), np.float32),
-        np.zeros((1, side, side, 3), np.float32),
-    )
-    nothing = Subject(load_model(run, "fused"))(silence, black)[0]
+    nothing = predict_nothing(load_model(run, "fused"))
     classes = pd.Index(settings.CLASSES, name="class")
     table = pd.DataFrame({"silence and black": nothing}, index=classes)
     against = {f"{m} against": values[m] < 0 for m in settings.MODALITIES}

@@ -85,11 +85,10 @@ def evaluate(run: Run) -> dict[str, Any]:
 def _hear_nothing(run: Run, name: str) -> dict[str, float]:
     """Return what a network says to silence and black, where every explanation starts."""
     from sierlib.experiment.train import load_model  # TensorFlow
+    from sierlib.networks.fit import predict_nothing
 
-    model = load_model(run, name)
-    blank = {each.name: np.zeros((1, *each.shape[1:]), np.float32) for each in model.inputs}
-    probabilities = model.predict(blank, verbose=0)[0]
-    return dict(zip(settings.CLASSES, map(float, probabilities), strict=True))
+    probabilities = predict_nothing(load_model(run, name))
+    return dict(zip(settings.CLASSES, probabilities.tolist(), strict=True))
 
 
 def _ask_teachers(rows: pd.DataFrame) -> dict[str, np.ndarray]:
