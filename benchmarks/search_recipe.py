@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/search_recipe.py
 
 Trains ParallelNet on the training rows of the profile's data set (seed 0), with one choice of the
-profile changed at a time, and writes what the validation rows say to
+profile changed at a time, and the network of speech alone for the choice that its rare class asks
+for, and writes what the validation rows say to
 ``book/recorded/search.json``, which the page of decisions shows. The test part stays closed.
 Trials that are there already, for this recipe and these rows, are kept.
 """
@@ -25,30 +26,38 @@ from sierlib.run import Run, digest, read_json, write_json
 
 PLACE = RECORDED / SEARCH
 
-#: What is changed, one trial each; the first is the recipe as it is.
-TRIALS: list[dict[str, Any]] = [
-    {},
-    {"normalised": False},
-    {"absent": 0.0},
-    {"class_weight": 0.5},
-    {"epochs": 8},
-    {"batch": 32},
-    {"learning_rate": 1e-3},
-    {"learning_rate": 4e-3},
-    {"warmup": 3},
+#: Which network, and what is changed, one trial each; the first is the recipe as it is.
+TRIALS: list[tuple[str, dict[str, Any]]] = [
+    ("fused", {}),
+    ("fused", {"learning_rate": 1e-3}),
+    ("fused", {"class_weight": 0.25}),
+    ("fused", {"class_weight": 0.5}),
+    ("fused", {"epochs": 12}),
+    ("ser", {}),
+    ("ser", {"batch": 8, "epochs": 7}),
+    ("ser", {"class_weight": 0.25}),
+    ("ser", {"class_weight": 0.5}),
+    ("fused", {"normalised": False}),
+    ("fused", {"absent": 0.0}),
+    ("fused", {"batch": 8, "epochs": 7}),
+    ("fused", {"batch": 32}),
+    ("fused", {"learning_rate": 4e-3}),
+    ("fused", {"warmup": 3}),
 ]
 
 
-def try_recipe(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
-    """Train ParallelNet with a changed recipe; return what the validation rows say."""
-    spec = replace(NETWORKS["fused"], recipe=changes, title=str(changes or "as it is"))
+def try_recipe(run: Run, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Train a network with a changed recipe; return what the validation rows say."""
+    spec = replace(NETWORKS[name], recipe=changes)
+    spec = replace(spec, title=f"{spec.title}, {changes or 'as it is'}")
     rows = select_rows(run, spec)
     model, history = fit_spec(run, spec, rows, run.seed)
     guesses = predict_rows(model, rows["validation"], run.folder / "dataset").argmax(axis=1)
     answers = class_codes(rows["validation"]["answer"])
     return {
+        "network": NETWORKS[name].title,
         "changes": changes,
-        "key": trial_key(run, changes),
+        "key": trial_key(run, name, changes),
         "validation": score_predictions(answers, guesses),
         "loss": min(row["val_loss"] for row in history["epochs"]),
         "best_epoch": history["best_epoch"],
@@ -58,11 +67,11 @@ def try_recipe(run: Run, changes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def trial_key(run: Run, changes: dict[str, Any]) -> str:
+def trial_key(run: Run, name: str, changes: dict[str, Any]) -> str:
     """Return what tells whether a recorded trial is of this recipe and these rows."""
-    rows = select_rows(run, NETWORKS["fused"])
+    rows = select_rows(run, NETWORKS[name])
     recipe = replace(run.profile, **changes).recipe()
-    return digest(recipe, [digest_rows(part) for part in rows.values()])
+    return digest(name, recipe, [digest_rows(part) for part in rows.values()])
 
 
 def main() -> None:
@@ -70,12 +79,12 @@ def main() -> None:
     run = Run.open("quick")
     build_dataset(run)
     made = {trial["key"]: trial for trial in (read_json(PLACE) or {}).get("trials", [])}
-    keys = [trial_key(run, changes) for changes in TRIALS]
-    missing = [changes for changes, key in zip(TRIALS, keys, strict=True) if key not in made]
+    keys = [trial_key(run, *trial) for trial in TRIALS]
+    missing = [trial for trial, key in zip(TRIALS, keys, strict=True) if key not in made]
     at_once = count_workers()
     for start in range(0, len(missing), at_once):  # written as they end
         some = missing[start : start + at_once]
-        for trial in run_in_workers(try_recipe, [(run, changes) for changes in some], "trials"):
+        for trial in run_in_workers(try_recipe, [(run, *trial) for trial in some], "trials"):
             made[trial["key"]] = trial
         trials = [made[key] for key in keys if key in made]
         write_json(PLACE, {"profile": run.profile.as_dict(), "trials": trials})

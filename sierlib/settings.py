@@ -166,7 +166,7 @@ class Profile:
     n1_filters: tuple[int, ...] = (24, 48, 72, 96)
     normalised: bool = True
     batch: int = 16
-    epochs: int = 12
+    epochs: int = 8
     learning_rate: float = 2e-3
     absent: float = 0.1
     class_weight: float = 0.0
@@ -181,14 +181,14 @@ class Profile:
     repeats: int = 1
     studies: tuple[str, ...] = ("fused", "ser", "ier")
     weights: str = "none"
-    depth: int = 6
+    depth: int = 5
     explained_samples: int = 6
     aligned_utterances: int = 40
     faithfulness_samples: int = 24
     faithfulness_perturbed: int = 8
-    faithfulness_randomised: int = 4
+    faithfulness_randomised: int = 2
     faithfulness_methods: tuple[str, ...] = ("owen", "edges, no model", "random")
-    perturbed_rows: int = 120
+    perturbed_rows: int = 60
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as a plain dict, for keys and result files."""
@@ -274,6 +274,7 @@ PROFILES: dict[str, Profile] = {
         folds=FOLDS,
         repeats=3,
         studies=("Table 1", "learning curve", "choice", "Table 2", "N2"),
+        depth=6,
         explained_samples=24,
         aligned_utterances=100,
         faithfulness_samples=96,
@@ -303,6 +304,7 @@ PROFILES: dict[str, Profile] = {
         folds=FOLDS,
         repeats=3,
         studies=("Table 1", "N2", "choice", "Table 2"),
+        depth=6,
         faithfulness_samples=96,
         faithfulness_perturbed=24,
         faithfulness_randomised=8,

@@ -24,8 +24,9 @@ def bullets(sentences: Iterable[str]) -> str:
 
 
 def write_signed(found: Estimate) -> str:
-    """Write a difference with its interval."""
-    return f"{found['value']:+.1%} [{found['low']:+.1%}, {found['high']:+.1%}]"
+    """Write a difference of two shares with its interval, in percentage points."""
+    value, low, high = (100 * found[key] for key in ("value", "low", "high"))
+    return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
 def choose_words(found: Estimate, above: str, below: str, neither: str) -> str:
@@ -181,7 +182,7 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
         f"On {scores['fused']['n']:,} pairs that were set aside, speech and picture together "
         f"{named} in {reached['fused']:.0%}, the picture alone in {reached['image']:.0%}, the "
         f"speech alone in {reached['speech']:.0%}, and always naming the largest class would in "
-        f"{scores['fused']['majority']:.0%}; ParallelNet is ahead of its better half by "
+        f"{scores['fused']['majority']:.0%}. ParallelNet's lead over its better half is "
         f"{write_signed(differences[better])}, {verdict}."
     )
 
@@ -286,7 +287,7 @@ def _judge_comparison(entry: dict[str, Any], entries: Mapping[str, studies.Entry
                 "says little"
             )
     text = f"{entry['title']}: {write_signed(entry)}"
-    each = [f"{value:+.1%}" for value in entry.get("by_training", ())]
+    each = [f"{100 * value:+.1f}" for value in entry.get("by_training", ())]
     if each:
         text += f" (training by training {', '.join(each)})"
     return f"{text}, p = {entry['p_holm']:.2g}: {claim}."

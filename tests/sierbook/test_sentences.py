@@ -92,7 +92,7 @@ def test_a_learning_curve_says_from_how_many_pairs_on_fusion_is_ahead() -> None:
     gains = [_gain(400, BELOW), _gain(800, NEITHER), _gain(1_600, ABOVE), _gain(4_000, ABOVE)]
     (said,) = sentences.judge_curve(pd.DataFrame(gains))
     assert said.startswith(
-        f"**On the labels**: 400 pairs -10.0% [-15.0%, -5.0%] over {SPEECH}; 800"
+        f"**On the labels**: 400 pairs -10.0 points [-15.0, -5.0] over {SPEECH}; 800"
     )
     assert said.endswith("clearly ahead first with 1,600 pairs.")
 
@@ -168,8 +168,8 @@ def test_whether_fusion_helps_is_answered_in_one_sentence(
 ) -> None:
     said = sentences.answer_fusion(_evaluated(difference, "labels"))
     assert said.startswith("On 1,200 pairs") and said.endswith(words) and "label in 80%" in said
-    assert "picture alone in 70%" in said and "speech alone in 50%" in said and "in 40%;" in said
-    assert f"better half by {difference['value']:+.1%}" in said
+    assert "picture alone in 70%" in said and "speech alone in 50%" in said and "in 40%." in said
+    assert f"better half is {100 * difference['value']:+.1f} points" in said
 
 
 def test_where_something_was_planted_fusion_is_judged_by_that() -> None:
@@ -211,7 +211,7 @@ def _comparison(found: dict[str, Any], p: float = 0.01) -> dict[str, Any]:
         (_comparison(ABOVE, p=0.2), "no difference can be claimed"),
         (
             _comparison(ABOVE) | {"by_training": [0.08, 0.12]},
-            "+10.0% [+5.0%, +15.0%] (training by training +8.0%, +12.0%), p",
+            "+10.0 points [+5.0, +15.0] (training by training +8.0, +12.0), p",
         ),
     ],
 )

@@ -125,7 +125,7 @@ def test_what_a_missing_modality_costs() -> None:
         ]
     )
     silence, grey, nothing = trust_sentences.judge_blanked(table)
-    assert "**Silence**: 50.0% (-10.0% [-15.0%, -5.0%], a clear loss)" in silence
+    assert "**Silence**: 50.0% (-10.0 points [-15.0, -5.0], a clear loss)" in silence
     assert "**Grey image**" in grey and "no clear change" in grey
     assert nothing.endswith("is right in 50.0%.")
 
@@ -154,7 +154,7 @@ def test_whether_the_pairing_is_used(
         for kind, change in (("any row", loose), ("the same label and opinion", alike))
     ]
     image, rule = trust_sentences.judge_exchange(pd.DataFrame(rows))
-    assert words in image and f"from any row {loose['value']:+.1%}" in image
+    assert words in image and f"from any row {100 * loose['value']:+.1f} points" in image
     assert f"right in 60.0%, on the true pairs and theirs in {0.5 - loose['value']:.1%}" in rule
     unasked = pd.DataFrame(rows).assign(**{"by the rule": np.nan})
     assert len(trust_sentences.judge_exchange(unasked)) == 1

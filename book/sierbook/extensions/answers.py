@@ -70,7 +70,7 @@ class RecipeSearch(SphinxDirective):
         found = read_json(place)
         if not found:
             return [nodes.paragraph("", NONE_YET)]
-        head = ["Recipe", "Accuracy, validation", "Macro F1", "Loss", "Best epoch"]
+        head = ["Network", "Recipe", "Accuracy, validation", "Macro F1", "Loss", "Best epoch"]
         head += ["To silence and black, at most", "Time"]
         rows = [head]
         for trial in found["trials"]:
@@ -78,6 +78,7 @@ class RecipeSearch(SphinxDirective):
             changed = [f"{name} {value}" for name, value in trial["changes"].items()]
             rows.append(
                 [
+                    trial["network"],
                     ", ".join(changed) or "as it is",
                     "{value:.3f} [{low:.3f}, {high:.3f}]".format(**scores["accuracy"]),
                     f"{scores['macro_f1']:.3f}",
