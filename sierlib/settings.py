@@ -149,9 +149,9 @@ class Profile:
         How many utterances check the forced alignment.
     faithfulness_samples, faithfulness_perturbed, faithfulness_randomised
         Samples on which methods of explanation are compared, those of them that are perturbed, and
-        those on which the network's weights are randomised (notebook 07).
+        those on which the network's weights are randomised (notebook 08).
     faithfulness_methods
-        The methods of explanation that are compared (notebook 07); none stands for all.
+        The methods of explanation that are compared (notebook 08); none stands for all.
     perturbed_rows
         Test rows to which noise is added, and that are spoken again at another speed (notebook 07).
     """

@@ -32,7 +32,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "04-results": ("03-ablation",),
     "05-interpretability": ("02-training",),
     "06-explorer": ("05-interpretability",),
-    "07-trust": ("02-training",),
+    "07-experiment": ("02-training",),
+    "08-explanations": ("02-training",),
 }
 
 #: Notebooks that show recorded values; those that need them follow.
@@ -343,7 +344,7 @@ def _execute(run: Run, names: Sequence[str]) -> None:
                 missing = {*waiting, *running.values()}
                 ready = [name for name in waiting if not missing & {*NEEDS[name]}]
                 room = 0 if failed else at_once - len(running)
-                # The last one first where there is a choice: it takes longest, nothing needs it.
+                # The last one first where there is a choice: it takes longest, and nothing needs it.
                 for name in ready[::-1][:room]:
                     waiting.remove(name)
                     # Keys are made here: Python 3.11 cannot parse code in several threads at once.

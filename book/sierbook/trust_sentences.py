@@ -1,4 +1,4 @@
-"""Results of notebook 07 in words: is the experiment sound, and are explanations true?"""
+"""Results of notebooks 07 and 08 in words: is the experiment sound, and are explanations true?"""
 
 from __future__ import annotations
 

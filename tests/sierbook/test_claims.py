@@ -195,7 +195,7 @@ def _results(sign: int = 1) -> Results:
             "provenance": told,
             "gaps": dict.fromkeys(("owen", "published"), [0.0, 1e-16 if sign > 0 else 0.5]),
         },
-        "07-trust": {
+        "08-explanations": {
             "provenance": told,
             "scores": [_share_found(part) for part in ("image", "speech")],
         },

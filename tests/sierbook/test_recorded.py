@@ -118,11 +118,11 @@ def test_a_run_shows_the_recorded_results_of_the_larger_one(
     copied: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sierbook.recorded.RECORDED", tmp_path)
-    assert recorded.recorded_results(copied, "07-trust") == {}
-    write_json(tmp_path / recorded.STAND_IN / "07-trust.json", {"scores": []})
-    assert recorded.recorded_results(copied, "07-trust") == {"scores": []}
+    assert recorded.recorded_results(copied, "08-explanations") == {}
+    write_json(tmp_path / recorded.STAND_IN / "08-explanations.json", {"scores": []})
+    assert recorded.recorded_results(copied, "08-explanations") == {"scores": []}
     full = replace(copied, profile=replace(copied.profile, name=recorded.STAND_IN))
-    assert recorded.recorded_results(full, "07-trust") == {}
+    assert recorded.recorded_results(full, "08-explanations") == {}
 
 
 def test_a_recorded_network_has_the_title_that_it_has_now(copied: Run, place: Path) -> None:

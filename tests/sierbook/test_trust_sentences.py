@@ -1,4 +1,4 @@
-"""Sentences of notebook 07: what is said of teachers, labels, inputs and explanations."""
+"""Sentences of notebooks 07 and 08: what is said of teachers, labels, inputs and explanations."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ CLAIMS: tuple[Claim, ...] = (
           values.show_classes, "04-results", "Confusion matrix"),
     Claim("5.1", "5.2, 5.4, Fig. 4",
           "both modalities tell sad; where images seem neutral, words tell hate and anger",
-          "four pictures", values.show_locations, "07-trust", "Does it find what is there?"),
+          "four pictures", values.show_locations, "08-explanations", "Does it find what is there?"),
     _claim_sentiment("Vadicamo et al., cross-modal learning", PAPER_OTHERS["Vadicamo et al."],
                      values.show_image_only),
     _claim_sentiment("Gaspar et al., multimodal sentiment analysis", PAPER_OTHERS["Gaspar et al."],

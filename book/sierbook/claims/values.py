@@ -259,7 +259,7 @@ def show_locations(results: Results) -> Finding:
     had."""
     reason = "four samples that cannot be had; ours are in notebook 05, to be looked at"
     found = {}
-    for row in reading.find(results, "07-trust", "scores") or ():
+    for row in reading.find(results, "08-explanations", "scores") or ():
         if (row["measure"], row["method"]) == ("share", "owen"):
             mean, chance = reading.need(row, "mean", "value"), reading.need(row, "chance")
             found[row["part"]] = f"{row['part']} {percent(mean)} (chance {percent(chance)})"
@@ -267,4 +267,4 @@ def show_locations(results: Results) -> Finding:
     if not listed:
         return Finding(DASH, NOT_TESTABLE, reason)
     text = f"positive value where the emotion was planted: {'; '.join(listed)}"
-    return Finding(text, NOT_TESTABLE, reason, reading.find_run(results, "07-trust"))
+    return Finding(text, NOT_TESTABLE, reason, reading.find_run(results, "08-explanations"))

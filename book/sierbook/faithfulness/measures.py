@@ -1,5 +1,5 @@
 """Is it true? Methods of explanation scored on the same samples, by measures that need nobody's eye
-(notebook 07).
+(notebook 08).
 
 References
 ----------

@@ -71,7 +71,7 @@ def summarise_scores(
 
 
 def read_summary(results: dict[str, Any]) -> pd.DataFrame:
-    """Read what `summarise_scores` gave back from a result file of notebook 07."""
+    """Read what `summarise_scores` gave back from a result file of notebook 08."""
     rows = []
     for row in results.get("scores", ()):
         bounds = {name: row["mean"][name] for name in ("low", "high", "n")}

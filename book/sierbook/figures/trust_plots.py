@@ -1,4 +1,4 @@
-"""The figures of notebook 07, in the style of `sierbook.figures.accuracy_plots`."""
+"""The figures of notebooks 07 and 08, in the style of `sierbook.figures.accuracy_plots`."""
 
 from __future__ import annotations
 
