@@ -344,7 +344,7 @@ def _execute(run: Run, names: Sequence[str]) -> None:
                 missing = {*waiting, *running.values()}
                 ready = [name for name in waiting if not missing & {*NEEDS[name]}]
                 room = 0 if failed else at_once - len(running)
-                # The last one first where there is a choice: it takes longest, and nothing needs it.
+                # The last one first where there is a choice: it takes longest.
                 for name in ready[::-1][:room]:
                     waiting.remove(name)
                     # Keys are made here: Python 3.11 cannot parse code in several threads at once.
