@@ -335,6 +335,7 @@ def _execute(run: Run, names: Sequence[str]) -> None:
     kernel takes whole.
     """
     waiting, at_once = list(names), count_workers()
+    awaited = {needed for name in names for needed in NEEDS[name]}
     running: dict[Future[None], str] = {}
     failed: list[BaseException] = []
     kernels = _Kernels()
@@ -344,8 +345,9 @@ def _execute(run: Run, names: Sequence[str]) -> None:
                 missing = {*waiting, *running.values()}
                 ready = [name for name in waiting if not missing & {*NEEDS[name]}]
                 room = 0 if failed else at_once - len(running)
-                # The last one first where there is a choice: it takes longest.
-                for name in ready[::-1][:room]:
+                # First those that others wait for, then the last one: explaining takes longest.
+                ready.sort(key=lambda name: (name in awaited, name), reverse=True)
+                for name in ready[:room]:
                     waiting.remove(name)
                     # Keys are made here: Python 3.11 cannot parse code in several threads at once.
                     if is_up_to_date(run, name):

@@ -187,6 +187,54 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
     )
 
 
+def answer_labels(evaluation: dict[str, Any]) -> str:
+    """Answer whether the labels are right in one sentence, from notebook 04's results."""
+    truth = evaluation["scores"].get("truth")
+    if truth is None:
+        return "Nobody knows here: this corpus brings no planted truth."
+    right = {name: scores["accuracy"]["value"] for name, scores in truth.items()}
+    if "ser teacher" not in right:
+        return "The corpus brought them itself: no teacher was asked."
+    alone = max(right["ser teacher"], right["ier teacher"])
+    verdict = "better" if right["label"] > alone else "no better"
+    return (
+        f"The label is the planted emotion in {right['label']:.0%} of {truth['label']['n']:,} test "
+        f"pairs. The speech teacher alone names it in {right['ser teacher']:.0%}, the image "
+        f"teacher in {right['ier teacher']:.0%}: to ask the more confident one is {verdict} than "
+        "to ask one of them always."
+    )
+
+
+#: What a method that knows nothing of the network is, by its name.
+_BLIND = {"random": "random noise", "edges, no model": "an edge filter, which asks no network"}
+
+
+def answer_explanations(explanations: dict[str, Any]) -> str:
+    """Answer whether explanations are right in one sentence for each modality, from notebook 08's
+    results."""
+    rows = explanations.get("planted")
+    if not rows:
+        return (
+            "Nobody knows here: of no sample is it known what was planted for the class explained."
+        )
+    said = []
+    for part in settings.MODALITIES:
+        found = [row for row in rows if row["part"] == part]
+        verdicts = []
+        for row in found:
+            words = choose_words(
+                row["ahead"], "clearly more than", "clearly less than", "not clearly more than"
+            )
+            verdicts.append(f"{words} {_BLIND[row['rival']]}")
+        if found:
+            said.append(
+                f"Of what speaks for the class in the {part}, {found[0]['share']:.0%} lies on what "
+                f"was planted there, where chance is {found[0]['chance']:.0%} "
+                f"({found[0]['ahead']['n']} samples): {' and '.join(verdicts)}."
+            )
+    return " ".join(said)
+
+
 def _judge_difference(found: Estimate, other: dict[str, Any]) -> str:
     """Say who is ahead by a difference from `other`, the scores of a network."""
     verdict = choose_words(

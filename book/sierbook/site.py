@@ -23,7 +23,8 @@ _DOWNLOADS = (
     "{{download}}`these are the numbers on this page <../book/results/{name}.json>`.\n:::"
 )
 
-_PAGES = ("_config.yml", "_toc.yml", "book")
+# What pages are made of; they quote the package.
+_PAGES = ("_config.yml", "_toc.yml", "book", "sierlib")
 
 
 def _clean(notebook: Any, stamp: dict[str, Any]) -> None:
@@ -32,15 +33,17 @@ def _clean(notebook: Any, stamp: dict[str, Any]) -> None:
 
     A widget needs its kernel, and its state would be written whole into the page. Where nothing but
     text stands in for it, as for a progress bar that would be seen at 0 % for ever, the output goes
-    with it.
+    with it. So does Markdown that says nothing, whose name would be shown.
     """
     notebook.metadata.pop("papermill", None)
     notebook.metadata.pop("widgets", None)
     notebook.metadata["stamp"] = stamp
     for cell in notebook.cells:
         for output in list(cell.get("outputs", ())):
-            live = output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-            if live is not None and not output["data"].keys() - {"text/plain"}:
+            data = output.get("data", {})
+            live = data.pop("application/vnd.jupyter.widget-view+json", None)
+            only_text = live is not None and not data.keys() - {"text/plain"}
+            if only_text or data.get("text/markdown") == "":
                 cell["outputs"].remove(output)
 
 
@@ -59,7 +62,9 @@ def stage(run: Run) -> Path:
     for name in _PAGES:
         source = notebooks.ROOT / name
         if source.is_dir():
-            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("sierbook"))
+            shutil.copytree(
+                source, place / name, ignore=shutil.ignore_patterns("sierbook", "__pycache__")
+            )
         else:
             shutil.copy2(source, place / name)
     (place / "notebooks").mkdir()

@@ -136,6 +136,26 @@ def test_pages_can_be_looked_at(size: str, page: Any, index: Path) -> None:
         assert len(shot) > 10_000
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_a_link_shows_what_it_leads_to(size: str, page: Any, index: Path) -> None:
+    page.set_viewport_size(SIZES[size])
+    page.goto((index.parent / "notebooks/02-training.html").as_uri(), wait_until="load")
+    page.wait_for_function("() => window.MathJax?.typesetPromise")
+    peek = page.locator("#peek")
+    assert peek.is_hidden()
+    page.locator("article a", has_text="(1)").first.focus()
+    peek.locator("mjx-container").wait_for()
+    page.keyboard.press("Escape")
+    assert peek.is_hidden()
+    term = page.locator("article a", has_text="criss-cross").first
+    term.hover()
+    assert "branches of different modalities are joined" in peek.inner_text()
+    assert "Eq. (1)" in peek.inner_text() and term.get_attribute("aria-describedby") == "peek"
+    box = peek.bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= SIZES[size]["width"]
+    assert not page.asked and not unexpected(page)
+
+
 def test_the_search_finds_a_word_of_the_book(page: Any, index: Path) -> None:
     page.goto((index.parent / "search.html").as_uri() + "?q=criss")
     page.wait_for_selector("#search-results li", timeout=10_000)

@@ -54,6 +54,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "_config.yml").write_text("title: Tiny\n")
     (root / "_toc.yml").write_text("format: jb-book\nroot: book/index\n")
     (root / "book" / "index.md").write_text("# Tiny\n")
+    (root / "sierlib").mkdir()
+    (root / "sierlib" / "method.py").write_text("x = 1\n")
     for name in TINY:
         _notebook(root, name, RECORD.format(name=name))
     with pytest.MonkeyPatch.context() as patch:
@@ -334,7 +336,9 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
     assert notebook.metadata.papermill.output_path.startswith("/")
     notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
     view = {"application/vnd.jupyter.widget-view+json": {"model_id": "0"}, "text/plain": "Live()"}
-    notebook.cells[-1].outputs.append(nbformat.v4.new_output("display_data", view))
+    said = {"text/markdown": "", "text/plain": "<Markdown object>"}  # where there is nothing to say
+    for data in (view, said):
+        notebook.cells[-1].outputs.append(nbformat.v4.new_output("display_data", data))
     nbformat.write(notebook, copy)
     write_json(
         executed.folder / "results" / "02-second.json",
@@ -352,9 +356,11 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
         "notebooks/02-second.ipynb",
         "bare/01-first.ipynb",
         "bare/02-second.ipynb",
+        "sierlib/method.py",
     }
     staged = nbformat.read(place / "notebooks" / "02-second.ipynb", as_version=4)
-    assert "ran with smoke 5" in str(staged.cells[-2].outputs) and "Live()" not in str(staged.cells)
+    assert "ran with smoke 5" in str(staged.cells[-2].outputs)
+    assert "Live()" not in str(staged.cells) and "<Markdown object>" not in str(staged.cells)
     assert "../bare/02-second.ipynb" in staged.cells[-1].source
     assert "../book/results/02-second.json" in staged.cells[-1].source
     assert staged.metadata["stamp"] == {"profile": "smoke", "seed": 5}

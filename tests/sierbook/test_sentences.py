@@ -177,6 +177,31 @@ def test_where_something_was_planted_fusion_is_judged_by_that() -> None:
     assert "name the planted emotion in 80%" in sentences.answer_fusion(evaluation)
 
 
+@pytest.mark.parametrize(
+    ("label", "verdict"), [(0.9, "is better than"), (0.8, "is no better than")]
+)
+def test_whether_labels_are_right_is_answered_by_the_truth(label: float, verdict: str) -> None:
+    truth = {"ser teacher": 0.6, "ier teacher": 0.8, "label": label}
+    scores = {name: {"accuracy": accuracy(value), "n": 1_200} for name, value in truth.items()}
+    said = sentences.answer_labels({"scores": {"truth": scores}})
+    assert f"in {label:.0%} of 1,200" in said and "in 60%" in said and verdict in said
+    assert "no planted truth" in sentences.answer_labels({"scores": {}})
+    assert "no teacher was asked" in sentences.answer_labels({"scores": {"truth": {}}})
+
+
+def test_whether_explanations_are_right_is_answered_by_what_was_planted() -> None:
+    rows = [
+        {"part": part, "rival": rival, "share": 0.5, "chance": 0.25, "ahead": ahead | {"n": 15}}
+        for part, ahead in (("speech", ABOVE), ("image", NEITHER))
+        for rival in ("random", "edges, no model")
+    ]
+    said = sentences.answer_explanations({"planted": rows})
+    assert said.count("50% lies on what was planted there, where chance is 25% (15 samples)") == 2
+    assert "clearly more than random noise and clearly more than an edge filter" in said
+    assert said.endswith("asks no network.") and "not clearly more than random noise" in said
+    assert "Nobody knows" in sentences.answer_explanations({})
+
+
 def test_being_ahead_of_a_network_that_learned_nothing_says_little() -> None:
     scores = {"speech": {"accuracy": accuracy(0.5), "majority": 0.46}}
     evaluation = {"differences": {"labels": {"speech": ABOVE}}, "scores": {"labels": scores}}

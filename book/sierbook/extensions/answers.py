@@ -1,5 +1,6 @@
 """Answers made of result files, in words and as a figure: the directives `fusion-answer` (does
-fusion help?) and `recipe-search` (what was tried for the training recipe)."""
+fusion help?), `answer` (are the labels, are the explanations right?) and `recipe-search` (what was
+tried for the training recipe)."""
 
 from __future__ import annotations
 
@@ -58,6 +59,25 @@ def _draw(evaluation: dict[str, Any], described: str) -> str:
     return f'<figure class="answer" role="img" aria-label="{described}">{drawn}</figure>'
 
 
+class Answer(SphinxDirective):
+    """The answer to the question that the argument names, in words."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        from sierbook import sentences
+
+        answers = {
+            "labels": ("04-results", sentences.answer_labels),
+            "fusion": ("04-results", sentences.answer_fusion),
+            "explanations": ("08-explanations", sentences.answer_explanations),
+        }
+        notebook, answer = answers[self.arguments[0]]
+        found = read_results(self.env).get(notebook)
+        said = answer(found) if found else NONE_YET
+        return [nodes.paragraph("", "", nodes.strong("", said))]
+
+
 class RecipeSearch(SphinxDirective):
     """What the validation rows said to each recipe that was tried."""
 
@@ -93,5 +113,6 @@ class RecipeSearch(SphinxDirective):
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("fusion-answer", FusionAnswer)
+    app.add_directive("answer", Answer)
     app.add_directive("recipe-search", RecipeSearch)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,7 @@ from sierbook.faithfulness.scores import (
     MEASURES,
     choose_methods,
     compare_methods,
+    compare_with_blind,
     draw_samples,
     evaluate_methods,
     measure_convergence,
@@ -149,6 +150,17 @@ def test_intervals_and_differences() -> None:
     assert ahead["n"] == 20
     table = summarise_scores(scores).set_index("method")
     assert table.loc["owen", "low"] < table.loc["owen", "mean"] < table.loc["owen", "high"]
+
+
+def test_owen_is_held_against_methods_that_know_nothing_of_the_network() -> None:
+    scores = made_up_scores().assign(measure="share, same regions")
+    edges = scores[scores["method"] == "random"].assign(method="edges, no model")
+    table = compare_with_blind(pd.concat([scores, edges])).set_index("rival")
+    assert list(table.index) == ["random", "edges, no model"] and set(table["part"]) == {"image"}
+    assert table.loc["random", ["ahead", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
+    assert table["share"].unique() == pytest.approx([0.6], abs=0.1)
+    assert table["chance"].unique() == pytest.approx([0.2]) and set(table["n"]) == {20}
+    assert compare_with_blind(made_up_scores()).empty and compare_with_blind(pd.DataFrame()).empty
 
 
 def test_a_recorded_summary_gives_the_table_that_it_was_made_of() -> None:
