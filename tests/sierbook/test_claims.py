@@ -785,8 +785,12 @@ def test_the_page_builds_without_a_warning(tmp_path: Path, present: bool) -> Non
     first = page.index(
         "Profile full, embedded corpus" if present else "Nothing has been computed yet"
     )
-    assert first < page.index("<table") and "Profile paper” is empty" in page
-    assert page.count("<tr") == len(CLAIMS) + len(GROUPS) + 1 + len(VERDICTS)
+    assert first < page.index("claims-bar") < page.index("<table")
+    assert "No run with profile paper is there." in page and "Profile paper</p>" not in page
+    assert page.count("<tr") == len(CLAIMS) + len(GROUPS)
+    parts = re.findall(r"<button[^>]*>(\d+) ([^<]*)</button>", page)
+    assert sum(int(count) for count, _ in parts) == len(CLAIMS)
+    assert {verdict for _, verdict in parts} <= set(VERDICTS)
     assert all(
         f"verdict-{'-'.join(verdict.split())}" in page for verdict in (NOT_TESTABLE, NOT_COMPUTED)
     )

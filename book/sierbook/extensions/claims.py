@@ -1,9 +1,9 @@
 """The claims ledger: directives `claims-origin` and `claims-ledger`, printing `sierbook.claims`.
 
 `claims-origin` is the page's first line: profile, corpus, and whether the results are of this build
-or recorded. `claims-ledger` is the count of the verdicts, and a table for each section of the
-paper. Each row links to the notebook that computed its value, and to the heading above the cell
-where the notebook has one of that name.
+or recorded. `claims-ledger` is a bar of the verdicts, each part of which shows its rows alone when
+pressed (`claims.js`), and a table for each section of the paper. Each row links to the notebook
+that computed its value, and to the heading above the cell where the notebook has one of that name.
 """
 
 from __future__ import annotations
@@ -21,13 +21,9 @@ from sphinx.util.docutils import SphinxDirective
 from sierbook.extensions.results import read_recorded, read_results, table
 
 #: Heads of the columns, and their widths.
-COLUMNS = {
-    "Claim": 26,
-    "Published": 14,
-    "Ours, with 95 % interval": 26,
-    "Verdict": 22,
-    "Profile paper": 12,
-}
+COLUMNS = {"Claim": 26, "Published": 14, "Ours, with 95 % interval": 26, "Verdict": 22}
+#: One that is left out where no such run is there.
+PAPER = {"Profile paper": 12}
 
 
 def read_ledger(env: BuildEnvironment) -> list[dict[str, Any]]:
@@ -67,10 +63,27 @@ def describe_ours(row: Mapping[str, Any]) -> list[nodes.Node]:
 
 
 def describe_verdict(row: Mapping[str, Any]) -> list[nodes.Node]:
-    """Write a verdict and its reason; a style sheet may add to the words by class."""
-    name = f"verdict-{'-'.join(row['verdict'].split())}"
-    told = nodes.strong("", row["verdict"], classes=["verdict", name])
-    return [nodes.paragraph("", "", told, nodes.Text(f": {row['reason']}"))]
+    """Write a verdict and its reason; the style sheet colours the words by class."""
+    told = nodes.strong("", row["verdict"], classes=["verdict", name_class(row["verdict"])])
+    return [nodes.paragraph("", "", told, nodes.Text(f" {row['reason']}"))]
+
+
+def name_class(verdict: str) -> str:
+    """Return the class of a verdict in pages."""
+    return f"verdict-{'-'.join(verdict.split())}"
+
+
+def draw_bar(counts: Mapping[str, int]) -> nodes.raw:
+    """Draw the verdicts as a bar whose parts are buttons."""
+    parts = [
+        f'<button type="button" aria-pressed="false" class="verdict {name_class(verdict)}" '
+        f'style="flex-grow: {count}">{count} {verdict}</button>'
+        for verdict, count in counts.items()
+        if count
+    ]
+    label = f"{sum(counts.values())} claims, by verdict; press one to see its rows alone"
+    bar = f'<div class="claims-bar" role="group" aria-label="{label}">{"".join(parts)}</div>'
+    return nodes.raw("", bar, format="html")
 
 
 class ClaimsOrigin(SphinxDirective):
@@ -78,10 +91,9 @@ class ClaimsOrigin(SphinxDirective):
         from sierbook import claims
 
         rows = read_ledger(self.env)
-        paper = (
-            "is filled" if any(row["paper"] for row in rows) else "is empty: no such run is there"
-        )
-        text = f"{claims.origins(rows)} The column “Profile paper” {paper}."
+        text = claims.origins(rows)
+        if not any(row["paper"] for row in rows):
+            text += " No run with profile paper is there."
         return [nodes.paragraph("", "", nodes.strong("", text), classes=["claims-origin"])]
 
 
@@ -91,40 +103,24 @@ class ClaimsLedger(SphinxDirective):
         from sierbook.claims.table import GROUPS
 
         rows = read_ledger(self.env)
-        found = [
-            ["Verdict", "Claims"],
-            *([name, str(count)] for name, count in claims.counts(rows).items()),
-        ]
-        tables = [
-            self.named(table(found, classes=["claims-counts"]), f"{len(rows)} claims, by verdict")
-        ]
+        columns = COLUMNS | PAPER if any(row["paper"] for row in rows) else COLUMNS
+        tables: list[nodes.Node] = [draw_bar(claims.counts(rows))]
         for group, title in GROUPS.items():
-            tables.append(
-                self.named(self.group([row for row in rows if row["group"] == group]), title)
-            )
+            found = self.group([row for row in rows if row["group"] == group], columns)
+            found.insert(0, nodes.title("", title))
+            tables.append(found)
         return tables
 
     @staticmethod
-    def named(found: nodes.table, title: str) -> nodes.table:
-        """Give a table its caption."""
-        found.insert(0, nodes.title("", title))
-        return found
-
-    @staticmethod
-    def group(rows: Sequence[Mapping[str, Any]]) -> nodes.table:
+    def group(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, int]) -> nodes.table:
         """Lay out the rows of one section of the paper."""
-        texts = [
-            [
-                f"{row['claim']} ({row['where']})",
-                unbroken(row["published"]),
-                "",
-                "",
-                unbroken(row["paper"]),
-            ]
-            for row in rows
-        ]
-        found = table([list(COLUMNS), *texts], classes=["claims-ledger", "colwidths-given"])
-        for column, width in zip(found.findall(nodes.colspec), COLUMNS.values(), strict=True):
+        texts = []
+        for row in rows:
+            texts.append([f"{row['claim']} ({row['where']})", unbroken(row["published"]), "", ""])
+            if len(columns) > len(COLUMNS):
+                texts[-1].append(unbroken(row["paper"]))
+        found = table([list(columns), *texts], classes=["claims-ledger", "colwidths-given"])
+        for column, width in zip(found.findall(nodes.colspec), columns.values(), strict=True):
             column["colwidth"] = width
         (body,) = found.findall(nodes.tbody)
         for line, row in zip(body, rows, strict=True):
@@ -163,5 +159,6 @@ def resolve(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("claims-origin", ClaimsOrigin)
     app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_js_file("claims.js", loading_method="defer")
     app.connect("doctree-resolved", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
