@@ -26,7 +26,10 @@ from sierlib.run import Run, digest, read_json, write_json
 
 PLACE = RECORDED / SEARCH
 
-#: Which network, and what is changed, one trial each; the first is the recipe as it is.
+#: What all trials have in common: few epochs, so that there can be many trials.
+BASE: dict[str, Any] = {"epochs": 8}
+
+#: Which network, and what is changed, one trial each.
 TRIALS: list[tuple[str, dict[str, Any]]] = [
     ("fused", {}),
     ("fused", {"learning_rate": 1e-3}),
@@ -48,15 +51,16 @@ TRIALS: list[tuple[str, dict[str, Any]]] = [
 
 def try_recipe(run: Run, name: str, changes: dict[str, Any]) -> dict[str, Any]:
     """Train a network with a changed recipe; return what the validation rows say."""
-    spec = replace(NETWORKS[name], recipe=changes)
-    spec = replace(spec, title=f"{spec.title}, {changes or 'as it is'}")
+    recipe = BASE | changes
+    spec = replace(NETWORKS[name], recipe=recipe)
+    spec = replace(spec, title=f"{spec.title}, {recipe}")
     rows = select_rows(run, spec)
     model, history = fit_spec(run, spec, rows, run.seed)
     guesses = predict_rows(model, rows["validation"], run.folder / "dataset").argmax(axis=1)
     answers = class_codes(rows["validation"]["answer"])
     return {
         "network": NETWORKS[name].title,
-        "changes": changes,
+        "changes": recipe,
         "key": trial_key(run, name, changes),
         "validation": score_predictions(answers, guesses),
         "loss": min(row["val_loss"] for row in history["epochs"]),
@@ -70,7 +74,7 @@ def try_recipe(run: Run, name: str, changes: dict[str, Any]) -> dict[str, Any]:
 def trial_key(run: Run, name: str, changes: dict[str, Any]) -> str:
     """Return what tells whether a recorded trial is of this recipe and these rows."""
     rows = select_rows(run, NETWORKS[name])
-    recipe = replace(run.profile, **changes).recipe()
+    recipe = replace(run.profile, **BASE | changes).recipe()
     return digest(name, recipe, [digest_rows(part) for part in rows.values()])
 
 

@@ -166,7 +166,7 @@ class Profile:
     n1_filters: tuple[int, ...] = (24, 48, 72, 96)
     normalised: bool = True
     batch: int = 16
-    epochs: int = 8
+    epochs: int = 12
     learning_rate: float = 2e-3
     absent: float = 0.1
     class_weight: float = 0.0
