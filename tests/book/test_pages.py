@@ -156,6 +156,18 @@ def test_a_link_shows_what_it_leads_to(size: str, page: Any, index: Path) -> Non
     assert not page.asked and not unexpected(page)
 
 
+def test_a_verdict_of_the_ledger_shows_its_rows_alone(page: Any, index: Path) -> None:
+    page.goto((index.parent / "book/claims.html").as_uri(), wait_until="load")
+    rows = page.locator("table.claims-ledger tbody tr")
+    shown, part = rows.locator("visible=true"), page.locator(".claims-bar button").first
+    count, verdict = part.inner_text().split(maxsplit=1)
+    part.press("Enter")
+    assert part.get_attribute("aria-pressed") == "true" and shown.count() == int(count)
+    assert {row.locator(".verdict").inner_text() for row in shown.all()} == {verdict}
+    part.press("Enter")
+    assert shown.count() == rows.count() > int(count)
+
+
 def test_the_search_finds_a_word_of_the_book(page: Any, index: Path) -> None:
     page.goto((index.parent / "search.html").as_uri() + "?q=criss")
     page.wait_for_selector("#search-results li", timeout=10_000)
