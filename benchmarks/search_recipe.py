@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/search_recipe.py
 
 Trains ParallelNet on the training rows of the profile's data set (seed 0), with one choice of the
-profile changed at a time, and the network of speech alone for the choice that its rare class asks
-for, and writes what the validation rows say to
+profile changed at a time (a small batch takes fewer epochs, too), and the network of speech alone
+where its rare class is in question, and writes what the validation rows say to
 ``book/recorded/search.json``, which the page of decisions shows. The test part stays closed.
 Trials that are there already, for this recipe and these rows, are kept.
 """
@@ -26,11 +26,8 @@ from sierlib.run import Run, digest, read_json, write_json
 
 PLACE = RECORDED / SEARCH
 
-#: What all trials have in common: few epochs, so that there can be many trials.
-BASE: dict[str, Any] = {"epochs": 8}
-
-#: Which network, and what is changed, one trial each.
-TRIALS: list[tuple[str, dict[str, Any]]] = [
+#: What is changed from trainings of eight epochs, one trial each: few, so that there can be many.
+_CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("fused", {}),
     ("fused", {"learning_rate": 1e-3}),
     ("fused", {"class_weight": 0.25}),
@@ -48,10 +45,12 @@ TRIALS: list[tuple[str, dict[str, Any]]] = [
     ("fused", {"warmup": 3}),
 ]
 
+#: The network and the recipe of each trial.
+TRIALS = [(name, {"epochs": 8} | changes) for name, changes in _CHANGES]
 
-def try_recipe(run: Run, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+
+def try_recipe(run: Run, name: str, recipe: dict[str, Any]) -> dict[str, Any]:
     """Train a network with a changed recipe; return what the validation rows say."""
-    recipe = BASE | changes
     spec = replace(NETWORKS[name], recipe=recipe)
     spec = replace(spec, title=f"{spec.title}, {recipe}")
     rows = select_rows(run, spec)
@@ -61,7 +60,7 @@ def try_recipe(run: Run, name: str, changes: dict[str, Any]) -> dict[str, Any]:
     return {
         "network": NETWORKS[name].title,
         "changes": recipe,
-        "key": trial_key(run, name, changes),
+        "key": trial_key(run, name, recipe),
         "validation": score_predictions(answers, guesses),
         "loss": min(row["val_loss"] for row in history["epochs"]),
         "best_epoch": history["best_epoch"],
@@ -71,11 +70,11 @@ def try_recipe(run: Run, name: str, changes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def trial_key(run: Run, name: str, changes: dict[str, Any]) -> str:
+def trial_key(run: Run, name: str, recipe: dict[str, Any]) -> str:
     """Return what tells whether a recorded trial is of this recipe and these rows."""
     rows = select_rows(run, NETWORKS[name])
-    recipe = replace(run.profile, **BASE | changes).recipe()
-    return digest(name, recipe, [digest_rows(part) for part in rows.values()])
+    whole = replace(run.profile, **recipe).recipe()
+    return digest(name, whole, [digest_rows(part) for part in rows.values()])
 
 
 def main() -> None:

@@ -1,32 +1,34 @@
 // What a link leads to, beside it on hover or focus: the title that the link brings.
-const box = document.createElement("div");
-box.id = "peek";
-box.className = "mathjax_process"; // equations in it are typeset
-box.setAttribute("role", "tooltip");
-box.hidden = true;
-document.body.append(box);
-
-async function show(link) {
-  box.textContent = link.dataset.peek;
-  box.hidden = false;
-  link.setAttribute("aria-describedby", box.id);
-  if (link.dataset.peek.startsWith("\\[")) await window.MathJax?.typesetPromise?.([box]);
-  // Below the link, inside the window.
-  const around = link.getBoundingClientRect();
-  const most = document.documentElement.clientWidth - box.offsetWidth - 8;
-  box.style.left = `${scrollX + Math.max(8, Math.min(around.left, most))}px`;
-  box.style.top = `${scrollY + around.bottom + 6}px`;
-}
-
-function hide() {
-  document.querySelector("[aria-describedby=peek]")?.removeAttribute("aria-describedby");
+{
+  const box = document.createElement("div");
+  box.id = "peek";
+  box.className = "mathjax_process"; // equations in it are typeset
+  box.setAttribute("role", "tooltip");
   box.hidden = true;
-}
+  document.body.append(box);
 
-for (const link of document.querySelectorAll("article a.reference[title]")) {
-  link.dataset.peek = link.title;
-  link.removeAttribute("title"); // or the browser would show it as well
-  for (const event of ["mouseenter", "focus"]) link.addEventListener(event, () => show(link));
-  for (const event of ["mouseleave", "blur"]) link.addEventListener(event, hide);
+  const show = async (link) => {
+    box.textContent = link.dataset.peek;
+    box.hidden = false;
+    link.setAttribute("aria-describedby", box.id);
+    if (link.dataset.peek.startsWith("\\[")) await window.MathJax?.typesetPromise?.([box]);
+    // Below the link, inside the window.
+    const around = link.getBoundingClientRect();
+    const most = document.documentElement.clientWidth - box.offsetWidth - 8;
+    box.style.left = `${scrollX + Math.max(8, Math.min(around.left, most))}px`;
+    box.style.top = `${scrollY + around.bottom + 6}px`;
+  };
+
+  const hide = () => {
+    document.querySelector("[aria-describedby=peek]")?.removeAttribute("aria-describedby");
+    box.hidden = true;
+  };
+
+  for (const link of document.querySelectorAll("article a.reference[title]")) {
+    link.dataset.peek = link.title;
+    link.removeAttribute("title"); // or the browser would show it as well
+    for (const event of ["mouseenter", "focus"]) link.addEventListener(event, () => show(link));
+    for (const event of ["mouseleave", "blur"]) link.addEventListener(event, hide);
+  }
+  document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 }
-document.addEventListener("keydown", (event) => event.key === "Escape" && hide());

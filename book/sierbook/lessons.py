@@ -53,8 +53,8 @@ def of_training(found: Results) -> list[str]:
     late = [history["best_epoch"] == len(history["epochs"]) for history in models]
     if any(late):
         said.append(
-            f"{sum(late)} of {len(late)} networks were best in their last epoch: with more epochs "
-            "they would have gone on learning."
+            f"{sum(late)} of {len(late)} networks were best in their last epoch: more epochs might "
+            "have taken them further."
         )
     return said
 
@@ -117,16 +117,12 @@ def of_experiment(found: Results) -> list[str]:
 
 def of_explanations(found: Results) -> list[str]:
     """Say whether explanations find what was planted, and whether they need a trained network."""
-    left = [
-        row["value"]
-        for row in found["randomised"]
-        if row["method"] == "owen" and row["block"] == found["randomised"][-1]["block"]
-    ]
     said = [sentences.answer_explanations(dict(found))]
+    left = [row["value"] for row in found["randomised"] if row["method"] == "owen"]
     if left:
         said.append(
-            f"When all blocks of the network have lost their weights, {left[0]:+.2f} of the map is "
-            "left, as a rank correlation: an explanation of nothing learned looks different."
+            "When all blocks of the network have lost their weights, a map still has a rank "
+            f"correlation of {left[-1]:+.2f} with the old one; at 1 it would be of the input alone."
         )
     return said
 

@@ -187,25 +187,7 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
     )
 
 
-def answer_labels(evaluation: dict[str, Any]) -> str:
-    """Answer whether the labels are right in one sentence, from notebook 04's results."""
-    truth = evaluation["scores"].get("truth")
-    if truth is None:
-        return "Nobody knows here: this corpus brings no planted truth."
-    right = {name: scores["accuracy"]["value"] for name, scores in truth.items()}
-    if "ser teacher" not in right:
-        return "The corpus brought them itself: no teacher was asked."
-    alone = max(right["ser teacher"], right["ier teacher"])
-    verdict = "better" if right["label"] > alone else "no better"
-    return (
-        f"The label is the planted emotion in {right['label']:.0%} of {truth['label']['n']:,} test "
-        f"pairs. The speech teacher alone names it in {right['ser teacher']:.0%}, the image "
-        f"teacher in {right['ier teacher']:.0%}: to ask the more confident one is {verdict} than "
-        "to ask one of them always."
-    )
-
-
-#: What a method that knows nothing of the network is, by its name.
+# Methods that know nothing of the network, in words.
 _BLIND = {"random": "random noise", "edges, no model": "an edge filter, which asks no network"}
 
 
@@ -215,7 +197,8 @@ def answer_explanations(explanations: dict[str, Any]) -> str:
     rows = explanations.get("planted")
     if not rows:
         return (
-            "Nobody knows here: of no sample is it known what was planted for the class explained."
+            "Nobody knows here: of too few samples is it known what was planted for the class that "
+            "is explained."
         )
     said = []
     for part in settings.MODALITIES:

@@ -177,18 +177,6 @@ def test_where_something_was_planted_fusion_is_judged_by_that() -> None:
     assert "name the planted emotion in 80%" in sentences.answer_fusion(evaluation)
 
 
-@pytest.mark.parametrize(
-    ("label", "verdict"), [(0.9, "is better than"), (0.8, "is no better than")]
-)
-def test_whether_labels_are_right_is_answered_by_the_truth(label: float, verdict: str) -> None:
-    truth = {"ser teacher": 0.6, "ier teacher": 0.8, "label": label}
-    scores = {name: {"accuracy": accuracy(value), "n": 1_200} for name, value in truth.items()}
-    said = sentences.answer_labels({"scores": {"truth": scores}})
-    assert f"in {label:.0%} of 1,200" in said and "in 60%" in said and verdict in said
-    assert "no planted truth" in sentences.answer_labels({"scores": {}})
-    assert "no teacher was asked" in sentences.answer_labels({"scores": {"truth": {}}})
-
-
 def test_whether_explanations_are_right_is_answered_by_what_was_planted() -> None:
     rows = [
         {"part": part, "rival": rival, "share": 0.5, "chance": 0.25, "ahead": ahead | {"n": 15}}

@@ -68,8 +68,8 @@ class Answer(SphinxDirective):
         from sierbook import sentences
 
         answers = {
-            "labels": ("04-results", sentences.answer_labels),
-            "fusion": ("04-results", sentences.answer_fusion),
+            "labels": ("04-results", sentences.describe_ceilings),
+            "fusion": ("04-results", lambda found: " ".join(sentences.judge_fusion(found))),
             "explanations": ("08-explanations", sentences.answer_explanations),
         }
         notebook, answer = answers[self.arguments[0]]

@@ -120,27 +120,27 @@ def compare_methods(
 BLIND = ("random", "edges, no model")
 
 
-def compare_with_blind(scores: pd.DataFrame) -> pd.DataFrame:
+def compare_with_blind(scores: pd.DataFrame) -> list[dict[str, Any]]:
     """Hold `owen` against the methods that know nothing of the network: what share of a map lies on
     what was planted, in the same regions.
 
     Returns
     -------
-    pandas.DataFrame
-        A row for each `part` and `rival`: `share` of `owen`, `chance`, and by how much it is
-        `ahead` on the same `n` samples, with its 95 % interval `low` and `high`. Empty where
-        nothing was planted.
+    list of dict
+        For each `part` with samples enough and each `rival`: `share` of `owen`, `chance`, and the
+        estimate by how much it is `ahead` on the same samples.
     """
     measure, rows = "share, same regions", []
-    scored = scores[scores["measure"] == measure] if len(scores) else scores
-    for part, found in scored.groupby("part", sort=False) if len(scored) else ():
-        ours = found[found["method"] == EXACT]
+    for part in settings.MODALITIES:
+        key = (scores["measure"] == measure) & (scores["part"] == part)
+        ours = scores[key & (scores["method"] == EXACT)]
+        if len(ours) < FEWEST:
+            continue
         shown = {"part": part, "share": ours["value"].mean(), "chance": ours["chance"].mean()}
         for rival in BLIND:
-            ahead = compare_methods(scores, measure, str(part), EXACT, rival)
-            rows.append(shown | {"rival": rival, "ahead": ahead["value"]} | ahead)
-    columns = ["part", "rival", "share", "chance", "ahead", "low", "high", "n"]
-    return pd.DataFrame(rows, columns=columns)
+            ahead = compare_methods(scores, measure, part, EXACT, rival)
+            rows.append(shown | {"rival": rival, "ahead": ahead})
+    return rows
 
 
 #: ParallelNet's eight blocks from the output inwards (Fig. 1): each is a layer, a stack of them, or

@@ -14,7 +14,9 @@ from sierbook.faithfulness.measures import FRACTIONS, agreement
 from sierbook.faithfulness.modalities import value_modalities
 from sierbook.faithfulness.rivals import CEILING, EXACT, METHODS, Sample, Subject, attribute
 from sierbook.faithfulness.scores import (
+    BLIND,
     BLOCKS,
+    FEWEST,
     MEASURES,
     choose_methods,
     compare_methods,
@@ -155,12 +157,14 @@ def test_intervals_and_differences() -> None:
 def test_owen_is_held_against_methods_that_know_nothing_of_the_network() -> None:
     scores = made_up_scores().assign(measure="share, same regions")
     edges = scores[scores["method"] == "random"].assign(method="edges, no model")
-    table = compare_with_blind(pd.concat([scores, edges])).set_index("rival")
-    assert list(table.index) == ["random", "edges, no model"] and set(table["part"]) == {"image"}
-    assert table.loc["random", ["ahead", "low", "high"]].tolist() == pytest.approx([0.1] * 3)
-    assert table["share"].unique() == pytest.approx([0.6], abs=0.1)
-    assert table["chance"].unique() == pytest.approx([0.2]) and set(table["n"]) == {20}
-    assert compare_with_blind(made_up_scores()).empty and compare_with_blind(pd.DataFrame()).empty
+    rows = compare_with_blind(pd.concat([scores, edges]))
+    assert [(row["part"], row["rival"]) for row in rows] == [("image", name) for name in BLIND]
+    for row in rows:
+        ends = [row["ahead"][key] for key in ("value", "low", "high")]
+        assert ends == pytest.approx([0.1] * 3) and row["ahead"]["n"] == 20
+        assert row["share"] == pytest.approx(0.6, abs=0.1) and row["chance"] == pytest.approx(0.2)
+    assert compare_with_blind(made_up_scores()) == []  # nothing of this measure
+    assert compare_with_blind(scores[scores["id"] < FEWEST - 1]) == []
 
 
 def test_a_recorded_summary_gives_the_table_that_it_was_made_of() -> None:
