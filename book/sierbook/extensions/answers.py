@@ -75,7 +75,7 @@ class Answer(SphinxDirective):
         notebook, answer = answers[self.arguments[0]]
         found = read_results(self.env).get(notebook)
         said = answer(found) if found else NONE_YET
-        return [nodes.paragraph("", "", nodes.strong("", said))]
+        return [nodes.paragraph("", said)]
 
 
 class RecipeSearch(SphinxDirective):
