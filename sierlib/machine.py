@@ -16,22 +16,19 @@ def count_workers() -> int:
 
     Two where there are two cores and no GPU, else one; or what ``$SIER_WORKERS`` says.
     """
-    import tensorflow as tf
-
     if chosen := os.environ.get("SIER_WORKERS"):
         return max(1, int(chosen))
-    return 1 if tf.config.list_physical_devices("GPU") or (os.cpu_count() or 1) < 2 else 2
+    from sierlib.backend import find_gpus
+
+    return 1 if find_gpus() or (os.cpu_count() or 1) < 2 else 2
 
 
 def describe_device() -> str:
     """Name what is trained on, for the reader."""
-    import tensorflow as tf
+    from sierlib.backend import find_gpus
 
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-        names = zip(details, gpus, strict=True)
-        return ", ".join(detail.get("device_name", gpu.name) for detail, gpu in names)
+    if gpus := find_gpus():
+        return ", ".join(gpus)
     processor = describe_processor()
     return f"CPU ({processor['processor']}, {processor['cores']} cores)"
 
@@ -41,10 +38,10 @@ def choose_precision(profile: settings.Profile) -> str:
 
     bfloat16 where the processor gains by it (AMX), except in profile "paper".
     """
-    import tensorflow as tf
+    from sierlib.backend import find_gpus
 
     fast = "amx_bf16" in describe_processor()["features"]
-    if profile.name == "paper" or tf.config.list_physical_devices("GPU") or not fast:
+    if profile.name == "paper" or find_gpus() or not fast:
         return "float32"
     return "mixed_bfloat16"
 

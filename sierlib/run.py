@@ -19,10 +19,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -329,7 +330,6 @@ class Run:
         """Say what made a result: settings, versions, machine, date and the time taken so far."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         per_megabyte = 1024**2 if sys.platform == "darwin" else 1024  # bytes there, kilobytes here
-        libraries = ("tensorflow", "keras", "librosa", "hibari-tts", "shap")
         return {
             "profile": self.profile.name,
             "data": self.data,
@@ -344,7 +344,7 @@ class Run:
             "python": platform.python_version(),
             "commit": _read_commit(),
             "lock": _hash_lock(),
-            "versions": {name: version(name) for name in libraries},
+            "versions": _read_versions(),
             "machine": describe_processor(),
             **self._computing(),
             "recorded": False,
@@ -353,15 +353,18 @@ class Run:
     def _computing(self) -> dict[str, Any]:
         """Say what decides how networks' sums are rounded, besides the machine.
 
-        All of it is None where TensorFlow is not in use.
+        All of it is None where no network is in use.
         """
-        if "tensorflow" not in sys.modules:
-            return dict.fromkeys(("precision", "gpu", "workers", "onednn"))
-        import tensorflow as tf
+        if "keras" not in sys.modules:
+            return dict.fromkeys(("backend", "precision", "gpu", "workers", "onednn"))
+        import keras
+
+        from sierlib.backend import find_gpus
 
         return {
+            "backend": keras.backend.backend(),
             "precision": choose_precision(self.profile),
-            "gpu": bool(tf.config.list_physical_devices("GPU")),
+            "gpu": bool(find_gpus()),
             "workers": count_workers(),  # they share the processor's threads
             "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "1",
         }
@@ -392,6 +395,15 @@ def _slug_of(spec: str) -> str:
     """Turn a data spec into a part of a folder's name: its kind and the last part of its path."""
     short = re.sub(r"^(\w+:)?.*/(?=[^/])", r"\1", spec)
     return re.sub(r"[^A-Za-z0-9]+", "-", short).strip("-").lower()
+
+
+def _read_versions() -> dict[str, str]:
+    """Return the versions of what results depend on, as far as it is installed."""
+    versions = {}
+    for name in ("tensorflow", "jax", "keras", "librosa", "hibari-tts", "shap"):
+        with suppress(PackageNotFoundError):  # of Keras' backends, one is enough
+            versions[name] = version(name)
+    return versions
 
 
 def _read_commit() -> str | None:

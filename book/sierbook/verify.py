@@ -48,7 +48,7 @@ SETTLED = re.compile(
 #: What decides how numbers are rounded. The later ones are not known of older recorded files, and
 #: then pass for equal.
 FINGERPRINT = ("machine", "versions", "python")
-COMPUTING = ("precision", "gpu", "workers", "onednn")
+COMPUTING = ("backend", "precision", "gpu", "workers", "onednn")
 #: Relative difference that counts as equal on the recording machine: what printing to JSON and back
 #: may cost.
 TOLERANCE = 1e-9

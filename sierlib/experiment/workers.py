@@ -20,10 +20,9 @@ def _limit_worker(threads: int) -> None:
     """
     threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+    from sierlib.backend import limit_threads
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    limit_threads(threads)
 
 
 def _watch_parent(parent: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from sierlib import settings
-from sierlib.data.feed import make_feed, one_hot
+from sierlib.data.feed import Feed, one_hot
 from sierlib.machine import choose_precision, describe_device
 from sierlib.networks import losses, metrics
 
@@ -112,7 +112,7 @@ def fit_network(
 
     # Training rows are shuffled and augmented, validation rows are neither.
     modalities = [tensor.name for tensor in model.inputs]
-    feed = partial(make_feed, folder=folder, batch=profile.batch, modalities=modalities)
+    feed = partial(Feed, folder=folder, batch=profile.batch, modalities=modalities)
     answers = targets(train)
     training = feed(
         train, targets=answers, augment=profile.augment, absent=profile.absent, seed=seed
@@ -134,10 +134,10 @@ def fit_network(
         verbose=0,
     )
     seconds = time.perf_counter() - start
-    if precision != "float32":  # the same weights in a network that computes in float32
-        weights = model.get_weights()
-        model = build()
-        model.set_weights(weights)
+    # The same weights in a network that computes in float32, and without the optimiser's moments.
+    weights = model.get_weights()
+    model = build()
+    model.set_weights(weights)
 
     rows = _read_epochs(fitted.history)
     return model, {
@@ -220,5 +220,5 @@ def predict_rows(
 ) -> np.ndarray:
     """Return a model's probabilities for manifest rows, float64 (n, classes)."""
     modalities = [tensor.name for tensor in model.inputs]
-    feed = make_feed(rows, folder, batch, modalities=modalities)
+    feed = Feed(rows, folder, batch, modalities=modalities)
     return np.asarray(model.predict(feed, verbose=0), dtype=np.float64)

@@ -23,7 +23,7 @@ from sierbook.audit.labels import score_share
 from sierlib import settings
 from sierlib.data import speech
 from sierlib.data.corpora import Item
-from sierlib.data.feed import make_feed, read_inputs
+from sierlib.data.feed import Feed, read_inputs
 from sierlib.data.shards import load_arrays
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import find_items, labelled_by_teachers, read_manifest
@@ -146,7 +146,7 @@ class Trial:
         self._heads = keras.Model([n1_s, n2_s, n1_i, n2_i], fused.output)
         self.features = {}
         for name, half in self._halves.items():
-            feed = make_feed(self.rows, self.folder, 64, modalities=[name])
+            feed = Feed(self.rows, self.folder, 64, modalities=[name])
             self.features[name] = half.predict(feed, verbose=0)
         self.guesses = {"fused": self.classify(self.features["speech"], self.features["image"])}
         for role in settings.ROLES:

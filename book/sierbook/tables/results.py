@@ -10,7 +10,6 @@ import pandas as pd
 from sierbook import statistics
 from sierbook.audit.labels import LABEL
 from sierlib import settings
-from sierlib.data.feed import make_feed
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
 from sierlib.experiment.models import HALVES, NETWORKS
@@ -240,18 +239,19 @@ def heads(run: Run) -> dict[str, float]:
     manifest = read_manifest(run)
     rows = manifest[(manifest["split"] == "train") & (manifest["fold"] == 0)]
     labels = class_codes(rows["label"])
-    from sierlib.experiment.train import load_model  # TensorFlow
+    from sierlib.data.feed import Feed  # TensorFlow
+    from sierlib.experiment.train import load_model
 
     model = load_model(run, "fused")
     outputs = {name: model.get_layer(name).output for name in ("O_sp", "O_img", "O_mul")}
     several = keras.Model(model.inputs, {**outputs, "all three": model.output})
-    given = make_feed(rows, run.folder / "dataset", 64)
+    given = Feed(rows, run.folder / "dataset", 64)
     found = several.predict(given, verbose=0)
     accuracy = {
         name: float(np.mean(value.argmax(axis=1) == labels)) for name, value in found.items()
     }
     for name in settings.MODALITIES:
-        masked = given.map(lambda batch, name=name: {**batch, name: 0 * batch[name]})
+        masked = (({**batch, name: 0 * batch[name]},) for batch in given)
         guess = model.predict(masked, verbose=0).argmax(axis=1)
         accuracy[f"{name} at zero"] = float(np.mean(guess == labels))
     return accuracy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from sierlib import settings
 from sierlib.data.corpora import open_corpus
-from sierlib.data.feed import make_feed, one_hot
+from sierlib.data.feed import Feed, one_hot
 from sierlib.data.shards import load_arrays
 from sierlib.experiment import label_rule
 from sierlib.experiment.labels import build_dataset
@@ -282,21 +283,22 @@ def test_where_labels_come_from_is_read_off_the_winners(winners: list[str], aske
 
 # -------------------------------------------------------------------------------------------- feed
 def _collect(feed) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    inputs, targets = zip(*feed.as_numpy_iterator(), strict=True)
+    inputs, targets = zip(*feed, strict=True)
+    feed.on_epoch_end()  # as Keras does
     frames = pd.DataFrame(inputs)  # a column for each modality, a row for each batch
     return {name: np.concatenate(list(frames[name])) for name in frames}, np.concatenate(targets)
 
 
 def test_a_feed_gives_the_arrays_in_order(built_run: Run) -> None:
     rows, folder = read_manifest(built_run).head(11), built_run.folder / "dataset"
-    given, targets = _collect(make_feed(rows, folder, 4, targets=one_hot(rows["label"])))
+    given, targets = _collect(Feed(rows, folder, 4, targets=one_hot(rows["label"])))
     for name in ("speech", "image"):
         assert given[name].dtype == np.float32
         np.testing.assert_allclose(
             given[name], load_arrays(list(rows[name]), folder) / 255, atol=1e-6
         )
     assert [settings.CLASSES[index] for index in targets.argmax(axis=1)] == list(rows["label"])
-    alone = list(make_feed(rows, folder, 4, modalities=("speech",)).as_numpy_iterator())
+    alone = list(Feed(rows, folder, 4, modalities=("speech",)))
     assert [len(batch["speech"]) for batch in alone] == [4, 4, 3] and set(alone[0]) == {"speech"}
 
 
@@ -306,12 +308,12 @@ def test_as_many_rows_as_the_paper_has_are_fed_without_being_held(tmp_path: Path
     # float32.
     np.lib.format.open_memmap(tmp_path / "speech.npy", "w+", np.uint8, (n, size, size, 1)).flush()
     rows = pd.DataFrame({"speech": [f"speech.npy#{row}" for row in range(n)]})
-    feed = make_feed(
+    feed = Feed(
         rows, tmp_path, 256, modalities=("speech",), targets=np.zeros((n, 4), np.float32), seed=0
     )
     tracemalloc.start()
     try:
-        assert sum(len(targets) for _, targets in feed.as_numpy_iterator()) == n
+        assert sum(len(targets) for _, targets in feed) == math.ceil(n / 256) * 256
         assert tracemalloc.get_traced_memory()[1] < 200e6
     finally:
         tracemalloc.stop()
@@ -322,10 +324,11 @@ def test_shuffling_is_fixed_by_its_seed_and_keeps_rows_with_their_targets(built_
     numbers = np.eye(20, dtype=np.float32)
     orders = []
     for seed in (1, 1, 2):
-        given, targets = _collect(make_feed(rows, folder, 6, targets=numbers, seed=seed))
+        given, targets = _collect(Feed(rows, folder, 6, targets=numbers, seed=seed))
         order = targets.argmax(axis=1)
         orders.append(order.tolist())
-        assert sorted(order) == list(range(20))
+        assert sorted(order[:20]) == list(range(20))
+        assert order[20:].tolist() == order[:4].tolist()  # the last batch is filled
         np.testing.assert_allclose(
             given["image"], load_arrays(list(rows["image"].iloc[order]), folder) / 255, atol=1e-6
         )
@@ -334,7 +337,7 @@ def test_shuffling_is_fixed_by_its_seed_and_keeps_rows_with_their_targets(built_
 
 def test_every_epoch_is_shuffled_anew(built_run: Run) -> None:
     rows = read_manifest(built_run).head(20)
-    feed = make_feed(
+    feed = Feed(
         rows, built_run.folder / "dataset", 20, targets=np.eye(20, dtype=np.float32), seed=0
     )
     first, second = (_collect(feed)[1].argmax(axis=1).tolist() for _ in range(2))
@@ -344,7 +347,7 @@ def test_every_epoch_is_shuffled_anew(built_run: Run) -> None:
 def test_augmentation_shifts_and_mirrors_and_nothing_more(built_run: Run) -> None:
     rows, folder = read_manifest(built_run).head(16), built_run.folder / "dataset"
     given, targets = _collect(
-        make_feed(rows, folder, 8, targets=np.eye(16, dtype=np.float32), augment=True, seed=3)
+        Feed(rows, folder, 8, targets=np.eye(16, dtype=np.float32), augment=True, seed=3)
     )
     original = {name: load_arrays(list(rows[name]), folder) / 255 for name in ("speech", "image")}
     assert given["speech"].shape == (16, 128, 128, 1) and given["image"].shape == (16, 128, 128, 3)
@@ -393,10 +396,10 @@ def _watch(
     """Which rows of a feed are blank, (n,) by modality, and the rows' targets."""
     rows, folder = bright
     answers = one_hot(rows["label"])
-    feed = make_feed(rows, folder, 50, targets=answers, absent=absent, seed=seed, **options)
+    feed = Feed(rows, folder, 50, targets=answers, absent=absent, seed=seed, **options)
     blank: dict[str, list[np.ndarray]] = {}
     targets = []
-    for inputs, told in feed.as_numpy_iterator():
+    for inputs, told in feed:
         targets.append(told)
         for name, values in inputs.items():
             gone = values.max(axis=(1, 2, 3)) == 0
@@ -441,7 +444,7 @@ def test_what_is_left_out_is_fixed_by_the_seed(augment: bool, built_run: Run) ->
     made = []
     for seed in (1, 1, 2):
         options = {"augment": augment, "absent": 0.3, "seed": seed}
-        made.append(_collect(make_feed(rows, folder, 6, targets=answers, **options)))
+        made.append(_collect(Feed(rows, folder, 6, targets=answers, **options)))
     (first, one), (second, two), (other, _) = made
     np.testing.assert_array_equal(one, two)
     for name in ("speech", "image"):
