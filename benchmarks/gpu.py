@@ -1,30 +1,34 @@
-"""Train a profile's networks where there is a GPU and no more than Keras and JAX beside it.
+"""Train a profile's networks on a GPU, where nothing but Keras and JAX need be installed beside
+librosa and hibari-tts.
 
-    python benchmarks/gpu.py --profile full --labels book/recorded/full/labels.csv
+    python benchmarks/gpu.py --profile full --seconds 480
 
 It builds the pairs, takes the labels that were recorded, and trains what notebooks 02 and 03 train,
-by the same calls, in the order in which the book needs them. Every network's history is written as
-it ends: stopped at any time, the next call goes on. `sier adopt` takes the histories into a run
-elsewhere.
+by the same calls, in the order in which the book needs them. What is ready when the time is over
+goes into book/recorded, and the next call goes on from there. Several processes share the GPU
+(SIER_WORKERS says how many), which helps only where CUDA's MPS runs: nvidia-cuda-mps-control -d
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
-# TensorFlow is not asked for. JAX takes no more memory than it needs,
-# because several processes share a GPU.
-os.environ.setdefault("KERAS_BACKEND", "jax")
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-# The checkout is used as it is: nothing need be installed.
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "book")]
-os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2] + [os.environ.get("PYTHONPATH", "")])
+#: Read by JAX and by the processes that are started: each compiled network is kept.
+ENVIRONMENT = {
+    "KERAS_BACKEND": "jax",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "JAX_COMPILATION_CACHE_DIR": str(PROJECT / "runs" / "jax"),
+    "SIER_WORKERS": "12",
+    # The checkout is used as it is: it need not be installed.
+    "PYTHONPATH": f"{PROJECT}{os.pathsep}{PROJECT / 'book'}{os.pathsep}"
+    + os.environ.get("PYTHONPATH", ""),
+}
 
 
 def plan(folds: int, repeats: int) -> list[tuple[str, int, int]]:
@@ -41,31 +45,51 @@ def plan(folds: int, repeats: int) -> list[tuple[str, int, int]]:
     return jobs
 
 
-def main() -> None:
-    """Build, and train until all is trained."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="full")
-    parser.add_argument("--labels", required=True, help="the recorded labels.csv")
-    parser.add_argument("--run-dir", default="runs/gpu")
-    parser.add_argument("--first", type=int, help="train only so many networks")
-    options = parser.parse_args()
+class _TimeOverError(Exception):
+    """Raised in the middle of the work."""
 
-    from sierbook.recorded import read_labels
+
+def _stop(*_: object) -> None:
+    raise _TimeOverError
+
+
+def main() -> None:
+    """Build, train until all is trained or the time is over, and record."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--profile", default="full")
+    parser.add_argument("--run-dir")
+    parser.add_argument(
+        "--seconds", type=int, default=0, help="stop after so many (default: never)"
+    )
+    parser.add_argument("--first", type=int, help="train only the first so many networks")
+    options = parser.parse_args()
+    for name, value in ENVIRONMENT.items():
+        os.environ[name] = value if name == "PYTHONPATH" else os.environ.get(name, value)
+    sys.path[:0] = [str(PROJECT), str(PROJECT / "book")]
+
+    from sierbook import recorded
     from sierlib.experiment.labels import build_dataset
     from sierlib.experiment.train import train_all
     from sierlib.run import Run
 
     run = Run.open(options.profile, run_dir=options.run_dir)
+    place = recorded.find_place(run.profile.name)
     start = time.perf_counter()
-    labels = read_labels(Path(options.labels).parent).set_index("id")
-    counts = build_dataset(run, labels)
-    built = time.perf_counter() - start
-    print(json.dumps({"pairs": counts, "seconds": round(built, 1)}), flush=True)
-
-    jobs = plan(run.profile.folds, run.profile.repeats)[: options.first]
-    start = time.perf_counter()
-    train_all(run, jobs)
-    print(f"{len(jobs)} networks in {time.perf_counter() - start:.0f} s")
+    signal.signal(signal.SIGALRM, _stop)
+    signal.alarm(options.seconds)
+    try:
+        asked = {key: getattr(run, key) for key in recorded.COMMON}
+        build_dataset(run, recorded.recorded_labels(place, asked))
+        recorded.adopt_networks(run, place)
+        print(f"{run.profile.pairs} pairs after {time.perf_counter() - start:.0f} s", flush=True)
+        train_all(run, plan(run.profile.folds, run.profile.repeats)[: options.first])
+    except _TimeOverError:
+        print("the time is over")
+    signal.alarm(0)
+    print(f"{len(recorded.record(run))} files recorded after {time.perf_counter() - start:.0f} s")
+    sys.stdout.flush()
+    os._exit(0)  # networks that are half trained are not waited for
 
 
 if __name__ == "__main__":
