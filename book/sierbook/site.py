@@ -12,7 +12,8 @@ from typing import Any
 import nbformat
 
 from sierbook import notebooks
-from sierlib.run import Run, digest
+from sierbook.extensions import hero
+from sierlib.run import Run, digest, read_json, write_json
 
 #: What stands at the end of every notebook's page.
 _DOWNLOADS = (
@@ -86,6 +87,8 @@ def stage(run: Run) -> Path:
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
+    if samples := read_json(run.folder / "explanations" / "samples.json"):
+        write_json(place / "book" / "results" / hero.FILE, samples[0])
     return place
 
 
