@@ -19,6 +19,8 @@ from sierlib.experiment.models import published_accuracies
 from sierlib.explorer.cases import ExplainedRow
 from sierlib.explorer.page import overlay
 
+#: Pixels across of a figure on a page.
+PAGE = 672
 TEXTS = [
     "it costs $5 and $6",
     "$$",
@@ -42,6 +44,10 @@ def _drawn(made: Figure | Axes) -> Figure:
     assert isinstance(figure, Figure)
     figure.canvas.draw()
     assert np.asarray(figure.canvas.buffer_rgba())[..., :3].std() > 1, "the figure is blank"
+    box = figure.get_tightbbox()
+    assert box.width < style.WIDTH + 0.1, "the figure is wider than a page"
+    sizes = [text.get_fontsize() for text in figure.findobj(plt.Text) if text.get_text().strip()]
+    assert min(sizes) / 72 * PAGE / box.width >= 11, "text is too small on the page"
     plt.close(figure)
     assert not plt.fignum_exists(figure.number)
     return figure
