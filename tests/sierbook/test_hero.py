@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sierbook.extensions.hero import draw_pair
+from sierlib.colours import AGAINST, FOR
 from sierlib.explorer.payload import encode_image, encode_sound
 
 RATE = 16_000
@@ -51,7 +52,7 @@ def test_words_and_regions_are_shaded_by_their_values() -> None:
     drawn = draw_pair(_sample())
     assert re.findall(r'title="([^"]+)"', drawn) == ["+0.400", "-0.200"]
     fills = re.findall(r'fill="([^"]+)"', drawn)
-    assert fills[2].startswith("rgb(235 110 10 / 0.2") and fills[3] == "rgb(38 118 232 / 0.60)"
+    assert fills == [f"{AGAINST}00", f"{AGAINST}00", f"{FOR}33", f"{AGAINST}99"]
     assert "+0.20 from the speech and −0.20 from the picture" in drawn
 
 

@@ -20,9 +20,10 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from sierlib.colours import AGAINST, FOR
+
 #: Below the folder of results; `sierbook.site` puts it there.
 FILE = "hero.json"
-FOR, AGAINST = "235 110 10", "38 118 232"
 
 
 class Hero(SphinxDirective):
@@ -64,7 +65,8 @@ def draw_pair(sample: dict[str, Any]) -> str:
 
 def _shade(value: float, top: float) -> str:
     """Return a colour by sign, as strong as a value is large."""
-    return f"rgb({FOR if value > 0 else AGAINST} / {0.6 * abs(value) / top:.2f})"
+    opacity = round(0.6 * 255 * abs(value) / top)
+    return f"{FOR if value > 0 else AGAINST}{opacity:02x}"
 
 
 def _draw_regions(grid: dict[str, Any], boxes: Sequence[Sequence[float]]) -> str:
