@@ -144,7 +144,7 @@ class Profile:
     depth
         Halvings inside a modality when a prediction is explained.
     explained_samples
-        How many samples notebook 05 explains.
+        How many samples notebook 05 explains, for notebook 06 to show.
     aligned_utterances
         How many utterances check the forced alignment.
     faithfulness_samples, faithfulness_perturbed, faithfulness_randomised
@@ -182,7 +182,7 @@ class Profile:
     studies: tuple[str, ...] = ("fused", "ser", "ier")
     weights: str = "none"
     depth: int = 5
-    explained_samples: int = 6
+    explained_samples: int = 24
     aligned_utterances: int = 40
     faithfulness_samples: int = 24
     faithfulness_perturbed: int = 8
@@ -275,7 +275,6 @@ PROFILES: dict[str, Profile] = {
         repeats=3,
         studies=("Table 1", "learning curve", "choice", "Table 2", "N2"),
         depth=6,
-        explained_samples=24,
         aligned_utterances=100,
         faithfulness_samples=96,
         faithfulness_perturbed=24,

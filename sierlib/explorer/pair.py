@@ -15,7 +15,7 @@ from PIL import Image
 from sierlib import settings
 from sierlib.data import images, speech
 from sierlib.data.corpora import Unusable
-from sierlib.explorer import listening
+from sierlib.explorer import deletion, listening
 from sierlib.explorer.payload import Payload, sample_payload
 from sierlib.shapley.explain import Explanation, ProgressCall, explain
 
@@ -33,8 +33,9 @@ class OwnPair:
         for none).
     inputs
         What the network sees: `speech` (128, 128, 1) and `image` (128, 128, 3), float32 in [0, 1].
-    audio, words
-        The sound inside the window, float32 (samples,) at 16 kHz, and the words in it.
+    audio, words, unheard
+        The sound inside the window, float32 (samples,) at 16 kHz, the words in it, and those that
+        were said after it.
     probabilities, explanations
         By class.
     target
@@ -44,6 +45,8 @@ class OwnPair:
         what the recogniser hears in them.
     notes
         What to know of the input, such as that it was cut.
+    model
+        The network.
     """
 
     name: str
@@ -52,6 +55,7 @@ class OwnPair:
     inputs: dict[str, np.ndarray]
     audio: np.ndarray
     words: list[speech.Word]
+    unheard: list[speech.Word]
     probabilities: dict[str, float]
     explanations: dict[str, Explanation]
     target: str
@@ -59,6 +63,7 @@ class OwnPair:
     keep: np.ndarray
     recognised: str
     notes: list[str]
+    model: Any
 
     @property
     def predicted(self) -> str:
@@ -72,18 +77,20 @@ class OwnPair:
 
     def payload(self) -> Payload:
         """Return the sample as `sierlib.explorer.widget.Explorer` takes it."""
-        return sample_payload(
+        payload = sample_payload(
             self.name,
             image=self.picture,
             sound=self.audio,
             log_mel=self.inputs["speech"],
-            words=self.words,
+            words=[*self.words, *self.unheard],
             scores=list(self.probabilities.values()),
             classes=list(self.probabilities),
             text=self.text,
             alt=f"Your picture, {self.name}",
             explanations={self.explanation.method: self.explanations},
         )
+        deletion.add_scores(payload, self.model, **self.inputs)
+        return payload
 
 
 def explain_own(
@@ -133,7 +140,7 @@ def explain_own(
     if not 0 <= percentile <= 100:
         raise ValueError(f"percentile={percentile}; expected a number from 0 to 100")
     name, pixels, picture = _read_picture(image)
-    sound, words, notes = _read_speech(text, audio, seed)
+    sound, words, unheard, notes = _read_speech(text, audio, seed)
     model = _load_model(model)
     inputs: dict[str, Any] = {
         "speech": speech.log_mel(sound),
@@ -158,6 +165,7 @@ def explain_own(
         inputs=inputs,
         audio=sound,
         words=words,
+        unheard=unheard,
         probabilities=probabilities,
         explanations=explanations,
         target=shown,
@@ -165,6 +173,7 @@ def explain_own(
         keep=keep,
         recognised=" ".join(word.text for word in heard),
         notes=notes,
+        model=model,
     )
 
 
@@ -217,8 +226,8 @@ def _read_picture(image: Any) -> tuple[str, np.ndarray, np.ndarray]:
 
 def _read_speech(
     text: str | None, audio: str | Path | None, seed: int
-) -> tuple[np.ndarray, list[speech.Word], list[str]]:
-    """Return the sound inside the window, the words in it, and notes on both."""
+) -> tuple[np.ndarray, list[speech.Word], list[speech.Word], list[str]]:
+    """Return the sound inside the window, the words in it and after it, and notes on both."""
     sentence = "" if text is None else speech.clean_text(text)
     if audio is None:
         sound = speech.speak(sentence, seed=seed)
@@ -229,8 +238,9 @@ def _read_speech(
     silent = not speech.log_mel(window).any()
     words, notes = ([], []) if silent else _find_words(sound, window, sentence)
     inside = [word for word in words if word.start < settings.WINDOW_SECONDS]
+    unheard = words[len(inside) :]
     if len(sound) > len(window):
-        notes.append(_describe_cut(sound, words[len(inside) :]))
+        notes.append(_describe_cut(sound, unheard))
     if silent:
         part = "the recording is"
         if sound[len(window) :].any():
@@ -238,7 +248,7 @@ def _read_speech(
         notes.append(f"{part} silent: no words were found")
     elif not inside:
         notes.append("no words were found")
-    return window, inside, notes
+    return window, inside, unheard, notes
 
 
 def _find_words(
