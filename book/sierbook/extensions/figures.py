@@ -37,7 +37,8 @@ def link_sources(
             line += nodes.Text(f" · {title}: " if len(line) else f"{title}: ")
             target = "/" + os.path.relpath(path, env.srcdir)
             link = addnodes.download_reference(reftarget=target, refdoc=env.docname)
-            line += link + nodes.literal("", path.name)
+            link += nodes.literal("", path.name)
+            line += link
     return line
 
 

@@ -37,9 +37,9 @@ def class_shares(counts: dict[str, int], name: str = "this run") -> Figure:
 def learning_curves(histories: dict[str, dict[str, Any]]) -> Figure:
     """Draw training and validation accuracy, kappa where all have it, and loss; the epoch that was
     kept is marked."""
-    limits: dict[str, tuple[float, float | None]]
-    limits = {"accuracy": (0, 1.02), "kappa": (-0.2, 1.02), "loss": (0, None)}
     epochs_of_all = [row for history in histories.values() for row in history["epochs"]]
+    top = max(max(row["loss"], row["val_loss"]) for row in epochs_of_all)
+    limits = {"accuracy": (0, 1.02), "kappa": (-0.2, 1.02), "loss": (0, 1.05 * top)}
     if not all("val_kappa" in row for row in epochs_of_all):
         del limits["kappa"]
     figure, axes = plt.subplots(
@@ -54,11 +54,13 @@ def learning_curves(histories: dict[str, dict[str, Any]]) -> Figure:
         table = pd.DataFrame(history["epochs"])
         epochs = np.arange(1, len(table) + 1)
         for axis, (measure, limit) in zip(axes[:, column], limits.items(), strict=True):
-            axis.plot(epochs, table[measure], color=style.COMPARED, label="training")
-            axis.plot(epochs, table[f"val_{measure}"], color=style.MEASURED, label="validation")
+            axis.plot(epochs, table[measure], ".-", color=style.COMPARED, label="training")
+            values = table[f"val_{measure}"]
+            axis.plot(epochs, values, ".-", color=style.MEASURED, label="validation")
             axis.axvline(history["best_epoch"], color="black", lw=0.8, ls=":")
             axis.set(ylabel=measure if column == 0 else "", ylim=limit)
-            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            axis.set_xlim(0.5, len(table) + 0.5)
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         axes[0, column].set_title(style.wrap(title, style.WIDTH / len(histories)))
         axes[-1, column].set(xlabel="epoch")
     style.put_legend_below(figure, *axes[0, 0].get_legend_handles_labels())

@@ -75,9 +75,12 @@ def show_percent(axis: Axis) -> None:
 
 def show_points(axis: Axis) -> None:
     """Write differences of shares at the ticks of an axis in points, with their sign."""
-    axis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{100 * value:+.4g}" if value else "0")
-    )
+
+    def write(value: float, _: int) -> str:
+        points = round(100 * value, 6)
+        return f"{points:+.4g}".replace("-", "−") if points else "0"
+
+    axis.set_major_formatter(FuncFormatter(write))
 
 
 def wrap(title: str, inches: float) -> str:

@@ -88,13 +88,15 @@ def scores(table: pd.DataFrame, measure: str, parts: Sequence[str] = settings.MO
     figure, axes = plt.subplots(
         1, len(parts), figsize=(style.WIDTH, 3.6), sharey=True, squeeze=False
     )
+    table = table[table["measure"] == measure]
+    methods = list(dict.fromkeys(table["method"]))
     for axis, part in zip(axes[0], parts, strict=True):
-        chosen = table[(table["measure"] == measure) & (table["part"] == part)].set_index("method")
-        for place, (method, row) in enumerate(chosen.iterrows()):
+        chosen = table[table["part"] == part].set_index("method")
+        for method, row in chosen.iterrows():
             spread = [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
             axis.errorbar(
                 row["mean"],
-                place,
+                methods.index(str(method)),
                 xerr=spread,
                 fmt="o",
                 color=METHOD_COLOURS[str(method)],
@@ -103,8 +105,8 @@ def scores(table: pd.DataFrame, measure: str, parts: Sequence[str] = settings.MO
         if chosen["chance"].notna().any():
             axis.axvline(chosen["chance"].mean(), color="black", lw=1, ls=":")
         n = chosen["n"].max() if len(chosen) else 0
-        axis.set(xlabel=measure, title=f"{part}, n = {n}", ylim=(max(1, len(chosen)) - 0.5, -0.5))
-        axis.set(yticks=range(len(chosen)), yticklabels=chosen.index)
+        axis.set(xlabel=measure, title=f"{part}, n = {n}", ylim=(max(1, len(methods)) - 0.5, -0.5))
+        axis.set(yticks=range(len(methods)), yticklabels=methods)
     return figure
 
 
@@ -255,6 +257,7 @@ def modality_values(table: pd.DataFrame) -> Figure:
             y=column,
             hue="teachers",
             order=list(style.COLOURS),
+            palette=[style.MEASURED, style.COMPARED],
             fliersize=1.5,
             ax=axis,
         )
