@@ -152,14 +152,27 @@ def build_book(run: Run, output: Path = notebooks.ROOT) -> Path:
         print("book: up to date", file=sys.stderr)
         return index
     place = stage(run)
-    shutil.rmtree(output / "_build", ignore_errors=True)
+    for name in ("html", "jupyter_execute"):
+        shutil.rmtree(output / "_build" / name, ignore_errors=True)
     _jupyter_book(run, place, output)
     if not index.is_file():
         raise notebooks.BuildFailed(
             f"Jupyter Book wrote no {index}; its output is {run.folder / 'book.log'}"
         )
     mark.write_text(key)
+    _offer_pdf(output / "_build")
     return index
+
+
+def _offer_pdf(built: Path) -> None:
+    """Put the PDF beside the pages, and show its link, where both are of the same book."""
+    marks = [built / ".built", built / ".printed"]
+    if not all(mark.is_file() for mark in marks) or len({mark.read_text() for mark in marks}) > 1:
+        return
+    page = built / "html" / "book" / "citing.html"
+    shutil.copy2(built / "book.pdf", built / "html" / "book.pdf")
+    shown = page.read_text(encoding="utf-8").replace('id="whole-book" hidden', 'id="whole-book"')
+    page.write_text(shown, encoding="utf-8")
 
 
 def make_book(run: Run, output: Path = notebooks.ROOT) -> Path:
@@ -205,4 +218,6 @@ def print_pdf(run: Run, output: Path = notebooks.ROOT) -> Path:
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
     command += ["--virtual-time-budget=60000", f"--print-to-pdf={target}", whole.as_uri()]
     subprocess.run(command, check=True, capture_output=True)
+    (target.parent / ".printed").write_text(digest(_pages_key(run), str(run.folder)))
+    _offer_pdf(target.parent)
     return target
