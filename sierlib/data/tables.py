@@ -32,6 +32,9 @@ WESTERN = {"cp1252": "Windows-1252", "mac_roman": "Mac Roman", "cp850": "DOS cod
 # Bytes that are not UTF-8 came through `surrogateescape`.
 _ESCAPED = re.compile("[\udc80-\udcff]")
 
+# How an emoji or a curly quote begins in UTF-8: a line with one that is torn is no other encoding.
+_TORN = (b"\xf0\x9f", b"\xe2\x80")
+
 # What English text has beside ASCII. A code page is believed by how much of this it makes of the
 # bytes: statistics of letters say little about three apostrophes.
 _USUAL = frozenset("‘’“”–—…•€£°é½¼¾²·«»¡¿™®©´É\N{NO-BREAK SPACE}èêëáàâäãåçíìîïñóòôöõúùûüßæøœ")
@@ -133,12 +136,8 @@ class Lines:
         """Return a line that is not ASCII as it should be read, and what is wrong with it or ""."""
         if _ESCAPED.search(text):
             raw = text.encode("utf-8", "surrogateescape")
-            try:
-                text = raw.decode(self.other) if self.other else ""
-            except UnicodeDecodeError:
-                text = ""
-            # A torn emoji is no Windows-1252, though any byte may be.
-            if not text or (self.other in WESTERN and not _count_usual(text) * 2 > _rare(text)):
+            text = self._decode_other(raw)
+            if not text:
                 other = f" or {WESTERN.get(self.other, self.other)}" if self.other else ""
                 return raw.decode("utf-8", "replace"), f"undecodable: not UTF-8{other}"
             self._converted.add(number)
@@ -148,6 +147,19 @@ class Lines:
             self._lost.add(number)
         return text, ""
 
+    def _decode_other(self, raw: bytes) -> str:
+        """Return bytes that are not UTF-8 as text, "" where they make no sense."""
+        if not self.other or any(torn in raw for torn in _TORN):
+            return ""
+        try:
+            text = raw.decode(self.other)
+        except UnicodeDecodeError:
+            return ""
+        # Any byte is some letter of a Western code page; most should be such as people write.
+        rare = sum(not character.isascii() for character in text)
+        sensible = self.other not in WESTERN or _count_usual(text) * 2 > rare
+        return text if sensible else ""
+
     def _find_other(self) -> str:
         """Return the encoding that the lines which are not UTF-8 are in, or "" where none fits."""
         from charset_normalizer import from_bytes
@@ -155,19 +167,18 @@ class Lines:
         raw = b""
         for text in self._read():
             if not text.isascii() and _ESCAPED.search(text):
-                raw += text.encode("utf-8", "surrogateescape") + b"\n"
+                line = text.encode("utf-8", "surrogateescape")
+                raw += b"" if any(torn in line for torn in _TORN) else line + b"\n"
             if len(raw) > 50_000:
                 break
+        if not raw:
+            return ""
         # Sprinkled with other bytes it is English, or nearly; full of them it is another script.
         if sum(byte > 127 for byte in raw) < len(raw) / 3:
             usual = {name: _count_usual(raw.decode(name, "replace")) for name in WESTERN}
             return max(usual, key=lambda name: usual[name])
         best = from_bytes(raw).best()
         return best.encoding if best else ""
-
-
-def _rare(text: str) -> int:
-    return sum(not character.isascii() for character in text)
 
 
 def _count_usual(text: str) -> int:
@@ -256,7 +267,8 @@ class Table:
         shapes: Mapping[str, re.Pattern[str]] | None = None,
     ) -> None:
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing, or no file: expected {layout}")
+            what = "a folder" if path.is_dir() else "missing"
+            raise FileNotFoundError(f"{path} is {what}: expected {layout}")
         self.path, self._layout = path, layout
         self._lines = Lines(path)
         self.needed = tuple(needed)
@@ -326,9 +338,8 @@ class Table:
                 f"{self.path}, line {self._header}: column {min(twice)!r} is there twice"
             )
 
-    def _is_complete(self, text: str) -> bool:
-        """Tell whether a line is a record by itself, its quotes taken for letters."""
-        fields = text.split(self._delimiter)
+    def _is_complete(self, fields: list[str]) -> bool:
+        """Tell whether a line's fields make a record by themselves."""
         if len(fields) != len(self.columns):
             return False
         for place, shape in self._shapes:
@@ -346,19 +357,21 @@ class Table:
         None where the quote is a stray one: it is never closed, or closed in the middle of a field,
         or what it would enclose are records. All lines but the first are to be read again then.
         """
-        span, size, reopened = [first], len(first.text), 0
+        span, size, reopened, mark = [first], len(first.text), 0, self._delimiter
         while line := ahead.popleft() if ahead else next(rest, None):
             span.append(line)
             size += len(line.text) + 1
             if size > LONGEST or len(span) > MOST_LINES or reopened > len(self.columns):
                 break
+            # Quotes of a record come in pairs, and the line that closes this one lacks a partner.
+            if line.text.count('"') % 2 == 0 and self._is_complete(_split(line.text, mark)[0]):
+                break
             if '"' not in line.text:
-                if self._is_complete(line.text):
-                    break
                 continue
-            fields, state = _split("\n".join(each.text for each in span), self._delimiter)
+            fields, state = _split("\n".join(each.text for each in span), mark)
             if not state:
-                if self._is_complete(first.text) and self._is_complete(line.text):
+                # Both ends would be records if their quotes were letters.
+                if all(self._is_complete(end.text.split(mark)) for end in (first, line)):
                     break
                 return span, fields
             if state != "unclosed quote":
