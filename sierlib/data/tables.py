@@ -370,8 +370,12 @@ class Table:
                 continue
             fields, state = _split("\n".join(each.text for each in span), mark)
             if not state:
-                # Both ends would be records if their quotes were letters.
-                if all(self._is_complete(end.text.split(mark)) for end in (first, line)):
+                # What it would enclose makes no record, or a worse one than the first line does.
+                alone = self._is_complete(first.text.split(mark))
+                closing = self._is_complete(line.text.split(mark))
+                if len(fields) != len(self.columns) or (
+                    alone and (closing or not self._is_complete(fields))
+                ):
                     break
                 return span, fields
             if state != "unclosed quote":

@@ -90,7 +90,7 @@ def list_rows(
         corpus.notes.append(f"{table.path.name}: backslashes in paths read as slashes in {windows}")
     if others:
         counts = ", ".join(f"{label} {count}" for label, count in others.most_common(8))
-        corpus.notes.append(f"{others.total()} {spec} with labels of no class left out: {counts}")
+        corpus.notes.append(f"{spec} left out, since their labels are of no class: {counts}")
     if labelled and (missing := corpus.missing_classes()):
         corpus.notes.append(f"no {spec} of {', '.join(missing)}")
     return corpus

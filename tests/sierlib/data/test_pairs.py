@@ -94,7 +94,7 @@ def test_a_label_of_no_class_costs_its_row_and_is_told(tmp_path: Path) -> None:
         "label of no class: line 3, 'fear' is none of anger, happy, hate, sad",
         "label of no class: line 4, '<b>x' is none of anger, happy, hate, sad",
     ]
-    assert "2 pairs with labels of no class left out: fear 1, bx 1" in corpus.notes
+    assert "pairs left out, since their labels are of no class: fear 1, bx 1" in corpus.notes
 
 
 @pytest.mark.parametrize("labels", [["sad", "", "sad"], ["", "sad", "sad"], ["", "", "sad"]])

@@ -68,7 +68,7 @@ def test_bad_lines_are_quarantined_with_their_number(tmp_path: Path) -> None:
         "too many fields: line 5, 3 for 2 columns",
         "no text: line 6",
     ]
-    assert "1 tweets with labels of no class left out: fear 1" in corpus.notes
+    assert "tweets left out, since their labels are of no class: fear 1" in corpus.notes
     assert "no tweets of happy, hate" in corpus.notes
 
 
