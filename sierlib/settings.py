@@ -32,8 +32,17 @@ LABEL_THRESHOLD = 0.5
 #: Emotions that Plutchik's wheel puts next to two of the four classes (Section 3.1).
 RELABEL: dict[str, str] = {"excitement": "happy", "disgust": "hate"}
 
-# Other words that the corpora use for the four classes.
-_SYNONYMS = {"sadness": "sad", "joy": "happy", "optimism": "happy", "happiness": "happy"}
+#: Other words and codes that corpora use for the four classes and their two neighbours: every
+#: adapter reads labels by this table. What is not in it (neutral, fear, surprise) is of no class.
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "anger": ("ang", "angry", "furious", "fury", "mad", "rage"),
+    "happy": ("hap", "happiness", "joy", "joyful", "joyous", "optimism"),
+    "hate": ("hateful", "hatred"),
+    "sad": ("sadness", "sorrow"),
+    "excitement": ("exc", "excited"),
+    "disgust": ("dis", "disgusted"),
+}
+_KNOWN = {word: name for name, words in SYNONYMS.items() for word in words}
 
 
 def relabel(name: str) -> str | None:
@@ -41,11 +50,12 @@ def relabel(name: str) -> str | None:
 
     Examples
     --------
-    >>> relabel("disgust"), relabel("sadness"), relabel("fear")
-    ('hate', 'sad', None)
+    >>> relabel("disgust"), relabel(" Angry"), relabel("fear")
+    ('hate', 'anger', None)
     """
-    name = name.strip().lower()
-    name = RELABEL.get(name, _SYNONYMS.get(name, name))
+    name = name.strip().casefold()
+    name = _KNOWN.get(name, name)
+    name = RELABEL.get(name, name)
     return name if name in CLASSES else None
 
 
