@@ -95,7 +95,7 @@ function render({ model, el }) {
     clearTimeout(speaking);
     speaking = setTimeout(() => {
       spoken.textContent = views.map((view, i) => `Sample ${view.sample.id}. ${KEEP[view.keep]}. ${panels[i].told} `
-        + `${describeRegions(view)} ${panels[i].wave.dataset.audible} seconds of sound stay.`).join(" ");
+        + `Photograph: ${describeRegions(view)} ${panels[i].wave.dataset.audible} seconds of sound stay.`).join(" ");
     }, 500);
   };
   const later = () => (waiting ||= requestAnimationFrame(draw));

@@ -62,13 +62,13 @@ function shareTable({ one, target, baseline, method }) {
 }
 
 /** How many regions of the photograph matter, and what became of the others. */
-function describeRegions({ level, imageMatter, keep }) {
+function describeRegions({ imageMatter, keep }) {
   const all = imageMatter.length, n = count(imageMatter), others = all - n;
-  if (all === 1) return `Level ${level}: the photograph is a single region, which ${keep === "remove" ? "is removed" : "stays"}.`;
+  if (all === 1) return `the photograph is a single region, which ${keep === "remove" ? "is removed" : "stays"}.`;
+  if (keep === "remove") return `${n} of ${all} regions matter, and ${n === 1 ? "is" : "are"} removed.`;
+  if (!others) return `all ${all} regions matter.`;
   const fate = { all: "hatched", keep: "removed" }[keep];
-  if (keep === "remove") return `Level ${level}: ${n} of ${all} regions matter, and ${n === 1 ? "is" : "are"} removed.`;
-  if (!others) return `Level ${level}: all ${all} regions matter.`;
-  return `Level ${level}: ${n} of ${all} regions matter; ${others === 1 ? "the other one is" : "the others are"} ${fate}.`;
+  return `${n} of ${all} regions matter; ${others === 1 ? "the other one is" : "the others are"} ${fate}.`;
 }
 
 /** What was planted, in words. */
@@ -230,9 +230,10 @@ class Panel {
       .filter(Boolean).join(" ");
     this.boxes.hidden = !view.planted;
     const best = argmax(image.values), row = Math.floor(best / image.cols) + 1, column = best % image.cols + 1;
-    this.imageNote.textContent = `${describeRegions(view)} Strongest: row ${row}, column ${column} of `
-      + `${image.rows} × ${image.cols}, ${signed(image.values[best])}.`;
-    this.imageMap.setAttribute("aria-label", `Map over the photograph. ${this.imageNote.textContent}`);
+    const strongest = image.values.length === 1 ? `Its value is ${signed(image.values[0])}.`
+      : `Strongest: row ${row}, column ${column} of ${image.rows} × ${image.cols}, ${signed(image.values[best])}.`;
+    this.imageNote.textContent = `Level ${view.level}: ${describeRegions(view)} ${strongest}`;
+    this.imageMap.setAttribute("aria-label", `Map over the photograph: ${describeRegions(view)} ${strongest}`);
     this.photoMap.setAttribute("aria-label", "Regions of the photograph: arrow keys move, the value is told");
     const top = argmax(view.spoken), when = (top * step).toFixed(1), heard = this.audible();
     const steps = columns.length === 1 ? "the speech is a single region" : `${columns.length} steps of ${step.toFixed(1)} s`;
