@@ -35,6 +35,7 @@ def _sample(**changes: Any) -> dict[str, Any]:
         "audio": encode_sound(SOUND, RATE),
         "scores": [0.1, 0.2, 0.0, 0.7],
         "predicted": "sad",
+        "planted": None,
         "explanations": {"owen": {"sad": explanation}},
     }
     return sample | changes
@@ -61,7 +62,10 @@ def test_text_stays_text() -> None:
     assert "so &lt;b&gt;" in drawn and "<b>" not in drawn and 'a &quot;cloud&quot;"' in drawn
 
 
-@pytest.mark.parametrize("planted", [None, {"words": [1], "boxes": [[0.1, 0.2, 0.5, 0.6]]}])
+PLANTED = {"speech": {"words": [1]}, "image": {"boxes": [[0.1, 0.2, 0.5, 0.6]]}}
+
+
+@pytest.mark.parametrize("planted", [None, PLANTED])
 def test_what_was_planted_is_marked_where_it_is_known(planted: dict[str, Any] | None) -> None:
     drawn = draw_pair(_sample(planted=planted))
     assert drawn.count('class="planted"') == (2 if planted else 0)

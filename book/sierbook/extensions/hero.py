@@ -42,7 +42,9 @@ def draw_pair(sample: dict[str, Any]) -> str:
     predicted = sample["predicted"]
     found = sample["explanations"]["owen"][predicted]
     finest = found["levels"][-1]
-    planted = sample.get("planted") or {}
+    planted = sample["planted"]
+    boxes = planted["image"]["boxes"] if planted else []
+    words = planted["speech"]["words"] if planted else []
     score = max(sample["scores"])
     parts = " and ".join(
         f"{found[name]:+.2f} from the {spoken}".replace("-", "−")
@@ -56,8 +58,8 @@ def draw_pair(sample: dict[str, Any]) -> str:
     return (
         '<figure class="hero"><div class="hero-picture">'
         f'<img src="{sample["image"]["src"]}" alt="{html.escape(sample["image"]["alt"])}">'
-        f"{_draw_regions(finest['image'], planted.get('boxes', ()))}</div><div>"
-        f"{_mark_words(sample, finest['speech'], planted.get('words', ()))}"
+        f"{_draw_regions(finest['image'], boxes)}</div><div>"
+        f"{_mark_words(sample, finest['speech'], words)}"
         f'<audio controls src="{_encode_wave(sample["audio"])}"></audio>'
         f"<figcaption>{said}. {link}Question it in the explorer</a>.</figcaption></div></figure>"
     )
