@@ -343,12 +343,10 @@ def find_experiment(found: Mapping[str, Any]) -> dict[str, str]:
 
 def find_explanations(found: Mapping[str, Any]) -> dict[str, str]:
     """Return five findings of notebook 08 from its results, by what they are about."""
-    planted = {
-        part: answer_explanations(
-            {"planted": [row for row in found.get("planted", ()) if row["part"] == part]}
-        )
-        for part in settings.MODALITIES
-    }
+    planted = {}
+    for part in settings.MODALITIES:
+        rows = [row for row in found.get("planted", ()) if row["part"] == part]
+        planted[part] = answer_explanations({"planted": rows})
     areas = {
         row["method"]: row["mean"]["value"]
         for row in found["scores"]

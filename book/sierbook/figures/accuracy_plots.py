@@ -131,7 +131,7 @@ def accuracy_by_pairs(table: pd.DataFrame) -> Figure:
     for axis, kind in zip(axes[0], kinds, strict=True):
         part = table[table["against"] == kind]
         for name in networks:
-            colour = style.NETWORK_COLOURS[name]
+            colour = style.NETWORK_COLOURS.get(name)
             rows = part[part["network"] == name]
             axis.plot(rows["pairs"], rows["accuracy"], "o-", color=colour, label=name)
             axis.fill_between(rows["pairs"], rows["low"], rows["high"], color=colour, alpha=0.15)

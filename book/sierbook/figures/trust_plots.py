@@ -300,7 +300,7 @@ def reliability(table: pd.DataFrame) -> Figure:
             )
         axis.set(title=teacher, xlabel="how sure", xlim=(0.2, 1.02), ylim=(0, 1.05))
     axes[0, 0].set_ylabel("how often right")
-    axes[0, 0].legend(loc="upper left")
+    style.put_legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     return figure
 
 
@@ -377,14 +377,14 @@ def noise(table: pd.DataFrame) -> Figure:
                 part["level"],
                 part["accuracy"],
                 marker="o",
-                color=style.NETWORK_COLOURS[str(name)],
+                color=style.NETWORK_COLOURS.get(str(name)),
                 label=name,
             )
             axis.fill_between(
                 part["level"],
                 part["low"],
                 part["high"],
-                color=style.NETWORK_COLOURS[str(name)],
+                color=style.NETWORK_COLOURS.get(str(name)),
                 alpha=0.15,
                 lw=0,
             )
