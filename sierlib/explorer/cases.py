@@ -239,7 +239,9 @@ def add_rows(
     left = traits.drop(index=taken)
     while len(taken) < count and len(left):
         seen = traits.loc[taken]
-        met = sum(left[name].map(seen[name].value_counts()).fillna(0) for name in traits)
+        met = pd.Series(0.0, index=left.index)
+        for name in traits:
+            met += left[name].map(seen[name].value_counts()).fillna(0)
         taken.append(met.idxmin())
         left = left.drop(index=taken[-1])
     return rows.loc[taken]

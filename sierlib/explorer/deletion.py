@@ -112,9 +112,9 @@ def find_parts(
         part = gaps.argmin(axis=1)
     else:
         part = np.arange(settings.SIZE) * len(speech) // settings.SIZE
-        values = speech[: part[_STARTS < duration].max(initial=0) + 1]
+        values = speech[: part[duration > _STARTS].max(initial=0) + 1]
     matters = values >= np.percentile(values, threshold)
-    frames = matters[np.minimum(part, len(values) - 1)] | (_STARTS >= duration)
+    frames = matters[np.minimum(part, len(values) - 1)] | (duration <= _STARTS)
     return [frames[None], image >= np.percentile(image, threshold)]
 
 
