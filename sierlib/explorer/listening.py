@@ -213,10 +213,10 @@ def decided_by(speech: float, image: float, right: bool = True) -> str:
 
     Examples
     --------
-    >>> decided_by(0.4, 0.1), decided_by(0.1, 0.4), decided_by(-0.4, -0.1)
-    ('speech', 'image', 'neither')
-    >>> decided_by(0.4, 0.1, False)
-    'neither'
+    >>> decided_by(0.4, 0.1), decided_by(0.1, 0.4)
+    ('speech', 'image')
+    >>> decided_by(-0.4, -0.1), decided_by(0.4, 0.1, right=False)
+    ('neither', 'neither')
     """
     if right and speech_lead(speech, image) > 0:
         return "speech"
