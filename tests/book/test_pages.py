@@ -180,9 +180,29 @@ def test_a_verdict_of_the_ledger_shows_its_rows_alone(page: Any, index: Path) ->
     count, verdict = part.inner_text().split(maxsplit=1)
     part.press("Enter")
     assert part.get_attribute("aria-pressed") == "true" and shown.count() == int(count)
-    assert {row.locator(".verdict").inner_text() for row in shown.all()} == {verdict}
+    assert {row.locator(".verdict").first.inner_text() for row in shown.all()} == {verdict}
     part.press("Enter")
     assert shown.count() == rows.count() > int(count)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_ledger_can_be_put_in_another_order(size: str, page: Any, index: Path) -> None:
+    page.set_viewport_size(SIZES[size])
+    page.goto((index.parent / "book/claims.html").as_uri(), wait_until="load")
+    rows = page.locator("table.claims-ledger tbody tr")
+    before, order = rows.all_inner_texts(), page.get_by_label("Order by")
+    order.select_option("verdict")
+    verdicts = [row.locator(".verdict").first.inner_text() for row in rows.all()]
+    assert verdicts == sorted(verdicts, key=list(dict.fromkeys(verdicts)).index)
+    assert page.locator("table.claims-ledger:visible").count() == 1
+    order.select_option("deviation")
+    deviations = page.eval_on_selector_all(
+        ".deviation", "all => all.map((one) => Number(one.dataset.deviation))"
+    )
+    assert deviations == sorted(deviations, reverse=True) and len(set(deviations)) > 3
+    assert rows.first.locator(".deviation").count() == 1
+    order.select_option("place")
+    assert rows.all_inner_texts() == before and not page.complaints
 
 
 def test_the_search_finds_a_word_of_the_book(page: Any, index: Path) -> None:
