@@ -203,7 +203,10 @@ def _read_items(run: Run, role: str) -> tuple[Corpus, pd.DataFrame, pd.DataFrame
     corpus, rows, folder = encode_role(run, role, workers=1)
     usable, quarantine = set_aside(corpus, rows)
     _list_classes(usable["label"], role, corpus)
-    speakers_apart = _split_items(run, role, corpus, usable)
+    try:
+        speakers_apart = _split_items(run, role, corpus, usable)
+    except ValueError as problem:  # too small a corpus
+        raise ValueError(f"{role}={corpus.spec}: {problem}") from problem
     return corpus, usable, quarantine, folder, speakers_apart
 
 
