@@ -1,7 +1,7 @@
 /* Pictures: maps of values over the photograph, the log-mel and the waveform. */
 
-// Orange against purple can be told apart with every common colour blindness; blue to yellow is the paper's waveform.
-const FOR = [235, 110, 10], AGAINST = [126, 87, 214], LEAST = [64, 132, 226], MOST = [255, 220, 58];
+// Those of sierlib.colours: orange against blue can be told apart with every common colour blindness; blue to yellow is the paper's waveform.
+const FOR = [235, 110, 10], AGAINST = [38, 118, 232], LEAST = [64, 132, 226], MOST = [255, 220, 58];
 const BLACK = "#0b0e12"; // what the model sees in place of a removed part
 const PIXELS = 128, CANVAS = 512, WAVE = [840, 120], MEL = [840, 168], BLURRED = 8;
 

@@ -1,6 +1,6 @@
 /* One side: a sample, its explanation in pictures, words and numbers, and its sound. */
 
-const HINT = "Orange is for the class, purple against; underlined words matter. Point at a word or region for its value.";
+const HINT = "Orange is for the class, blue against; underlined words matter. Point at a word or region for its value.";
 const METHODS = {
   owen: "Owen values: every region is compared with its sibling absent and present, so that the parts add up to the score.",
   published: "Published is the recursion as Section 3.3 words it: each division is scored with everything outside its two "

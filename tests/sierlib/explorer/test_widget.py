@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sierlib import settings
+from sierlib import colours, settings
 from sierlib.explorer import deletion
 from sierlib.explorer.payload import (
     encode_image,
@@ -24,7 +24,7 @@ from sierlib.explorer.payload import (
     explanation_payload,
     sample_payload,
 )
-from sierlib.explorer.widget import MODULE, Explorer, static_html
+from sierlib.explorer.widget import CSS, MODULE, Explorer, static_html
 from tests import chromium
 
 NASTY = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
@@ -251,6 +251,14 @@ def test_html_cannot_be_broken_out_of() -> None:
     assert not re.search(
         r"</script|innerHTML|insertAdjacentHTML|https?://|\bimport\b[^\n]* from", module
     )
+
+
+def test_colours_are_those_of_the_figures() -> None:
+    for name, colour in (("FOR", colours.FOR), ("AGAINST", colours.AGAINST)):
+        parts = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+        assert f"{name} = {parts}" in MODULE
+        assert f"--{name.lower()}: {' '.join(map(str, parts))};" in CSS
+    assert f"--planted: {colours.PLANTED};" in CSS
 
 
 def test_widget_and_module_agree_on_the_state() -> None:
