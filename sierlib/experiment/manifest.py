@@ -57,12 +57,12 @@ def set_aside_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     first = same["id"].transform("first")
     repeated = frame["id"] != first
     duplicates = frame[repeated].copy()
-    duplicates["reason"] = "duplicate: of " + first[repeated].astype(str)
+    original = first[repeated].astype(str)
+    duplicates["reason"] = "duplicate: of " + original
     label = same["label"].transform("first")[repeated]  # None where teachers are to decide
     contradicts = label.notna() & (duplicates["label"] != label)
-    duplicates.loc[contradicts, "reason"] = (
-        f"{CONTRADICTING}: of " + first[repeated] + ", labelled " + label.astype(str)
-    )
+    contradiction = f"{CONTRADICTING}: of " + original + ", labelled " + label.astype(str)
+    duplicates.loc[contradicts, "reason"] = contradiction
     return frame[~repeated].copy(), duplicates
 
 
