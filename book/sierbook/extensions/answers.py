@@ -12,10 +12,10 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from sierbook.extensions.figures import find_modules, link_sources
-from sierbook.extensions.results import NONE_YET, framed, read_results
+from sierbook.extensions.results import NONE_YET, framed, read_recorded, read_results
 
 
 class FusionAnswer(SphinxDirective):
@@ -81,6 +81,19 @@ class Answer(SphinxDirective):
         found = read_results(self.env).get(notebook)
         said = answer(found) if found else NONE_YET
         return [nodes.paragraph("", said)]
+
+
+class Duration(SphinxRole):
+    """How long the recorded `quick` took, in words; its notebooks one after the other."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        stamps = [found["provenance"] for found in read_recorded(self.env, "quick").values()]
+        if not stamps:
+            return [nodes.Text("some minutes")], []
+        minutes = round(sum(stamp["seconds"] for stamp in stamps) / 60)
+        machine = stamps[0]["machine"]
+        said = f"at most {minutes} minutes on {machine['cores']} cores ({machine['processor']})"
+        return [nodes.Text(said)], []
 
 
 class Findings(SphinxDirective):
@@ -149,6 +162,7 @@ class RecipeSearch(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("fusion-answer", FusionAnswer)
     app.add_directive("answer", Answer)
+    app.add_role("duration-of-quick", Duration())
     app.add_directive("findings", Findings)
     app.add_directive("recipe-search", RecipeSearch)
     app.connect("html-page-context", show_contents, priority=400)
