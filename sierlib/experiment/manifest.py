@@ -51,19 +51,21 @@ def set_aside_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     -------
     kept, duplicates
         The second with a `reason` that names the row it repeats, and says where the corpus labels
-        the two differently.
+        the two differently; for that the words may differ in their case.
     """
-    same = frame.groupby(["image_hash", "text", "sound_hash"], dropna=False)
-    first = same["id"].transform("first")
-    repeated = frame["id"] != first
-    duplicates = frame[repeated].copy()
-    original = first[repeated].astype(str)
-    duplicates["reason"] = "duplicate: of " + original
-    label = same["label"].transform("first")[repeated]  # None where teachers are to decide
-    contradicts = label.notna() & (duplicates["label"] != label)
-    contradiction = f"{CONTRADICTING}: of " + original + ", labelled " + label.astype(str)
-    duplicates.loc[contradicts, "reason"] = contradiction
-    return frame[~repeated].copy(), duplicates
+    same = frame.groupby(["image_hash", "text", "sound_hash"], dropna=False)["id"]
+    first = same.transform("first").astype(str)
+    repeated = frame["id"].astype(str) != first
+    reason = "duplicate: of " + first
+    # Where the words are the same but for their case, two labels contradict each other as well.
+    words = frame["text"].fillna("").astype(str).str.lower().str.split().str.join(" ")
+    alike = frame.groupby([frame["image_hash"], words, frame["sound_hash"]], dropna=False)
+    label = alike["label"].transform("first")  # None where teachers are to decide
+    contradicts = label.notna() & (frame["label"] != label)
+    contradiction = alike["id"].transform("first").astype(str) + ", labelled " + label.astype(str)
+    reason = reason.mask(contradicts, f"{CONTRADICTING}: of " + contradiction)
+    repeated |= contradicts
+    return frame[~repeated].copy(), frame[repeated].assign(reason=reason[repeated])
 
 
 def set_aside(corpus: Corpus, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -154,7 +154,7 @@ def _train_teacher(run: Run, role: str) -> None:
         notes.append(
             f"{contradicting} repeated items have another label than the first of their kind"
         )
-    if not speakers_apart and any("speaker" in (item.truth or {}) for item in corpus.items):
+    if not speakers_apart and any({*(item.truth or {})} == {"speaker"} for item in corpus.items):
         notes.append("too few speakers to keep them apart: the same are learned from and judged by")
     eye = np.eye(len(classes), dtype=np.float32)
     profile = run.profile.for_teachers()

@@ -227,6 +227,40 @@ def test_links_that_lead_outside_do_not_count_as_inside(tmp_path: Path) -> None:
     assert inside(tmp_path / "root", "/etc/hostname") is None
 
 
+def test_what_the_book_says_makes_tables_of_four_known_corpora(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (Path(__file__).parents[3] / "book" / "reproduce.md").read_text(encoding="utf-8")
+    script = said.partition("```python\nimport csv")[2].partition("```")[0]
+    wanted = {
+        "Actor_07/03-01-05-01-02-01-07.wav": ("anger", "Actor_07"),
+        "AudioWAV/1001_DFA_HAP_XX.wav": ("happy", "1001"),
+        "wav/03a01Tc.wav": ("sad", "03"),
+        "train_splits/dia0_utt3.wav": ("hate", "Ross"),
+        "Actor_07/03-01-08-01-02-01-07.wav": None,
+        "AudioWAV/1001_DFA_NEU_XX.wav": None,
+        "wav/03a01Aa.wav": None,
+    }
+    for name in wanted:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train_sent_emo.csv").write_text(
+        'Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\n"No, no!",Ross,disgust,0,3\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    exec(f"import csv{script}", {})
+    corpus = open_corpus("recordings:recordings.csv", "ser", SMOKE, 0)
+    found = {
+        str(item.audio.relative_to(tmp_path)): (item.label, (item.truth or {})["speaker"])
+        for item in corpus.items
+        if item.audio
+    }
+    assert found == {name: told for name, told in wanted.items() if told}
+    assert {reason.partition(":")[0] for _, _, reason in corpus.quarantined} == {
+        "label of no class"
+    }
+
+
 def test_missing_classes_are_those_without_an_item() -> None:
     assert Corpus("x", [Item("a", label="sad"), Item("b", label=None)]).missing_classes() == [
         "anger",

@@ -211,13 +211,18 @@ def test_of_equal_rows_the_first_is_kept(rows: list[tuple[str, str]]) -> None:
 
 def test_a_duplicate_with_another_label_is_told_to_contradict() -> None:
     frame = pd.DataFrame(
-        [("a", "anger"), ("b", "sad"), ("c", "anger")], columns=["id", "label"]
-    ).assign(image_hash="x", text="y", sound_hash=None)
+        [("a", "y", "anger"), ("b", "y", "sad"), ("c", "y", "anger"), ("d", "Y", "sad")]
+        + [("e", "Y", "anger")],
+        columns=["id", "text", "label"],
+    ).assign(image_hash="x", sound_hash=None)
     kept, repeated = set_aside_duplicates(frame)
-    assert list(kept["id"]) == ["a"] and list(repeated["reason"]) == [
+    assert list(repeated["reason"]) == [
         "contradicting duplicate: of a, labelled anger",
         "duplicate: of a",
+        "contradicting duplicate: of a, labelled anger",
+        "duplicate: of d",
     ]
+    assert list(kept["id"]) == ["a"]
 
 
 def test_groups_are_texts_of_the_same_words() -> None:
