@@ -13,6 +13,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from sierbook import numbers
 from sierbook.extensions.results import NONE_YET, framed, read_results
 
 
@@ -26,7 +27,7 @@ class FusionAnswer(SphinxDirective):
         if not evaluation:
             return [nodes.paragraph("", NONE_YET)]
         said = sentences.answer_fusion(evaluation)
-        figure = nodes.raw("", _draw(evaluation, said), format="html")
+        figure = nodes.raw("", _draw(evaluation, numbers.plain(said)), format="html")
         return [nodes.paragraph("", said), figure]
 
 
