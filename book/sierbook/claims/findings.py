@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sierbook.numbers import Key
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import Estimate
 
@@ -47,6 +48,8 @@ class Finding:
         How many trainings of each network a difference is the mean of; 0 where that is no question.
     deviation
         How far our value is from the published one, as a share; None where that has no number.
+    number
+        The first number of `ours`: as it is written there, its value, and its key.
     """
 
     ours: str
@@ -56,6 +59,7 @@ class Finding:
     kind: str = ""
     trainings: int = 0
     deviation: float | None = None
+    number: tuple[str, float, Key] | None = None
 
 
 def untestable(ours: str, kind: str, reason: str, made: Mapping[str, Any] | None = None) -> Finding:
@@ -119,6 +123,7 @@ class Difference:
     note: str = ""
     idle: tuple[str, ...] = ()
     trainings: int = 1
+    key: Key | None = None
 
     def side(self) -> int:
         """Return 1 where the first is ahead, -1 where it is behind, 0 where neither can be

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sierbook import statistics
+from sierbook import comparisons, numbers, statistics
 from sierbook.claims import reading
 from sierbook.claims.findings import (
     NOT_IN_PROFILE,
@@ -116,8 +116,12 @@ def judge_ahead(pairs: Sequence[tuple[str, str]], results: Results) -> Finding:
     if len(shown) < len(found):
         text = f"smallest of {len(found)} differences: {text}"
     finding = decide_direction([difference for _, difference in found], text, len(pairs))
+    first, number = shown[0][1], None
+    if first.key is not None:
+        value = first.estimate["value"]
+        number = (points(value), value, first.key)
     whole = len(deviations) == len(pairs)  # else the paper has no number for some
-    return replace(finding, deviation=max(deviations) if whole else None)
+    return replace(finding, deviation=max(deviations) if whole else None, number=number)
 
 
 def _subtract_accuracies(results: Results, one: str, other: str) -> Difference:
@@ -165,12 +169,16 @@ def _read_comparison(results: Results, entry: Any) -> Difference:
         note += f", mean of {one} trainings"
     else:
         note += ", one training each"
+    made, key = reading.find_run(results, "04-results", entry), None
+    with suppress(KeyError):  # of differences from before there were comparisons
+        key = comparisons.key_of(entry)._replace(run=numbers.name_run(made))
     return Difference(
         reading.need_estimate(entry),
-        reading.find_run(results, "04-results", entry),
+        made,
         corrected=reading.find(entry, "p_holm"),
         note=note,
         trainings=min(one, other),
+        key=key,
     )
 
 

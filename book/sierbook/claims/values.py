@@ -23,6 +23,7 @@ from sierbook.claims.findings import (
     untestable,
 )
 from sierbook.claims.reading import Results
+from sierbook.numbers import Key, name_run
 from sierlib import settings
 
 #: Epochs in which the models converged (Section 4.2).
@@ -52,14 +53,20 @@ def judge_accuracy(
         mean = statistics.estimate_few(trainings)
         text += f"; mean of {len(trainings)} trainings, {part} {share(mean)}"
     deviation = abs(found[part]["value"] - value)
+    first = next(iter(found))
+    reference = "labels" if data == "pairs" else "sentiments"
+    key = Key("accuracy", name, first, reference, name_run(made))
+    number = (percent(found[first]["value"]), found[first]["value"], key)
     if made["profile"] != "paper" or not reading.is_published_data(results, made["data"], data):
         needed = "the authors' data" if data == "pairs" else "B-T4SA"
         reason = f"needs {needed} and profile paper; ours is for orientation"
-        return replace(untestable(text, NEEDS_FULL, reason, made), deviation=deviation)
+        return replace(
+            untestable(text, NEEDS_FULL, reason, made), deviation=deviation, number=number
+        )
     holds = found[part]["low"] <= value <= found[part]["high"]
     yes = f"the published value lies within our interval on {part}"
     no = f"the published value lies outside our interval on {part}"
-    return replace(decide(text, holds, yes, no, made), deviation=deviation)
+    return replace(decide(text, holds, yes, no, made), deviation=deviation, number=number)
 
 
 def show_classes(results: Results) -> Finding:

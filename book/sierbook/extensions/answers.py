@@ -14,6 +14,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from sierbook import numbers
 from sierbook.extensions.figures import find_modules, link_sources
 from sierbook.extensions.results import NONE_YET, framed, read_recorded, read_results
 
@@ -28,7 +29,7 @@ class FusionAnswer(SphinxDirective):
         if not evaluation:
             return [nodes.paragraph("", NONE_YET)]
         said = sentences.answer_fusion(evaluation)
-        figure = nodes.raw("", _draw(evaluation, said), format="html")
+        figure = nodes.raw("", _draw(evaluation, numbers.plain(said)), format="html")
         data = Path(self.env.srcdir, self.env.config.sier_results_dir, "04-results.json")
         sources = link_sources(self.env, find_modules("accuracy_plots.accuracies()"), [data])
         return [nodes.paragraph("", said), figure, sources]
