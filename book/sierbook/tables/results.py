@@ -286,7 +286,7 @@ def heads(run: Run) -> dict[str, float]:
     }
     for name in settings.MODALITIES:
         masked = (({**batch, name: 0 * batch[name]},) for batch in given)
-        guess = model.predict(masked, verbose=0).argmax(axis=1)
+        guess = model.predict(masked, steps=len(given), verbose=0).argmax(axis=1)
         accuracy[f"{name} at zero"] = float(np.mean(guess == labels))
     return accuracy
 

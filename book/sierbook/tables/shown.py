@@ -41,9 +41,9 @@ def show(table: pd.DataFrame, formats: Formats | None = None) -> Styler:
     return written.style.format_index(_name_unit, axis="columns") if in_points else written.style
 
 
-def _name_unit(column: str) -> str:
+def _name_unit(column: object) -> str:
     """Say of a column of differences that it is in points."""
-    return f"{column}, points" if column == "difference" else column
+    return f"{column}, points" if column == "difference" else str(column)
 
 
 def _write(value: Any, spec: str | Callable[[Any], str] | None) -> str:
