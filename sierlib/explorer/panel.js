@@ -223,7 +223,8 @@ class Panel {
     const right = rightOf(sample), says = { right: "✓ right", wrong: "✗ wrong" }[right] ?? "";
     this.node.setAttribute("aria-label", `Sample ${sample.id}, ${target}, ${method}`);
     this.title.replaceChildren(h("b", {}, `Sample ${sample.id}`), h("span", {}, `predicted ${predictedOf(sample)}`),
-      h("em", { class: right }, says), h("span", { class: "why" }, `why ${target}, by ${method}`));
+      h("em", { class: right }, says), h("span", { class: "why" }, ...(right === "wrong" ? [`labelled ${sample.label}; `] : []),
+        `why ${target}, by ${method}`));
     const absent = baseline === "blur" ? BLUR
       : asked === "blur" ? `By ${method}, blurred absence was not computed here: black and silence are shown.` : "";
     this.about.textContent = [view.planted ? describePlanted(sample) : "", method === "owen" ? "" : METHODS[method] ?? "", absent]

@@ -91,8 +91,8 @@ class Explorer(anywidget.AnyWidget):
     or a class), `method`, `method2`, `baseline` ("zero" or "blur"), `level` (-1 is the finest),
     `threshold` and `opacity` (0 to 100), `smooth`, `keep` ("all", "keep" or "remove"), `planted`
     (marks what was planted), `stretch` (colours fit the sample on view, not all), `compare`
-    ("none", "sample", "method" or "baseline"), and the gallery's filters `only_class`, `only_right`,
-    `only_relation`, `only_modality` ("" lets everything pass).
+    ("none", "sample", "method" or "baseline"), and the gallery's filters `only_class`,
+    `only_right`, `only_relation`, `only_modality` ("" lets everything pass).
     """
 
     _esm = MODULE
