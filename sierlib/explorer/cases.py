@@ -293,7 +293,7 @@ def planted_payload(truth: dict[str, Any] | None) -> Payload | None:
     """Return a row's planted truth as the explorer reads it; None where nothing was planted."""
     if not truth:
         return None
-    boxes = [[round(edge / settings.SIZE, 3) for edge in box] for box in truth["image"]["boxes"]]
+    boxes = [np.round(np.divide(box, settings.SIZE), 3) for box in truth["image"]["boxes"]]
     return {
         "emotion": truth["emotion"],
         "relation": truth["relation"],
@@ -301,7 +301,7 @@ def planted_payload(truth: dict[str, Any] | None) -> Payload | None:
             "emotion": truth["speech"]["emotion"],
             "words": list(truth["speech"]["emotion_words"]),
         },
-        "image": {"emotion": truth["image"]["emotion"], "boxes": boxes},
+        "image": {"emotion": truth["image"]["emotion"], "boxes": np.array(boxes).tolist()},
     }
 
 

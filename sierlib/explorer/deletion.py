@@ -47,24 +47,24 @@ def add_scores(payload: Payload, model: Any, speech: np.ndarray, image: np.ndarr
         The sample as the network sees it, (128, 128, 1) and (128, 128, 3).
     """
     inputs = {"speech": speech, "image": image}
-    asked: dict[bytes, int] = {}
+    asked: dict[bytes, int] = {}  # the number of each input that differs
     rows: dict[str, list[np.ndarray]] = {m: [] for m in settings.MODALITIES}
     places: list[tuple[Payload, dict[str, list[int]]]] = []
-    for baseline, of in (("zero", payload["explanations"]), ("blur", payload["blurred"])):
+    for baseline, explanation in _list_explanations(payload):
         absent = baseline_arrays(baseline, inputs)
-        for explanation in [one for by_class in of.values() for one in by_class.values()]:
-            numbers: dict[str, list[int]] = {"keep": [], "remove": []}
-            for threshold in THRESHOLDS:
-                parts = find_parts(explanation, payload["words"], payload["duration"], threshold)
-                for way, stays in (("keep", parts), ("remove", [~part for part in parts])):
-                    key = baseline.encode() + b"".join(part.tobytes() for part in stays)
-                    if key not in asked:
-                        asked[key] = len(asked)
-                        for m, here in zip(settings.MODALITIES, stays, strict=True):
-                            masked = np.where(_spread(here)[..., None], inputs[m], absent[m])
-                            rows[m].append(masked)
-                    numbers[way].append(asked[key])
-            places.append((explanation, numbers))
+        numbers: dict[str, list[int]] = {"keep": [], "remove": []}
+        for threshold in THRESHOLDS:
+            parts = find_parts(explanation, payload["words"], payload["duration"], threshold)
+            others = [~part for part in parts]
+            for way, stays in (("keep", parts), ("remove", others)):
+                key = baseline.encode() + stays[0].tobytes() + stays[1].tobytes()
+                if key not in asked:
+                    asked[key] = len(asked)
+                    for m, here in zip(settings.MODALITIES, stays, strict=True):
+                        masked = np.where(_spread(here)[..., None], inputs[m], absent[m])
+                        rows[m].append(masked)
+                numbers[way].append(asked[key])
+        places.append((explanation, numbers))
     batch = {m: np.stack(arrays) for m, arrays in rows.items()}
     if isinstance(model, keras.Model):
         scores = model.predict(batch, batch_size=64, verbose=0)
@@ -72,7 +72,18 @@ def add_scores(payload: Payload, model: Any, speech: np.ndarray, image: np.ndarr
         scores = model(batch)
     rounded = np.round(np.asarray(scores, np.float64), DIGITS).tolist()
     for explanation, numbers in places:
-        explanation["left"] = {way: [rounded[n] for n in of] for way, of in numbers.items()}
+        explanation["left"] = {}
+        for way, asked_for in numbers.items():
+            explanation["left"][way] = [rounded[number] for number in asked_for]
+
+
+def _list_explanations(payload: Payload) -> list[tuple[str, Payload]]:
+    """Return each explanation of a payload, with the name of its baseline."""
+    found = []
+    for baseline, key in (("zero", "explanations"), ("blur", "blurred")):
+        for by_class in payload[key].values():
+            found += [(baseline, explanation) for explanation in by_class.values()]
+    return found
 
 
 def find_parts(

@@ -27,8 +27,6 @@ function scoreTable({ sample, target, left, keep }) {
   const { teachers: t } = sample, tag = (text) => h("em", {}, text), known = opinionsOf(sample);
   const columns = [["Whole", sample.scores], [keep === "keep" ? "What matters" : "The rest", left?.scores],
     ["Speech teacher", t?.speech], ["Image teacher", t?.image]].filter(([, values]) => values);
-  const heading = (name) => h("th", { scope: "col" }, name,
-    ...(t?.winner && name.toLowerCase().startsWith(t.winner) ? [" ", tag("gave the label")] : []));
   const cell = (v) => h("td", {}, h("i", { style: `--part:${100 * clamp(v, 0, 1)}%` }), v.toFixed(2));
   const tags = (name) => [[predictedOf(sample), "predicted"], [sample.planted?.emotion, "planted: the true label"],
     [sample.label, labelSource(sample)]].filter(([is]) => is === name).flatMap(([, text]) => [" ", tag(text)]);
@@ -37,7 +35,7 @@ function scoreTable({ sample, target, left, keep }) {
   const missing = sample.label == null ? "Nobody has labelled this sample, so nothing says whether the prediction is right."
     : known ? "" : "No teacher was asked: the label came with the corpus.";
   return [h("table", {}, h("caption", {}, known ? "Scores, and what the teachers said" : "Scores"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), ...columns.map(([name]) => heading(name)))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Class"), ...columns.map(([name]) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, ...sample.classes.map(row))), ...(missing ? [h("p", { class: "note" }, missing)] : [])];
 }
 
@@ -74,7 +72,8 @@ function describeRegions({ imageMatter, keep }) {
 /** What was planted, in words. */
 function describePlanted({ planted, words }) {
   if (!planted) return "Nothing was planted in this sample, or nobody knows what.";
-  const { speech, image } = planted, spoken = speech.words.map((i) => words[i]?.text).filter(Boolean), n = image.boxes.length;
+  const { speech, image } = planted, n = image.boxes.length;
+  const spoken = speech.words.map((i) => words[i]?.text.replace(/[.,!?;:]+$/, "")).filter(Boolean);
   const said = spoken.length ? `“${speech.emotion}” in the speech (${list(spoken)})` : "nothing in the speech";
   const drawn = n ? `“${image.emotion}” in the picture (${n} ${n === 1 ? "object" : "objects"})` : "nothing in the picture";
   return `Planted, in dashed green: ${said}, ${drawn}.`;
@@ -223,7 +222,8 @@ class Panel {
     const right = rightOf(sample), says = { right: "✓ right", wrong: "✗ wrong" }[right] ?? "";
     this.node.setAttribute("aria-label", `Sample ${sample.id}, ${target}, ${method}`);
     this.title.replaceChildren(h("b", {}, `Sample ${sample.id}`), h("span", {}, `predicted ${predictedOf(sample)}`),
-      h("em", { class: right }, says), h("span", { class: "why" }, `why ${target}, by ${method}`));
+      h("em", { class: right }, says), h("span", { class: "why" }, ...(right === "wrong" ? [`labelled ${sample.label}; `] : []),
+        `why ${target}, by ${method}`));
     const absent = baseline === "blur" ? BLUR
       : asked === "blur" ? `By ${method}, blurred absence was not computed here: black and silence are shown.` : "";
     this.about.textContent = [view.planted ? describePlanted(sample) : "", method === "owen" ? "" : METHODS[method] ?? "", absent]

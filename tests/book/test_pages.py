@@ -223,6 +223,8 @@ def explorer(page: Any, index: Path) -> Any:
     page.goto((index.parent / f"{EXPLORER}.html").as_uri())
     found = page.locator("#explained-samples .explorer")
     found.locator(".title").first.wait_for()
+    for fold in found.locator(".fold").all():
+        fold.evaluate("(details) => { details.open = true; }")
     return found
 
 

@@ -404,7 +404,6 @@ def test_page_shows_a_sample(reader: Reader) -> None:
             "Speech teacher",
             "Image teacher",
             "label, by the speech teacher",
-            "gave the label",
         )
     )
     assert "Interaction" in reader.shown(".shares") and "−0.020" in reader.shown(".shares")
@@ -1033,6 +1032,10 @@ def test_no_text_is_smaller_than_eleven_pixels(reader: Reader, full: Path, size:
           .filter((e) => parseFloat(getComputedStyle(e).fontSize) < 11).map((e) => e.outerHTML)"""
     )
     assert small == []
+    edges = reader.find(".scores td:last-child").evaluate_all(
+        "(cells) => cells.map((cell) => cell.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= width, "all of the table can be seen"
     assert reader.page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
