@@ -17,6 +17,8 @@ Keys = Mapping[str, Sequence[tuple[float, numbers.Key] | None]]
 def show(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Styler:
     """Return a table for a page: numbers written by `formats`, three digits else, with their keys.
 
+    A format is one of `str.format`, or "points" for a difference of two shares.
+
     Parameters
     ----------
     table
@@ -41,6 +43,8 @@ def _write(value: Any, spec: str | None) -> str:
         return value
     if pd.isna(value):
         return "–"
+    if spec == "points":
+        return f"{100 * value:+.1f} points"
     if spec is None:
         spec = "{:.3f}" if isinstance(value, float) else "{}"
     return spec.format(value)
