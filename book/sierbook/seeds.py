@@ -140,11 +140,15 @@ def judge_seeds(seeds: dict[str, Any]) -> list[str]:
         single, mean = part[part["seed"] != "mean"], part[part["seed"] == "mean"].iloc[0]
         trainings = summarise_seeds(seeds)[str(against)]
         behind = int((single["ahead"] < 0).sum())
-        rows = "[{low:+.3f}, {high:+.3f}]".format(**mean)
-        seeds_drawn = "[{low:+.3f}, {high:+.3f}]".format(**trainings)
+        rows, seeds_drawn = _write_interval(mean), _write_interval(trainings)
         sentences.append(
             f"**On the {against}**, over {len(single)} seeds: ParallelNet is ahead of its better "
-            f"half by {mean['ahead']:+.3f}, {rows} where only rows are drawn anew, {seeds_drawn} "
-            f"by Student over the seeds; it is behind in {behind} of them."
+            f"half by {100 * mean['ahead']:+.1f} points, {rows} where only rows are drawn anew, "
+            f"{seeds_drawn} by Student over the seeds; it is behind in {behind} of them."
         )
     return sentences
+
+
+def _write_interval(ends: Any) -> str:
+    """Write the interval of a difference of shares, in points."""
+    return f"[{100 * ends['low']:+.1f}, {100 * ends['high']:+.1f}]"

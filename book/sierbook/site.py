@@ -166,8 +166,8 @@ def build_book(run: Run, output: Path = notebooks.ROOT) -> Path:
 
 def _offer_pdf(built: Path) -> None:
     """Put the PDF beside the pages, and show its link, where both are of the same book."""
-    marks = [built / ".built", built / ".printed"]
-    if not all(mark.is_file() for mark in marks) or len({mark.read_text() for mark in marks}) > 1:
+    made, printed = built / ".built", built / ".printed"
+    if not (made.is_file() and printed.is_file() and made.read_text() == printed.read_text()):
         return
     page = built / "html" / "book" / "citing.html"
     shutil.copy2(built / "book.pdf", built / "html" / "book.pdf")

@@ -22,10 +22,6 @@ def write_points(value: Any) -> str:
     return f"{100 * value:+.1f}"
 
 
-#: How the columns of a difference of shares are written.
-POINTS = dict.fromkeys(("difference", "low", "high"), write_points)
-
-
 def format_differences(table: pd.DataFrame, column: str = "difference") -> Styler:
     """Format a table whose `column`, `low` and `high` are differences of shares; `p` in it too."""
     points = f"{column}, points"

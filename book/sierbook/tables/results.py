@@ -285,8 +285,11 @@ def heads(run: Run) -> dict[str, float]:
         name: float(np.mean(value.argmax(axis=1) == labels)) for name, value in found.items()
     }
     for name in settings.MODALITIES:
-        masked = (({**batch, name: 0 * batch[name]},) for batch in given)
-        guess = model.predict(masked, steps=len(given), verbose=0).argmax(axis=1)
+        said = []
+        for number in range(len(given)):
+            batch: Any = given[number]  # inputs alone, as no targets were given
+            said.append(model.predict_on_batch({**batch, name: 0 * batch[name]}))
+        guess = np.concatenate(said).argmax(axis=1)
         accuracy[f"{name} at zero"] = float(np.mean(guess == labels))
     return accuracy
 

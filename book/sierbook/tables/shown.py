@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
 from sierbook import numbers
-from sierbook.tables.layout import write_points
 
 #: By column, for each row the number that stands there and its key, or None.
 Keys = Mapping[str, Sequence[tuple[float, numbers.Key] | None]]
 
 
-#: By column: a format, or what writes a number.
-Formats = Mapping[str, str | Callable[[Any], str]]
-
-
-def show(table: pd.DataFrame, formats: Formats | None = None) -> Styler:
+def show(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Styler:
     """Return a table for a page: numbers written by `formats`, three digits else, with their keys.
+
+    A format is one of `str.format`, or "points" for a difference of two shares.
 
     Parameters
     ----------
@@ -30,7 +27,6 @@ def show(table: pd.DataFrame, formats: Formats | None = None) -> Styler:
         By column.
     """
     written = table.astype(object)
-    in_points = (formats or {}).get("difference") is write_points
     keys: Keys = table.attrs.get("keys", {})
     for column in table:
         texts = [_write(value, (formats or {}).get(str(column))) for value in table[column]]
@@ -38,26 +34,23 @@ def show(table: pd.DataFrame, formats: Formats | None = None) -> Styler:
             if known is not None:
                 texts[row] = numbers.mark(texts[row], *known)
         written[column] = texts
-    return written.style.format_index(_name_unit, axis="columns") if in_points else written.style
+    return written.style
 
 
-def _name_unit(column: object) -> str:
-    """Say of a column of differences that it is in points."""
-    return f"{column}, points" if column == "difference" else str(column)
-
-
-def _write(value: Any, spec: str | Callable[[Any], str] | None) -> str:
+def _write(value: Any, spec: str | None) -> str:
     """Write a cell."""
     if isinstance(value, str):
         return value
     if pd.isna(value):
         return "–"
+    if spec == "points":
+        return f"{100 * value:+.1f} points"
     if spec is None:
         spec = "{:.3f}" if isinstance(value, float) else "{}"
-    return spec(value) if callable(spec) else spec.format(value)
+    return spec.format(value)
 
 
-def by_origin(table: pd.DataFrame, formats: Formats | None = None) -> list[Styler]:
+def by_origin(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> list[Styler]:
     """Return this run's rows as one table and recorded ones as another, the origin above each.
 
     Parameters
