@@ -67,8 +67,9 @@ def draw_pair(sample: dict[str, Any]) -> str:
 
 def _shade(value: float, top: float) -> str:
     """Return a colour by sign, as strong as a value is large."""
+    colour = FOR if value > 0 else AGAINST
     opacity = round(0.6 * 255 * abs(value) / top)
-    return f"{FOR if value > 0 else AGAINST}{opacity:02x}"
+    return f"{colour}{opacity:02x}"
 
 
 def _draw_regions(grid: dict[str, Any], boxes: Sequence[Sequence[float]]) -> str:
