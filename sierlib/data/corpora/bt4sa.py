@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 
 from sierlib.data.corpora.items import Corpus, Item, Unusable, find_file, fingerprint, say_where
-from sierlib.data.tables import Lines, Places, Table
+from sierlib.data.lines import Lines, Places
+from sierlib.data.tables import Table
 
 SPLITS = ("train", "val", "test")
 SENTIMENTS = {"0": "negative", "1": "neutral", "2": "positive"}

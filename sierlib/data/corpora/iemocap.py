@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sierlib import settings
 from sierlib.data.corpora.items import Corpus, Item, Unusable, find_file, fingerprint, say_where
-from sierlib.data.tables import Lines
+from sierlib.data.lines import Lines
 
 LAYOUT = (
     "Session<1-5>/dialog/EmoEvaluation/<dialog>.txt, "
@@ -68,7 +68,7 @@ def load(root: str | Path, links: str = "inside") -> Corpus:
             if not line.text.startswith("["):  # the header, blank lines, the single raters' lines
                 continue
             place = f"{path.name}:{line.number}"
-            match = None if line.fault else _TURN.fullmatch(line.text)
+            match = None if line.fault else _TURN.fullmatch(line.text.rstrip())
             if match is None:
                 reason = f"line is not '[start - end]<TAB>turn<TAB>code': {place}"
                 corpus.quarantined.append((place, str(path), reason))

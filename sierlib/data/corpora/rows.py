@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sierlib import settings
 from sierlib.data.corpora.items import Corpus, Item, Unusable, find_file, fingerprint, say_where
-from sierlib.data.tables import Places, Table
+from sierlib.data.lines import Places
+from sierlib.data.tables import Table
 
 FILES = ("image", "audio")
 

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sierlib.data import tables
+from sierlib.data import lines
 from sierlib.data.corpora import pairs, tweets
 from sierlib.data.corpora.rows import SHAPES
-from sierlib.data.tables import Lines, Record, Table
+from sierlib.data.lines import Lines
+from sierlib.data.tables import Record, Table
 
 NAMES = ("id", "text", "image", "label")
 HEADER = ",".join(NAMES)
@@ -103,7 +104,7 @@ def test_a_text_with_commas_and_no_quotes_is_told(tmp_path: Path) -> None:
 
 
 def test_a_line_too_long_costs_itself(tmp_path: Path) -> None:
-    long = "x" * (tables.LONGEST + 1)
+    long = "x" * (lines.LONGEST + 1)
     _, records = _read(tmp_path, _table(*_rows("fine", long, "x" * 100_000, "fine")))
     assert [record.fault.partition(":")[0] for record in records] == ["", "line too long", "", ""]
     assert [record.line for record in records] == [2, 3, 4, 5]
@@ -113,6 +114,11 @@ def test_a_line_too_long_costs_itself(tmp_path: Path) -> None:
 def test_line_ends_of_every_system_are_counted(tmp_path: Path, end: str) -> None:
     _, records = _read(tmp_path, _table(*_rows("one", "two"), end=end))
     assert [(record.line, record.cells["text"]) for record in records] == [(2, "one"), (3, "two")]
+
+
+def test_a_carriage_return_stays_in_quotes_and_parts_no_line(tmp_path: Path) -> None:
+    _, records = _read(tmp_path, _table(*_rows('"one\rtwo\r\nthree"', "four\rfive"), end="\r\n"))
+    assert [record.cells["text"] for record in records] == ["one\rtwo\r\nthree", "four\rfive"]
 
 
 def test_a_column_twice_or_missing_is_refused(tmp_path: Path) -> None:
@@ -131,7 +137,7 @@ def test_western_code_pages_are_recognised_and_told(tmp_path: Path, encoding: st
     rows = _table(*_rows("fine", f'"{SAID}"', "fine", f'"{SAID}"'))
     table, records = _read(tmp_path, rows.encode(encoding))
     assert [record.cells["text"] for record in records] == ["fine", SAID, "fine", SAID]
-    name = tables.WESTERN[encoding]
+    name = lines.WESTERN[encoding]
     assert table.notes == [f"t.csv is not all UTF-8: lines 3, 5 read as {name}"]
 
 
@@ -158,8 +164,8 @@ def test_utf_8_with_a_few_lines_of_another_kind_is_read_line_by_line(tmp_path: P
 
 def test_bytes_of_no_encoding_cost_their_line_and_never_vanish(tmp_path: Path) -> None:
     torn = "so happy 😀".encode()[:-1]  # cut in the middle of an emoji
-    lines = [row.encode() for row in _rows("fine", "TORN", "fine")]
-    data = b"\n".join([HEADER.encode(), *lines]).replace(b"TORN", torn)
+    rows = [row.encode() for row in _rows("fine", "TORN", "fine")]
+    data = b"\n".join([HEADER.encode(), *rows]).replace(b"TORN", torn)
     _, records = _read(tmp_path, data)
     assert [record.fault.partition(":")[0] for record in records] == ["", "undecodable", ""]
     _, records = _read(tmp_path, _table(*_rows("one")).encode("utf-16") + b"\x00\xdcx\x00")
