@@ -6,6 +6,7 @@ the rim.
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
         When the file is missing, not an image, truncated or larger than `MAX_PIXELS`.
     """
     try:
-        if not path.is_file():
+        if not os.path.isfile(path):  # for a name that is too long, too, it says no
             raise Unusable("missing image file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about what is odd in a file and does no harm
@@ -69,16 +70,20 @@ def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
     except PermissionError as error:
         raise Unusable("image file that may not be read") from error
     except UnidentifiedImageError as error:
-        raise Unusable(_name_heic(path) or f"not an image that can be read; {_READABLE}") from error
+        raise Unusable(f"not an image that can be read; {_READABLE}") from error
     except Image.DecompressionBombError as error:
         raise Unusable(f"image of more than {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # decoders raise what they like about a damaged file
-        raise Unusable(_name_heic(path) or "truncated or damaged image") from error
+        raise Unusable("truncated or damaged image") from error
 
 
 def _read_pixels(path: Path, size: int) -> np.ndarray:
-    if path.stat().st_size == 0:
+    with open(path, "rb") as file:
+        head = file.read(40)
+    if not head:
         raise Unusable("empty image file")
+    if head[4:8] == b"ftyp" and b"hei" in head:  # as telephones keep photographs
+        raise Unusable(f"HEIC photograph, which cannot be read; {_READABLE}")
     with Image.open(path, formats=FORMATS) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise Unusable(
@@ -127,12 +132,3 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     if isinstance(clear, int):
         scaled[values == clear] = 255
     return Image.fromarray(scaled)
-
-
-def _name_heic(path: Path) -> str:
-    """Return the reason for a photograph as telephones keep it; "" for any other file."""
-    with open(path, "rb") as file:
-        head = file.read(40)
-    if head[4:8] == b"ftyp" and b"hei" in head:
-        return f"HEIC photograph, which cannot be read; {_READABLE}"
-    return ""

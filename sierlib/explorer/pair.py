@@ -279,7 +279,10 @@ def _find_words(
         warnings.simplefilter("always", UserWarning)
         words = speech.align(sound, sentence)
     if recorded and not speech.fits_sound(sentence, sound):
-        doubt = "the transcript does not seem to fit the sound: the times of its words are guesses"
+        doubt = (
+            "the transcript does not seem to fit the sound, or there is too much noise to tell: "
+            "the times of its words are guesses"
+        )
         return words, [doubt]
     return words, [str(each.message) for each in caught if issubclass(each.category, UserWarning)]
 

@@ -7,6 +7,7 @@ nothing else gets the same answer; what was undone is said.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,7 @@ def read_recording(path: Path) -> Recording:
         When it is missing, unreadable, empty or longer than `MAX_SECONDS`.
     """
     try:
-        if not path.is_file():
+        if not os.path.isfile(path):  # for a name that is too long, too, it says no
             raise Unusable("missing audio file")
         samples, rate, notes = _read_mono(path)
         samples = librosa.resample(samples, orig_sr=rate, target_sr=settings.SAMPLE_RATE)
@@ -113,11 +114,14 @@ def _read_blocks(sound: Any) -> Iterator[np.ndarray]:
         yield block
 
 
+_LENGTHS = re.compile(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
+
+
 def _promised_frames(sound: Any) -> int:
     """Return how many frames a file's header says there are."""
-    # Of WAV and AIFF libsndfile believes the file, and says in its log what the header said. What
-    # was written to a pipe has no length there, but the largest number.
-    log = re.search(r"^(?:data|SSND)\s*: (\d+) \(should be (\d+)\)", sound.extra_info, re.MULTILINE)
+    # Of WAV, AIFF and AU libsndfile believes the file, and says in its log what the header said.
+    # What was written to a pipe has no length there, but the largest number.
+    log = _LENGTHS.search(sound.extra_info)
     if log is None:
         return int(sound.frames)
     said, there = int(log[1]), int(log[2])

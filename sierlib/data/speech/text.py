@@ -274,9 +274,9 @@ def _split_hashtag(match: re.Match[str]) -> str:
 
 
 # ------------------------------------------------------------------------------------------- signs
-# The voice reads $, £, €, ¥, ₹, ₩, ¢, °, %, &, fractions, dates and units behind a number. Here they
-# are only put as it expects them, and what it has no words for gets some.
-_NUMBER = r"\d[\d,]*(?:\.\d+)?"
+# The voice reads $, £, €, ¥, ₹, ₩, ¢, °, %, &, fractions, dates, and units behind a number. Here
+# they are only put as it expects them, and what it has no words for gets some.
+_NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 _NAMED_CURRENCIES = "(?![€₩₹])[฿₠-⃀]"
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from sierlib.data import speech
-from sierlib.data.speech import words as words_module
 from sierlib.data.corpora import Unusable
+from sierlib.data.speech import words as words_module
 from sierlib.settings import HOP, SAMPLE_RATE, SIZE, WINDOW_SECONDS
 
 SENTENCE = "The old farmer was crying by the river, and nobody helped him."
@@ -233,7 +233,7 @@ def test_where_alignment_is_hopeless_the_time_is_shared_out_and_said() -> None:
 
 def test_a_transcript_of_something_else_does_not_fit(spoken: np.ndarray) -> None:
     assert speech.fits_sound(SENTENCE, spoken)
-    noise = np.random.default_rng(0).normal(scale=0.01, size=len(spoken)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(scale=0.002, size=len(spoken)).astype(np.float32)
     assert speech.fits_sound(SENTENCE, spoken + noise)
     others = (
         "We won the game, and everybody was dancing in the street.",
