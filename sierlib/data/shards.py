@@ -209,9 +209,11 @@ def count_notes(notes: Iterable[str]) -> list[str]:
     ['2 rows: not spoken', '1 row: silent channel']
     """
     kinds = Counter(each.partition(":")[0] for note in notes for each in note.split("; "))
-    return [
-        f"{count:,} row{'s' if count > 1 else ''}: {kind}" for kind, count in kinds.most_common()
-    ]
+    lines = []
+    for kind, count in kinds.most_common():
+        rows = "row" if count == 1 else "rows"
+        lines.append(f"{count:,} {rows}: {kind}")
+    return lines
 
 
 @lru_cache(maxsize=256)

@@ -171,6 +171,8 @@ def explain_own(
 
 def _load_model(model: Any) -> Any:
     """Return a model, read where a path is given."""
+    from sierlib.networks import parallelnet  # noqa: F401, Keras finds ParallelNet's layers in it
+
     if not isinstance(model, str | Path):
         return model
     path = Path(model) / "models" / "fused.keras" if Path(model).is_dir() else Path(model)

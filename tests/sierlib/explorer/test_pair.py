@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -333,6 +335,17 @@ def test_a_model_may_be_a_network_a_file_or_a_run(
         own_of(photo, file, text=TEXT)
 
 
+@pytest.mark.slow
+def test_a_trained_network_is_read_where_nothing_else_was_imported(
+    network: keras.Model, tmp_path: Path
+) -> None:
+    network.save(tmp_path / "fused.keras")
+    code = "import sys; from sierlib.explorer import pair; pair._load_model(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path / "fused.keras")]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+
+
 def test_a_model_that_would_bring_code_along_is_refused_with_the_reason(
     photo: Path, tmp_path: Path
 ) -> None:
@@ -340,8 +353,10 @@ def test_a_model_that_would_bring_code_along_is_refused_with_the_reason(
         def call(self, x: Any) -> Any:
             return x
 
-    layers = {"custom": (Gate(), "Could not locate class 'Gate'"),
-              "lambda": (keras.layers.Lambda(lambda x: x), "`Lambda` layer.* disallowed")}  # fmt: skip
+    layers = {
+        "custom": (Gate(), "Could not locate class 'Gate'"),
+        "lambda": (keras.layers.Lambda(lambda x: x), "`Lambda` layer.* disallowed"),
+    }
     for name, (layer, reason) in layers.items():
         keras.Sequential([keras.Input((4,)), layer]).save(tmp_path / f"{name}.keras")
         with pytest.raises(ValueError, match=rf"{name}\.keras is no model .*{reason}") as told:
