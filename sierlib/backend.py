@@ -1,14 +1,18 @@
-"""What differs between Keras' backends: devices, threads."""
+"""What differs between Keras' backends: devices, threads, and how a function is compiled."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import keras
+import numpy as np
 
 
 def find_gpus() -> list[str]:
     """Return the names of the GPUs that the backend sees."""
+    import keras
+
     if keras.backend.backend() == "jax":
         import jax
 
@@ -22,6 +26,8 @@ def find_gpus() -> list[str]:
 
 def limit_threads(threads: int) -> None:
     """Let the backend compute in so many threads; before it has computed anything."""
+    import keras
+
     if keras.backend.backend() == "jax":
         os.environ["NPROC"] = str(threads)  # read when a device is first asked for
         return
@@ -29,3 +35,63 @@ def limit_threads(threads: int) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def compile_batches(
+    function: Callable[..., Any], specs: Sequence[Any], variables: Sequence[Any]
+) -> Callable[..., Any]:
+    """Compile a function of `keras.ops` once, for batches of any length.
+
+    Parameters
+    ----------
+    function
+        Of tensors, or lists of tensors. Each axis of what it returns, from the first on, belongs to
+        a batch among its arguments, in their order.
+    specs
+        A `keras.KerasTensor`, or a list of them, for each argument; of a batch the first axis is
+        None.
+    variables
+        The weights it uses; they may change between calls.
+    """
+    import keras
+
+    if keras.backend.backend() == "jax":
+        return _compile_for_jax(function, specs, variables)
+    import tensorflow as tf
+
+    signature = keras.tree.map_structure(lambda t: tf.TensorSpec(t.shape, t.dtype), list(specs))
+    return tf.function(function, input_signature=signature)
+
+
+def _compile_for_jax(
+    function: Callable[..., Any], specs: Sequence[Any], variables: Sequence[Any]
+) -> Callable[..., Any]:
+    """Compile for JAX, which compiles anew for every shape: batches are filled to powers of 2."""
+    import jax
+    import keras
+
+    @jax.jit
+    def pure(values: list[Any], *arguments: Any) -> Any:
+        state = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=state):
+            return function(*arguments)
+
+    def call(*arguments: Any) -> Any:
+        filled, lengths = [], []
+        for argument, spec in zip(arguments, specs, strict=True):
+            if keras.tree.flatten(spec)[0].shape[0] is None:
+                lengths.append(len(keras.tree.flatten(argument)[0]))
+                argument = keras.tree.map_structure(_fill, argument)
+            filled.append(argument)
+        returned = pure([variable.value for variable in variables], *filled)
+        whole = tuple(slice(length) for length in lengths)
+        return keras.tree.map_structure(lambda tensor: np.asarray(tensor)[whole], returned)
+
+    return call
+
+
+def _fill(batch: Any) -> np.ndarray:
+    """Repeat the last row until there are 2, 4, 8 ... rows."""
+    rows = np.asarray(batch)
+    missing = (1 << (len(rows) - 1).bit_length()) - len(rows)
+    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])

@@ -38,8 +38,13 @@ PACKAGE = Path(__file__).parent
 #: Data specs by what they can be used for: pairs (`data`), the speech teacher, the image teacher.
 DATA_SPECS: dict[str, dict[str, str]] = {
     "data": {"synthetic": "synthetic", "bt4sa": "bt4sa:PATH", "pairs": "pairs:FILE.csv"},
-    "ser": {"synthetic": "synthetic", "iemocap": "iemocap:PATH", "tweets": "tweets:FILE.tsv"},
-    "ier": {"synthetic": "synthetic", "fi": "fi:PATH"},
+    "ser": {
+        "synthetic": "synthetic",
+        "iemocap": "iemocap:PATH",
+        "tweets": "tweets:FILE.tsv",
+        "recordings": "recordings:FILE.csv",
+    },
+    "ier": {"synthetic": "synthetic", "fi": "fi:PATH", "pictures": "pictures:FILE.csv"},
 }
 
 

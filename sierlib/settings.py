@@ -32,8 +32,17 @@ LABEL_THRESHOLD = 0.5
 #: Emotions that Plutchik's wheel puts next to two of the four classes (Section 3.1).
 RELABEL: dict[str, str] = {"excitement": "happy", "disgust": "hate"}
 
-# Other words that the corpora use for the four classes.
-_SYNONYMS = {"sadness": "sad", "joy": "happy", "optimism": "happy", "happiness": "happy"}
+#: Other words and codes that corpora use for the four classes and their two neighbours: every
+#: adapter reads labels by this table. What is not in it (neutral, fear, surprise) is of no class.
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "anger": ("ang", "angry", "furious", "fury", "mad", "rage"),
+    "happy": ("hap", "happiness", "joy", "joyful", "joyous", "optimism"),
+    "hate": ("hateful", "hatred"),
+    "sad": ("sadness", "sorrow"),
+    "excitement": ("exc", "excited"),
+    "disgust": ("dis", "disgusted"),
+}
+_KNOWN = {word: name for name, words in SYNONYMS.items() for word in words}
 
 
 def relabel(name: str) -> str | None:
@@ -41,11 +50,12 @@ def relabel(name: str) -> str | None:
 
     Examples
     --------
-    >>> relabel("disgust"), relabel("sadness"), relabel("fear")
-    ('hate', 'sad', None)
+    >>> relabel("disgust"), relabel(" Angry"), relabel("fear")
+    ('hate', 'anger', None)
     """
-    name = name.strip().lower()
-    name = RELABEL.get(name, _SYNONYMS.get(name, name))
+    name = name.strip().casefold()
+    name = _KNOWN.get(name, name)
+    name = RELABEL.get(name, name)
     return name if name in CLASSES else None
 
 
@@ -144,7 +154,7 @@ class Profile:
     depth
         Halvings inside a modality when a prediction is explained.
     explained_samples
-        How many samples notebook 05 explains.
+        How many samples notebook 05 explains, for notebook 06 to show.
     aligned_utterances
         How many utterances check the forced alignment.
     faithfulness_samples, faithfulness_perturbed, faithfulness_randomised
@@ -182,7 +192,7 @@ class Profile:
     studies: tuple[str, ...] = ("fused", "ser", "ier")
     weights: str = "none"
     depth: int = 5
-    explained_samples: int = 6
+    explained_samples: int = 24
     aligned_utterances: int = 40
     faithfulness_samples: int = 24
     faithfulness_perturbed: int = 8
@@ -268,14 +278,13 @@ PROFILES: dict[str, Profile] = {
         pairs=8_000,
         speech_items=8_000,
         image_items=5_000,
-        epochs=10,
+        epochs=20,
         emotion_words=15,
         emotion_shapes=6,
         folds=FOLDS,
         repeats=3,
         studies=("Table 1", "learning curve", "choice", "Table 2", "N2"),
         depth=6,
-        explained_samples=24,
         aligned_utterances=100,
         faithfulness_samples=96,
         faithfulness_perturbed=24,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sierbook import statistics
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.models import NETWORKS
@@ -74,6 +75,38 @@ def written(
     if lines:
         (place / "truth.jsonl").write_text("".join(lines), encoding="utf-8")
     return Run(settings.profile("smoke"), "synthetic", "synthetic", "synthetic", 0, folder)
+
+
+def evaluated(
+    labels: list[int], fused: list[int], planted: list[int] | None = None, teachers: bool = True
+) -> dict[str, Any]:
+    """Results of notebook 04 for made-up rows, of which the halves say the first class only."""
+    halves = dict.fromkeys(("speech", "image"), np.zeros(len(labels), int))
+    networks = {"fused": np.array(fused), **halves}
+    others = dict.fromkeys(("ser teacher", "ier teacher"), np.array(labels)) if teachers else {}
+    answers = {"labels": np.array(labels)}
+    if planted is not None:
+        answers["truth"] = np.array(planted)
+    scores, differences = {}, {}
+    for kind, answer in answers.items():
+        asked = networks | others
+        if kind == "truth":
+            asked = asked | {"label": answers["labels"]}
+        scores[kind] = {name: score_predictions(answer, said) for name, said in asked.items()}
+        right = {name: said == answer for name, said in networks.items()}
+        differences[kind] = {
+            name: statistics.paired_difference(right["fused"], right[name], 0) for name in halves
+        }
+    made = {"profile": "quick", "data": "pairs:mine.csv", "date": "2026-01-01", "seed": 0}
+    return {
+        "notebook": "04-results",
+        "provenance": made | {"recorded": False},
+        "scores": scores,
+        "differences": differences,
+        "relations": {},
+        "calibration": {"fused": {"ece": 0.1}},
+        "comparisons": [],
+    }
 
 
 #: Both agree and are right; speech wins and is right; the image wins and is wrong; both are wrong.

@@ -2,16 +2,16 @@
 {
   const box = document.createElement("div");
   box.id = "peek";
-  box.className = "mathjax_process"; // equations in it are typeset
   box.setAttribute("role", "tooltip");
   box.hidden = true;
   document.body.append(box);
 
-  const show = async (link) => {
-    box.textContent = link.dataset.peek;
+  const show = (link) => {
+    // An equation is markup that the book's build wrote.
+    if (link.dataset.peek.startsWith("<math")) box.innerHTML = link.dataset.peek;
+    else box.textContent = link.dataset.peek;
     box.hidden = false;
     link.setAttribute("aria-describedby", box.id);
-    if (link.dataset.peek.startsWith("\\[")) await window.MathJax?.typesetPromise?.([box]);
     // Below the link, inside the window.
     const around = link.getBoundingClientRect();
     const most = document.documentElement.clientWidth - box.offsetWidth - 8;

@@ -10,7 +10,9 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 
-SPEECH, IMAGE, BOTH, INK = "#0b6e8a", "#a3461f", "#5b4a8a", "#22272e"
+from sierlib.colours import BOTH, IMAGE, SPEECH
+
+INK = "#22272e"
 PALE = {SPEECH: "#e3f2f6", IMAGE: "#fbeae1", BOTH: "#ece8f5", INK: "#f3f4f6"}
 mpl.rcParams.update(
     {
@@ -41,6 +43,8 @@ def canvas(width, height):
 
 
 def text(axes, x, y, words, colour=INK, size=9.5, **how):
+    """Write words, on a page of 672 pixels at least 9 of them high."""
+    size = max(size, 9.05 / 672 * 72 * axes.figure.get_figwidth())
     axes.text(
         x, y, words, **{"color": colour, "fontsize": size, "ha": "center", "va": "center", **how}
     )
@@ -207,13 +211,13 @@ def divide():
 def labelling():
     """Section 3.1: how a pair gets its label."""
     figure, axes = canvas(106, 38)
-    box(axes, 9.4, 19, 15, 8, "B-T4SA", INK, note="text and photograph")
+    box(axes, 10, 19, 16.8, 8, "B-T4SA", INK, note="text and photograph")
     box(axes, 29, 28, 14, 7, "speak", SPEECH, note="text-to-speech")
     box(axes, 29, 10, 14, 7, "photograph", IMAGE)
     box(axes, 50, 28, 17, 7, "speech teacher", SPEECH, note="trained on IEMOCAP")
     box(axes, 50, 10, 17, 7, "image teacher", IMAGE, note="trained on FI")
-    arrow(axes, (16.9, 20.5), (22, 27), SPEECH)
-    arrow(axes, (16.9, 17.5), (22, 11), IMAGE)
+    arrow(axes, (18.4, 20.5), (22, 27), SPEECH)
+    arrow(axes, (18.4, 17.5), (22, 11), IMAGE)
     arrow(axes, (36, 28), (41.5, 28), SPEECH)
     arrow(axes, (36, 10), (41.5, 10), IMAGE)
     text(axes, 19, 34.5, "corrupt and duplicate samples removed", INK, 7.8, style="italic")
@@ -246,7 +250,7 @@ def configurations():
         rows = {"s": (30, SPEECH, "speech"), "i": (11, IMAGE, "image")}
         other = {"s": "i", "i": "s"}
         for letter, (y, colour, word) in rows.items():
-            box(axes, left + 4, y, 6.6, 4.2, word, colour, 8.2)
+            box(axes, left + 3.8, y, 7.4, 4.2, word, colour, 8.2)
             box(axes, left + 20, y, 6, 4.2, f"$N2_{letter}$", colour, 9.5)
             box(axes, left + 31, y, 5, 4.2, f"$F_{other[letter]}$", BOTH, 9.5)
             arrow(axes, (left + 23, y), (left + 28.5, y), colour)

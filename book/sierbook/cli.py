@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sierlib import __version__, settings
-from sierlib.run import PACKAGE, Run, resolve_spec
+from sierlib.run import DATA_SPECS, PACKAGE, Run, resolve_spec
 
 if TYPE_CHECKING:
     from sierbook.verify import Report
@@ -78,21 +78,28 @@ def _run_options(folder: str) -> argparse.ArgumentParser:
     options.add_argument(
         "--data",
         default="synthetic",
-        help="pairs: synthetic, bt4sa:PATH or pairs:FILE.csv (default: synthetic)",
+        help=f"pairs: {_list_specs('data')} (default: synthetic)",
     )
     options.add_argument(
         "--ser",
         default="synthetic",
-        help="speech teacher: synthetic, tweets:FILE.tsv or iemocap:PATH (default: synthetic)",
+        help=f"speech teacher: {_list_specs('ser')} (default: synthetic)",
     )
     options.add_argument(
         "--ier",
         default="synthetic",
-        help="image teacher: synthetic or fi:PATH[?positive=all] (default: synthetic)",
+        help=f"image teacher: {_list_specs('ier')}; fi:PATH?positive=all takes in more of FI. "
+        "?links=follow after a path follows links out of its folder (default: synthetic)",
     )
     options.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
     options.add_argument("--run-dir", help=f"the run's folder (default: {folder})")
     return options
+
+
+def _list_specs(role: str) -> str:
+    """Return the data specs of a role, as one reads them."""
+    *others, last = DATA_SPECS[role].values()
+    return f"{', '.join(others)} or {last}"
 
 
 def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sierbook import recorded, statistics
-from sierbook.tables import studies
+from sierbook import numbers, recorded, statistics
 from sierlib.experiment.models import NETWORKS, names_in_group
 from sierlib.experiment.scores import Estimate, class_codes
 from sierlib.run import Run, read_json
@@ -35,7 +34,7 @@ def _plan(one: str, other: str, against: str = "labels", in_conflict: bool = Fal
     """Describe a comparison, with a title made of those of its networks."""
     title = f"{NETWORKS[one].title} − {NETWORKS[other].title}"
     if in_conflict:
-        title += ", pairs in conflict"
+        title += ", pairs planted in conflict"
     if against == "truth":
         title += ", planted truth"
     return Comparison(title, one, other, against, in_conflict)
@@ -76,7 +75,16 @@ _PLANNED = PRIMARY | {f"{one}-{other}": _plan(one, other) for one, other in EXPL
 #: (Section 3.2.1): there less than of pairs in agreement, compared with addition, so that a network
 #: that is less sure of everything does not pass for one that dilutes.
 DILUTION = "multiply-addition-dilution"
-_DILUTION_TITLE = f"how sure in conflict rather than agreement: {_plan('fused', 'addition').title}"
+_DILUTION_TITLE = (
+    "how sure of pairs planted in conflict rather than agreement: "
+    + _plan("fused", "addition").title
+)
+#: What titles say where nothing was planted, and a pair's relation is that of its teachers.
+_BY_TEACHERS = {
+    "pairs planted in conflict rather than agreement": "pairs on which the teachers differ "
+    "rather than agree",
+    "pairs planted in conflict": "pairs on which the teachers differ",
+}
 
 
 # ------------------------------------------------------------------------------- what is compared
@@ -230,7 +238,12 @@ def compare(rows: pd.DataFrame, trained: Trained, seed: int = 0) -> dict[str, En
         for name, estimate in zip(names, estimates, strict=True):
             found[name] = _describe(name, (count_one, count_other), trained) | estimate
     ordered = {name: found[name] for name in _PLANNED if name in found}
-    return ordered | _dilute(rows, trained, seed)
+    ordered |= _dilute(rows, trained, seed)
+    if "truth" not in answers:
+        for entry in ordered.values():
+            for planted, told in _BY_TEACHERS.items():
+                entry["title"] = entry["title"].replace(planted, told)
+    return ordered
 
 
 def _score_pair(
@@ -317,8 +330,9 @@ def _read_trained(run: Run, name: str) -> list[dict[str, Any]]:
 
 
 def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
-    """Return the primary comparisons, or the others, as `accuracy_plots.differences` draws them."""
-    rows = []
+    """Return the primary comparisons, or the others, as `accuracy_plots.differences` draws them,
+    with the keys of `shown.show`."""
+    rows, keys = [], []
     for entry in found:
         if entry["primary"] != primary:
             continue
@@ -334,7 +348,21 @@ def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
                 **corrected,
                 "n": entry["n"],
                 "seeds": " / ".join(map(str, counts)),
-                "origin": studies.origin(entry),
+                "origin": numbers.origin(entry),
             }
         )
-    return pd.DataFrame(rows)
+        keys.append((entry["value"], key_of(entry)))
+    found_table = pd.DataFrame(rows)
+    found_table.attrs["keys"] = {"difference": keys}
+    return found_table
+
+
+def key_of(entry: Entry) -> numbers.Key:
+    """Return the key of a comparison's difference."""
+    planned = _PLANNED.get(entry["name"], _PLANNED["multiply-addition"])
+    part = "test, in conflict" if planned.in_conflict else "test"
+    counts = entry.get("trainings", [entry["repeats"]])
+    run = numbers.origin(entry)
+    return numbers.Key(
+        numbers.name_lead(*counts), f"{planned.one} - {planned.other}", part, entry["against"], run
+    )

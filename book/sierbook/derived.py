@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sierbook import comparisons, recorded
+from sierbook import comparisons, recorded, seeds
 from sierbook.tables import studies
 from sierlib.run import read_json
 
@@ -40,6 +40,8 @@ def read_results(place: Path) -> dict[str, dict[str, Any]]:
             made = evaluation["provenance"]
             found = comparisons.compare_stand_in(stand_in, made) | found
         evaluation["comparisons"] = comparisons.sort_entries(found)
+        of_seeds = (read_json(place / seeds.FILE) or {}).get("seeds", {})
+        evaluation["seeds"] = seeds.summarise_seeds(of_seeds)
 
     # Networks of more than one machine are equal on none.
     if any(history["provenance"].get("adopted") for history in histories):

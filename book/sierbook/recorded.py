@@ -380,5 +380,5 @@ def _leave_to_others(
 
 def _without_derived(results: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out of a notebook's results what is derived from histories when they are read."""
-    derived = ("studies", "stand_in", "learning_curve", "comparisons")
+    derived = ("studies", "stand_in", "learning_curve", "comparisons", "seeds")
     return {key: value for key, value in results.items() if key not in derived}

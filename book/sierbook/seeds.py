@@ -98,6 +98,17 @@ def _describe(found: dict[str, Any], against: str) -> dict[str, float]:
     return cells | {"ahead": lead["value"], "low": lead["low"], "high": lead["high"]}
 
 
+def summarise_seeds(seeds: dict[str, Any]) -> dict[str, Estimate]:
+    """Return by how much ParallelNet is ahead of its better half over the seeds, on "labels" and
+    "truth": the mean with Student's interval, `n` the number of seeds; empty for fewer than two."""
+    table = tabulate_seeds(seeds)
+    found: dict[str, Estimate] = {}
+    for against, part in table.groupby("against") if len(seeds) > 1 else ():
+        single = part[part["seed"] != "mean"]
+        found[str(against)] = statistics.estimate_few(single["ahead"].tolist())
+    return found
+
+
 def pool_differences(parts: list[dict[str, Any]]) -> Estimate:
     """Return the mean of independent differences with a 95 % interval.
 
@@ -127,13 +138,17 @@ def judge_seeds(seeds: dict[str, Any]) -> list[str]:
     sentences = []
     for against, part in table.groupby("against") if len(seeds) > 1 else ():
         single, mean = part[part["seed"] != "mean"], part[part["seed"] == "mean"].iloc[0]
-        trainings = statistics.estimate_few(single["ahead"].tolist())
+        trainings = summarise_seeds(seeds)[str(against)]
         behind = int((single["ahead"] < 0).sum())
-        rows = "[{low:+.3f}, {high:+.3f}]".format(**mean)
-        seeds_drawn = "[{low:+.3f}, {high:+.3f}]".format(**trainings)
+        rows, seeds_drawn = _write_interval(mean), _write_interval(trainings)
         sentences.append(
             f"**On the {against}**, over {len(single)} seeds: ParallelNet is ahead of its better "
-            f"half by {mean['ahead']:+.3f}, {rows} where only rows are drawn anew, {seeds_drawn} "
-            f"by Student over the seeds; it is behind in {behind} of them."
+            f"half by {100 * mean['ahead']:+.1f} points, {rows} where only rows are drawn anew, "
+            f"{seeds_drawn} by Student over the seeds; it is behind in {behind} of them."
         )
     return sentences
+
+
+def _write_interval(ends: Any) -> str:
+    """Write the interval of a difference of shares, in points."""
+    return f"[{100 * ends['low']:+.1f}, {100 * ends['high']:+.1f}]"

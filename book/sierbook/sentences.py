@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from sierbook import comparisons, statistics
+from sierbook import comparisons, numbers, statistics
 from sierbook.claims import Claim, Finding
 from sierbook.records import as_records
 from sierbook.tables import results, studies
@@ -23,10 +23,20 @@ def bullets(sentences: Iterable[str]) -> str:
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
 
-def write_signed(found: Estimate) -> str:
-    """Write a difference of two shares with its interval, in percentage points."""
-    value, low, high = (100 * found[key] for key in ("value", "low", "high"))
-    return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+def write_signed(found: Estimate, key: numbers.Key | None = None) -> str:
+    """Write a difference of two shares with its interval, in percentage points, and its key."""
+    value, low, high = (100 * found[end] for end in ("value", "low", "high"))
+    number = f"{value:+.1f} points"
+    if key is not None:
+        number = numbers.mark(number, found["value"], key)
+    return f"{number} [{low:+.1f}, {high:+.1f}]"
+
+
+def write_accuracy(evaluation: dict[str, Any], kind: str, name: str, spec: str) -> str:
+    """Write the accuracy of a model of notebook 04 on "labels" or "truth", with its key."""
+    value = evaluation["scores"][kind][name]["accuracy"]["value"]
+    key = results.key_of("accuracy", kind, name, evaluation)
+    return numbers.mark(format(value, spec), value, key)
 
 
 def choose_words(found: Estimate, above: str, below: str, neither: str) -> str:
@@ -155,22 +165,62 @@ def describe_findings(found: Mapping[Claim, Finding]) -> list[str]:
 
 # --------------------------------------------------------------------------------- 04: test part
 def judge_fusion(evaluation: dict[str, Any]) -> list[str]:
-    """Say for each paired difference who is ahead, and whether the other network learned."""
-    sentences = []
+    """Say for each paired difference who is ahead, and whether the other network learned.
+
+    Where several trainings are recorded they come first, and the single one is named as such.
+    """
+    sentences, singles = [], []
     for kind, differences in evaluation["differences"].items():
+        several = _describe_several(evaluation, kind)
+        if several:
+            sentences.append(f"**On the {results.AGAINST[kind]}, {several}.**")
         for name, found in differences.items():
             title = results.difference_title(kind, name)
             verdict = _judge_difference(found, evaluation["scores"][kind][name])
-            sentences.append(f"{title}: {write_signed(found)}: {verdict}.")
-    return sentences
+            signed = write_signed(found, results.key_of_lead(kind, name, evaluation))
+            singles.append(f"{title}: {signed}: {verdict}.")
+    if sentences:
+        singles = [f"A single training, {single}" for single in singles]
+    return sentences + singles
+
+
+def _describe_several(evaluation: dict[str, Any], kind: str) -> str:
+    """Say what several trainings make of the lead over the better half; "" without any.
+
+    Recorded seeds draw all anew; else it is the trainings of this run that its comparisons count.
+    """
+    found = evaluation.get("seeds", {}).get(kind)
+    if found:
+        who, network = f"over {found['n']} recorded seeds", "fused - better half"
+    else:
+        entries = []
+        for entry in evaluation.get("comparisons", ()):
+            own = entry["origin"] == numbers.THIS_RUN and entry["repeats"] > 1
+            if own and entry["against"] == kind and entry["name"] in _LEADS:
+                entries.append(entry)
+        if len(entries) < len(_LEADS):
+            return ""
+        found = min(entries, key=lambda entry: entry["value"])
+        who, network = (
+            f"over {found['repeats']} trainings of each",
+            found["name"].replace("-", " - "),
+        )
+    count = found.get("repeats", found["n"])
+    run = numbers.name_run(evaluation.get("provenance", {}))
+    key = numbers.Key(numbers.name_lead(count), network, "test", kind, run)
+    verdict = choose_words(
+        found, "it is ahead", "it is behind", "a difference that cannot be claimed"
+    )
+    return f"{who} ParallelNet's lead over its better half is {write_signed(found, key)}: {verdict}"
 
 
 def answer_fusion(evaluation: dict[str, Any]) -> str:
     """Answer the book's first question in one sentence, from notebook 04's results."""
     kind = results.best_known(evaluation)
     scores, differences = evaluation["scores"][kind], evaluation["differences"][kind]
-    reached = {name: scores[name]["accuracy"]["value"] for name in HALVES}
-    better = max(settings.MODALITIES, key=lambda name: reached[name])
+    better = max(settings.MODALITIES, key=lambda name: scores[name]["accuracy"]["value"])
+    reached = {name: write_accuracy(evaluation, kind, name, ".0%") for name in HALVES}
+    lead = write_signed(differences[better], results.key_of_lead(kind, better, evaluation))
     verdict = choose_words(
         differences[better],
         "so together they say more than either alone",
@@ -178,14 +228,21 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
         "a difference too small to be claimed",
     )
     named = {"labels": "give the label", "truth": "name the planted emotion"}[kind]
-    return (
+    said = (
         f"On {scores['fused']['n']:,} pairs that were set aside, speech and picture together "
-        f"{named} in {reached['fused']:.0%}, the picture alone in {reached['image']:.0%}, the "
-        f"speech alone in {reached['speech']:.0%}, and always naming the largest class would in "
-        f"{scores['fused']['majority']:.0%}. ParallelNet's lead over its better half is "
-        f"{write_signed(differences[better])}, {verdict}."
+        f"{named} in {reached['fused']}, the picture alone in {reached['image']}, the "
+        f"speech alone in {reached['speech']}, and always naming the largest class would in "
+        f"{scores['fused']['majority']:.0%}."
     )
+    several = _describe_several(evaluation, kind)
+    if several:
+        single = f"In this single training it is {lead}."
+        return f"{said} {several[0].upper()}{several[1:]}. {single}"
+    return f"{said} ParallelNet's lead over its better half is {lead}, {verdict}."
 
+
+#: The comparisons of ParallelNet with its halves.
+_LEADS = ("fused-ser", "fused-ier")
 
 # Methods that know nothing of the network, in words.
 _BLIND = {"random": "random noise", "edges, no model": "an edge filter, which asks no network"}
@@ -242,17 +299,35 @@ def describe_ceilings(evaluation: dict[str, Any]) -> str:
             "This corpus brings no ground truth, so label noise cannot be measured: the "
             f"accuracies above say how well {repeated} can be repeated, and no more."
         )
-    alone = [
-        f"{truth[f'{role} teacher']['accuracy']['value']:.1%} ({modality} teacher)"
-        for role, modality in settings.ROLES.items()
-        if f"{role} teacher" in truth
-    ]
-    return teachers + (
-        f"The label agrees with the planted emotion in {truth['label']['accuracy']['value']:.1%} "
-        f"of the test rows; the teachers alone reach {' and '.join(alone)}. ParallelNet reaches "
-        f"{truth['fused']['accuracy']['value']:.1%} on the planted emotion and "
-        f"{labels['fused']['accuracy']['value']:.1%} on the labels."
+    alone = []
+    for role, modality in settings.ROLES.items():
+        if f"{role} teacher" in truth:
+            reached = write_accuracy(evaluation, "truth", f"{role} teacher", ".1%")
+            alone.append(f"{reached} ({modality} teacher)")
+    right = write_accuracy(evaluation, "truth", "label", ".1%")
+    said = f"The label agrees with the planted emotion in {right} of the test rows"
+    if alone:
+        said += f"; the teachers alone reach {' and '.join(alone)}"
+    planted, labelled = (
+        write_accuracy(evaluation, kind, "fused", ".1%") for kind in ("truth", "labels")
     )
+    reached = f"{planted} on the planted emotion and {labelled} on the labels"
+    return f"{teachers}{said}. ParallelNet reaches {reached}."
+
+
+def name_unnamed(evaluation: dict[str, Any]) -> list[str]:
+    """Name for each network the classes that it says of no test row, whatever their rows."""
+    said = []
+    for half in HALVES:
+        confusion = evaluation["scores"]["labels"][half]["confusion"]
+        columns = [sum(column) for column in zip(*confusion, strict=True)]
+        never = [name for name, count in zip(settings.CLASSES, columns, strict=True) if not count]
+        if never:
+            said.append(
+                f"**{results.TITLES[half]}** says *{'* or *'.join(never)}* of no test row, so its "
+                "recall there is 0."
+            )
+    return said or ["Each network says each class of some test row."]
 
 
 def _describe_teachers(scores: dict[str, Any]) -> str:
@@ -297,7 +372,9 @@ def judge_comparisons(
     if not read_truth(run):
         reasons["max-agreement"] = "nothing was planted in this corpus"
         if not labelled_by_teachers(read_manifest(run)):
-            reasons["multiply-addition"] = "nobody says which pairs of this corpus are in conflict"
+            reasons["multiply-addition"] = (
+                "nobody says of which pairs of this corpus speech and image are in conflict"
+            )
     sentences = [_judge_comparison(entry, entries) for entry in made.values()]
     for name, plan in comparisons.PRIMARY.items():
         if name not in made:
@@ -317,7 +394,7 @@ def _judge_comparison(entry: dict[str, Any], entries: Mapping[str, studies.Entry
                 f", but {' and '.join(idle)} did not get clearly beyond the largest class, so it "
                 "says little"
             )
-    text = f"{entry['title']}: {write_signed(entry)}"
+    text = f"{entry['title']}: {write_signed(entry, comparisons.key_of(entry))}"
     each = [f"{100 * value:+.1f}" for value in entry.get("by_training", ())]
     if each:
         text += f" (training by training {', '.join(each)})"

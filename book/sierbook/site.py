@@ -12,7 +12,8 @@ from typing import Any
 import nbformat
 
 from sierbook import notebooks
-from sierlib.run import Run, digest
+from sierbook.extensions import hero
+from sierlib.run import Run, digest, read_json, write_json
 
 #: What stands at the end of every notebook's page.
 _DOWNLOADS = (
@@ -86,6 +87,8 @@ def stage(run: Run) -> Path:
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
+    if samples := read_json(run.folder / "explanations" / "samples.json"):
+        write_json(place / "book" / "results" / hero.FILE, samples[0])
     return place
 
 
@@ -149,14 +152,27 @@ def build_book(run: Run, output: Path = notebooks.ROOT) -> Path:
         print("book: up to date", file=sys.stderr)
         return index
     place = stage(run)
-    shutil.rmtree(output / "_build", ignore_errors=True)
+    for name in ("html", "jupyter_execute"):
+        shutil.rmtree(output / "_build" / name, ignore_errors=True)
     _jupyter_book(run, place, output)
     if not index.is_file():
         raise notebooks.BuildFailed(
             f"Jupyter Book wrote no {index}; its output is {run.folder / 'book.log'}"
         )
     mark.write_text(key)
+    _offer_pdf(output / "_build")
     return index
+
+
+def _offer_pdf(built: Path) -> None:
+    """Put the PDF beside the pages, and show its link, where both are of the same book."""
+    made, printed = built / ".built", built / ".printed"
+    if not (made.is_file() and printed.is_file() and made.read_text() == printed.read_text()):
+        return
+    page = built / "html" / "book" / "citing.html"
+    shutil.copy2(built / "book.pdf", built / "html" / "book.pdf")
+    shown = page.read_text(encoding="utf-8").replace('id="whole-book" hidden', 'id="whole-book"')
+    page.write_text(shown, encoding="utf-8")
 
 
 def make_book(run: Run, output: Path = notebooks.ROOT) -> Path:
@@ -202,4 +218,6 @@ def print_pdf(run: Run, output: Path = notebooks.ROOT) -> Path:
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
     command += ["--virtual-time-budget=60000", f"--print-to-pdf={target}", whole.as_uri()]
     subprocess.run(command, check=True, capture_output=True)
+    (target.parent / ".printed").write_text(digest(_pages_key(run), str(run.folder)))
+    _offer_pdf(target.parent)
     return target

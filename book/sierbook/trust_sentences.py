@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,7 @@ from scipy import stats
 from sierbook.audit.labels import HARDEST, LABEL, SOFTEST, WRONG
 from sierbook.faithfulness.scores import FEWEST, compare_methods
 from sierbook.records import as_nested, as_records
-from sierbook.sentences import choose_words, write_signed
+from sierbook.sentences import answer_explanations, choose_words, write_signed
 from sierlib import settings
 from sierlib.experiment.models import HALVES, NETWORKS
 
@@ -249,7 +249,7 @@ def _judge_noise(modality: str, rows: pd.DataFrame) -> str:
     )
 
 
-# ------------------------------------------------------------------------------- 07: is it true?
+# ------------------------------------------------------------------------------- 08: is it true?
 def judge_rivals(
     scores: pd.DataFrame,
     rivals: Sequence[str],
@@ -284,3 +284,98 @@ def _compare_with_rivals(
         ahead = compare_methods(scores, measure, part, method, rival)
         groups[choose_words(ahead, *sides)].append(rival)
     return "; ".join(f"{side} {', '.join(names)}" for side, names in groups.items() if names)
+
+
+# --------------------------------------------------------------------- what a page opens with
+def find_experiment(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return five findings of notebook 07 from its results, by what they are about."""
+    teachers, noise = found["teachers"], found["label_provenance"]["noise"]
+    shortcuts, relabelled = found["shortcuts"], found["relabelled"]
+    right = [
+        f"the {settings.ROLES[role]} teacher is right on {value['accuracy']['value']:.0%}"
+        for role, value in teachers.items()
+    ]
+    labels = "How many of them are wrong cannot be known: nothing was planted in this corpus."
+    if noise:
+        wrong = 1 - noise["all"]["accuracy"]["value"]
+        labels = f"{wrong:.0%} are not the emotion that was planted."
+    if relabelled:
+        labels += (
+            f" With teachers as right as they are sure, {relabelled['share']:.1%} of them would be "
+            "others."
+        )
+    pictures = shortcuts["same_picture"]
+    leak = f"{pictures:,} test rows show a picture that was trained on."
+    if split := shortcuts["split"]:
+        verdict = "nothing can leak through the text"
+        if repeated := split["on_repeated"]:
+            verdict = choose_words(
+                repeated["difference"],
+                "a split that ignores the text would flatter",
+                "a split that ignores the text would not flatter",
+                "that a split which ignores the text would flatter cannot be shown",
+            )
+        leak += f" Of the sentences, {split['repeated']:,} are not alone: {verdict}."
+    lost = [
+        f"{write_signed(shortcuts['blanked'][key]['difference'])} without the {name}"
+        for name, key in (("speech", "silence"), ("image", "grey image"))
+    ]
+    # The last kind of partner is the one that is most alike.
+    closest = {
+        moved: list(partners.values())[-1]["difference"]
+        for moved, partners in shortcuts["exchanged"].items()
+    }
+    swapped = [
+        f"another {moved} changes it by {write_signed(change)}" for moved, change in closest.items()
+    ]
+    used = [moved for moved, change in closest.items() if change["high"] < 0]
+    verdict = "that it has to be this very pair cannot be shown"
+    if used:
+        verdict = f"of the {' and the '.join(used)} more is used than the class"
+    return {
+        "Teachers": f"Of items not seen before, {', '.join(right)}." if right else NOT_ASKED,
+        "Labels": labels,
+        "Leaks": leak,
+        "Modalities": f"ParallelNet's accuracy changes by {', by '.join(lost)}.",
+        "Pairing": f"Chosen to say the same, {' and '.join(swapped)}: {verdict}.",
+    }
+
+
+def find_explanations(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return five findings of notebook 08 from its results, by what they are about."""
+    planted = {}
+    for part in settings.MODALITIES:
+        rows = [row for row in found.get("planted", ()) if row["part"] == part]
+        planted[part] = answer_explanations({"planted": rows})
+    areas = {
+        row["method"]: row["mean"]["value"]
+        for row in found["scores"]
+        if (row["measure"], row["part"]) == ("deletion", "joint")
+    }
+    removed = "Nothing was removed."
+    if {"owen", "random"} <= areas.keys():
+        removed = (
+            f"While the parts that matter most are removed first, the score is {areas['owen']:.2f} "
+            f"on average; in the order of random noise, {areas['random']:.2f}."
+        )
+    left = [row["value"] for row in found["randomised"] if row["method"] == "owen"]
+    network = "No block lost its weights."
+    if left:
+        network = (
+            "A map of the network without what it has learned has a rank correlation of "
+            f"{left[-1]:+.2f} with the map of the trained one; at 1 it would show the input alone."
+        )
+    return {
+        "Modalities": f"Speech has {found['speech_share']:.0%} of what both do to the score.",
+        "Removal": removed,
+        "Random weights": network,
+        "Words": planted["speech"],
+        "Regions": planted["image"],
+    }
+
+
+#: What the pages of notebooks open with.
+FINDINGS: dict[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
+    "07-experiment": find_experiment,
+    "08-explanations": find_explanations,
+}

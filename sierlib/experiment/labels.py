@@ -12,7 +12,6 @@ import pandas as pd
 
 from sierlib import settings
 from sierlib.data.corpora import Corpus
-from sierlib.data.shards import encode_role
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import (
     COLUMNS,
@@ -20,13 +19,13 @@ from sierlib.experiment.manifest import (
     OPINIONS,
     count_rows,
     number_groups,
-    set_aside_duplicates,
     split_rows,
     write_csv,
 )
 from sierlib.experiment.teachers import (
     brings_labels,
     predict_opinions,
+    read_pairs,
     train_teachers,
 )
 from sierlib.run import Run, digest, read_json, source_key, write_json
@@ -63,7 +62,7 @@ def build_dataset(run: Run, recorded: pd.DataFrame | None = None) -> dict[str, A
         When too few pairs remain to be split, a class that the corpus labels has none to learn
         from, or the recorded labels are about other rows.
     """
-    corpus, rows, folder = encode_role(run, "data")
+    corpus, usable, quarantine, folder = read_pairs(run)
     labelled = brings_labels(corpus)
     teachers = {} if labelled or recorded is not None else train_teachers(run)
     key = digest(
@@ -78,17 +77,8 @@ def build_dataset(run: Run, recorded: pd.DataFrame | None = None) -> dict[str, A
     if run.current("manifest", key, *(folder / name for name in FILES)):
         return read_json(folder / "summary.json")
 
-    # What cannot be used is set aside, with the reason.
-    usable = rows[rows["reason"].isna()].reset_index(drop=True)
-    usable, duplicates = set_aside_duplicates(usable)
-    quarantine = _collect_quarantine(corpus, rows, duplicates)
     write_csv(quarantine, folder / "quarantine.csv")
-    if usable.empty:
-        raise ValueError(
-            f"no usable pair in {run.data}: see the reasons in {folder / 'quarantine.csv'}"
-        )
-
-    # The rest gets its labels; what no teacher is sure of is discarded.
+    # What can be used gets its labels; what no teacher is sure of is discarded.
     items = {item.id: item for item in corpus.items}
     usable["group"] = number_groups(usable["text"])
     usable["sentiment"] = [items[name].sentiment for name in usable["id"]]
@@ -116,7 +106,9 @@ def build_dataset(run: Run, recorded: pd.DataFrame | None = None) -> dict[str, A
     if labelled:
         _refuse_unlearnable(run, usable, {item.id: item.line for item in corpus.items})
 
-    counts = count_rows(len(rows) + len(corpus.quarantined), usable, quarantine, len(discarded))
+    counts = count_rows(
+        len(corpus.items) + len(corpus.quarantined), usable, quarantine, len(discarded)
+    )
     counts["absent"] = [name for name in settings.CLASSES if not counts["per_class"][name]]
     counts["cut"] = int((usable["seconds"] > settings.WINDOW_SECONDS).sum())
     counts["spoken_seconds"] = float(usable["seconds"].sum())
@@ -124,20 +116,10 @@ def build_dataset(run: Run, recorded: pd.DataFrame | None = None) -> dict[str, A
     counts["adopted"] = recorded is not None
     counts["notes"] = corpus.notes
     write_csv(usable[COLUMNS], folder / "manifest.csv")
-    _write_truth(corpus, rows, folder)
+    _write_truth(corpus, set(quarantine["id"]), folder)
     write_json(folder / "summary.json", counts)
     run.done("manifest", key)
     return counts
-
-
-def _collect_quarantine(
-    corpus: Corpus, rows: pd.DataFrame, duplicates: pd.DataFrame
-) -> pd.DataFrame:
-    """Join what was set aside on listing, on encoding and as a duplicate: id, path, reason."""
-    columns = ["id", "path", "reason"]
-    listing = pd.DataFrame(corpus.quarantined, columns=columns)
-    encoding = rows.loc[rows["reason"].notna(), columns]
-    return pd.concat([listing, encoding, duplicates])[columns].fillna("")
 
 
 def _ask_teachers(rows: pd.DataFrame, folder: Path, teachers: dict[str, Teacher]) -> np.ndarray:
@@ -195,12 +177,11 @@ def _refuse_unlearnable(run: Run, rows: pd.DataFrame, lines: dict[str, int]) -> 
         )
 
 
-def _write_truth(corpus: Corpus, rows: pd.DataFrame, folder: Path) -> None:
+def _write_truth(corpus: Corpus, quarantined: set[str], folder: Path) -> None:
     """Write what was planted in the rows that could be used; real corpora have no such thing."""
-    usable = set(rows.loc[rows["reason"].isna(), "id"])
     truths = []
     for item in corpus.items:
-        if item.truth and "relation" in item.truth and item.id in usable:
+        if item.truth and "relation" in item.truth and item.id not in quarantined:
             truths.append({"id": item.id, **item.truth})
     if truths:
         lines = [json.dumps(truth) + "\n" for truth in truths]

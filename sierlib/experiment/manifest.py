@@ -16,8 +16,8 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from sierlib import settings
-from sierlib.data.corpora import Item, open_corpus
-from sierlib.data.shards import align_item
+from sierlib.data.corpora import Corpus, Item, open_corpus
+from sierlib.data.shards import align_item, encode_role
 from sierlib.run import Run
 
 #: The columns of the manifest; those of the teachers' opinions are named "ser_anger" and so on.
@@ -30,6 +30,10 @@ COLUMNS = [
 
 #: What `winner` holds where the corpus brought its labels; else the teacher's role that decided.
 GIVEN = "given"
+
+
+#: The kind of reason of a duplicate that its corpus labels otherwise than the row it repeats.
+CONTRADICTING = "contradicting duplicate"
 
 
 def labelled_by_teachers(rows: pd.DataFrame) -> bool:
@@ -46,14 +50,72 @@ def set_aside_duplicates(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     Returns
     -------
     kept, duplicates
-        The second with a `reason` that names the row it repeats.
+        The second with a `reason` that names the row it repeats, and says where the corpus labels
+        the two differently; for that the words may differ in their case.
     """
-    same = frame.groupby(["image_hash", "text", "sound_hash"], dropna=False)
-    first = same["id"].transform("first")
-    repeated = frame["id"] != first
-    duplicates = frame[repeated].copy()
-    duplicates["reason"] = "duplicate: of " + first[repeated].astype(str)
-    return frame[~repeated].copy(), duplicates
+    same = frame.groupby(["image_hash", "text", "sound_hash"], dropna=False)["id"]
+    first = same.transform("first").astype(str)
+    repeated = frame["id"].astype(str) != first
+    reason = "duplicate: of " + first
+    # Where the words are the same but for their case, two labels contradict each other as well.
+    words = frame["text"].fillna("").astype(str).str.lower().str.split().str.join(" ")
+    alike = frame.groupby([frame["image_hash"], words, frame["sound_hash"]], dropna=False)
+    label = alike["label"].transform("first")  # None where teachers are to decide
+    contradicts = label.notna() & (frame["label"] != label)
+    contradiction = alike["id"].transform("first").astype(str) + ", labelled " + label.astype(str)
+    reason = reason.mask(contradicts, f"{CONTRADICTING}: of " + contradiction)
+    repeated |= contradicts
+    return frame[~repeated].copy(), frame[repeated].assign(reason=reason[repeated])
+
+
+def set_aside(corpus: Corpus, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Set aside what cannot be used of a corpus: seen on listing, on encoding, or as a duplicate.
+
+    Parameters
+    ----------
+    rows
+        As `encode_role` gives them.
+
+    Returns
+    -------
+    usable, quarantine
+        The second with ``id``, ``path`` and ``reason``.
+    """
+    columns = ["id", "path", "reason"]
+    usable, duplicates = set_aside_duplicates(rows[rows["reason"].isna()].reset_index(drop=True))
+    listing = pd.DataFrame(corpus.quarantined, columns=columns)
+    encoding = rows.loc[rows["reason"].notna(), columns]
+    quarantine = pd.concat([listing, encoding, duplicates])[columns].fillna("")
+    return usable.reset_index(drop=True), quarantine
+
+
+def read_usable(run: Run) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path]:
+    """Encode the run's pairs and set aside what cannot be used.
+
+    Returns
+    -------
+    corpus, usable, quarantine, folder
+        The last is where the arrays are.
+
+    Raises
+    ------
+    ValueError
+        When too few remain to be split, so that no teacher has to be trained to find that out.
+    """
+    corpus, rows, folder = encode_role(run, "data")
+    usable, quarantine = set_aside(corpus, rows)
+    count, smallest = len(set(number_groups(usable["text"]))), 2 * settings.FOLDS
+    if count < smallest:
+        path = folder / "quarantine.csv"
+        write_csv(quarantine, path)
+        found = f"{len(usable)} usable pairs in {run.data} have {count} different texts"
+        if usable.empty:
+            found = f"no usable pair in {run.data}"
+        raise ValueError(
+            f"{found}: at least {smallest} are needed for a 70-30 split with five folds; the "
+            f"{len(quarantine)} others are in {path}, with reasons"
+        )
+    return corpus, usable, quarantine, folder
 
 
 def number_groups(texts: Iterable[str]) -> np.ndarray:

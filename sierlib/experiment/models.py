@@ -111,7 +111,7 @@ GROUPS: dict[str, str] = {
 
 #: Pairs that the learning curve is trained on, before all of them, and for how many epochs: fewer
 #: pairs are seen more often, lest few updates pass for little data.
-CURVE: dict[int, int] = {400: 30, 800: 24, 1_600: 18, 3_200: 12}
+CURVE: dict[int, int] = {400: 60, 800: 48, 1_600: 36, 3_200: 24}
 
 
 def _both(kind: str) -> dict[str, str]:

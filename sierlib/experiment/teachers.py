@@ -15,8 +15,10 @@ from sierlib.data.corpora import Corpus, open_corpus
 from sierlib.data.shards import encode_role
 from sierlib.experiment import workers
 from sierlib.experiment.manifest import (
+    CONTRADICTING,
     number_groups,
-    set_aside_duplicates,
+    read_usable,
+    set_aside,
     split_by_session,
     split_rows,
     write_csv,
@@ -51,8 +53,9 @@ def train_teachers(
         When a corpus is too small to be split, or holds fewer than two classes.
     """
     roles = list(roles)
-    for role in roles:
+    for role in roles:  # none is trained before the corpora of all are known to do
         encode_role(run, role)  # its own processes; what follows only reads
+        _read_items(run, role)
     stale = [role for role in roles if not _is_current(run, role)]
     if stale:
         workers.run_in_workers(_train_teacher, [(run, role) for role in stale], "training teachers")
@@ -68,10 +71,22 @@ def teacher_reports(run: Run) -> dict[str, dict[str, Any]]:
 
     There are none where the corpus brings its labels.
     """
-    corpus = open_corpus(run.data, "data", run.profile, run.seed)
-    if brings_labels(corpus):
+    if brings_labels(open_corpus(run.data, "data", run.profile, run.seed)):
         return {}
+    read_pairs(run)
     return {role: report for role, (_, report) in train_teachers(run).items()}
+
+
+def read_pairs(run: Run) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path]:
+    """Return the run's usable pairs, as `read_usable`.
+
+    What can be seen to come to nothing is refused before anything is spoken or trained for it.
+    """
+    if not brings_labels(open_corpus(run.data, "data", run.profile, run.seed)):
+        for role in settings.ROLES:
+            corpus = open_corpus(getattr(run, role), role, run.profile, run.seed)
+            _list_classes([item.label for item in corpus.items], role, corpus)
+    return read_usable(run)
 
 
 def brings_labels(corpus: Corpus) -> bool:
@@ -121,16 +136,11 @@ def _is_current(run: Run, role: str) -> bool:
 def _train_teacher(run: Run, role: str) -> None:
     """Train one teacher in this process and write its files."""
     # No processes of its own: a worker that has some does not end before they do.
-    corpus, rows, folder = encode_role(run, role, workers=1)
-    usable, duplicates = set_aside_duplicates(rows[rows["reason"].isna()])
-    _list_classes(usable, role, corpus)  # stops before a split that cannot be made
-    usable = usable.reset_index(drop=True)
-    speakers_apart = _split_items(run, role, corpus, usable)
-
+    corpus, usable, quarantine, folder, speakers_apart = _read_items(run, role)
     # Fold 0 validates, the other folds are fitted, and the test part is asked about at the end.
     learning = usable["split"] == "train"
     fitted = usable[learning & (usable["fold"] != 0)]
-    classes = _list_classes(fitted, role, corpus)
+    classes = _list_classes(fitted["label"], role, corpus)
     # What nothing can be learned of, such as an emotion of one session only, is missing like any
     # other class.
     known = usable["label"].isin(classes)
@@ -139,6 +149,13 @@ def _train_teacher(run: Run, role: str) -> None:
         f"{count} items of {name}, none of them among those to learn from"
         for name, count in usable.loc[~known, "label"].value_counts().items()
     ]
+    repeated = quarantine["reason"].str.contains(f"^(?:duplicate|{CONTRADICTING}):")
+    if contradicting := int(quarantine["reason"].str.startswith(CONTRADICTING).sum()):
+        notes.append(
+            f"{contradicting} repeated items have another label than the first of their kind"
+        )
+    if not speakers_apart and any({*(item.truth or {})} == {"speaker"} for item in corpus.items):
+        notes.append("too few speakers to keep them apart: the same are learned from and judged by")
     eye = np.eye(len(classes), dtype=np.float32)
     profile = run.profile.for_teachers()
     model, history = fit_network(
@@ -160,8 +177,8 @@ def _train_teacher(run: Run, role: str) -> None:
         "classes": classes,
         "missing": [name for name in settings.CLASSES if name not in classes],
         "notes": [*corpus.notes, *notes],
-        "quarantined": len(corpus.quarantined) + int(rows["reason"].notna().sum()),
-        "duplicates": len(duplicates),
+        "quarantined": int((~repeated).sum()),
+        "duplicates": int(repeated.sum()),
         "speakers_apart": speakers_apart,
         "rows": {"train": int(learning.sum()), "held_out": len(held)},
         "held_out": score_predictions(class_codes(held["label"]), probabilities.argmax(axis=1)),
@@ -176,24 +193,45 @@ def _train_teacher(run: Run, role: str) -> None:
     run.done(_teacher_artefact(role), _teacher_key(run, role))
 
 
+def _read_items(run: Run, role: str) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path, bool]:
+    """Return a teacher's corpus, its usable items with `split` and `fold`, and its quarantine;
+    then where the arrays are, and whether the split keeps speakers apart.
+
+    Stops where there is too little to learn from.
+    """
+    # No processes of its own: a worker that has some does not end before they do.
+    corpus, rows, folder = encode_role(run, role, workers=1)
+    usable, quarantine = set_aside(corpus, rows)
+    _list_classes(usable["label"], role, corpus)
+    try:
+        speakers_apart = _split_items(run, role, corpus, usable)
+    except ValueError as problem:  # too small a corpus
+        raise ValueError(f"{role}={corpus.spec}: {problem}") from problem
+    return corpus, usable, quarantine, folder, speakers_apart
+
+
 def _split_items(run: Run, role: str, corpus: Corpus, items: pd.DataFrame) -> bool:
     """Add `split` and `fold` to a teacher's items; tell whether they keep speakers apart."""
-    session_of = {item.id: (item.truth or {}).get("session") for item in corpus.items}
-    sessions = items["id"].map(session_of)
-    if sessions.nunique() >= 3 and sessions.notna().all():
-        items["split"], items["fold"] = split_by_session(sessions.to_numpy())
+    truths = {item.id: item.truth or {} for item in corpus.items}
+    # A session of IEMOCAP has two speakers of its own.
+    who = items["id"].map(lambda name: truths[name].get("session", truths[name].get("speaker")))
+    labels, speakers = items["label"].to_numpy(), who.nunique() if who.notna().all() else 0
+    if speakers >= 2 * settings.FOLDS:
+        items["split"], items["fold"] = split_rows(labels, who.to_numpy(), run.seed)
+        return True
+    if speakers >= 3:
+        items["split"], items["fold"] = split_by_session(who.to_numpy())
         return True
     # Sentences with the same words stay on one side; every picture is one of its own.
     same = items["text"] if role == "ser" else items["id"]
-    items["split"], items["fold"] = split_rows(
-        items["label"].to_numpy(), number_groups(same), run.seed
-    )
+    items["split"], items["fold"] = split_rows(labels, number_groups(same), run.seed)
     return False
 
 
-def _list_classes(rows: pd.DataFrame, role: str, corpus: Corpus) -> list[str]:
+def _list_classes(labels: Iterable[str | None], role: str, corpus: Corpus) -> list[str]:
     """Return the classes that occur, in the order of `settings.CLASSES`."""
-    classes = [name for name in settings.CLASSES if (rows["label"] == name).any()]
+    present = set(labels)
+    classes = [name for name in settings.CLASSES if name in present]
     if len(classes) < 2:
         raise ValueError(
             f"{role}={corpus.spec}: items of at least two of {', '.join(settings.CLASSES)} are "

@@ -17,8 +17,9 @@ from sierlib.data.corpora import Item
 from sierlib.data.feed import read_inputs
 from sierlib.data.shards import item_picture, item_sound
 from sierlib.data.speech import Word
-from sierlib.experiment.manifest import GIVEN, find_items
-from sierlib.explorer import listening
+from sierlib.experiment import label_rule
+from sierlib.experiment.manifest import GIVEN, find_items, labelled_by_teachers
+from sierlib.explorer import deletion, listening
 from sierlib.explorer.payload import Payload, sample_payload
 from sierlib.run import Run
 from sierlib.shapley.explain import explain
@@ -44,6 +45,8 @@ class ExplainedRow:
         The words of the text with their times, by forced alignment.
     explanations
         By target class name and method: ``explanations["sad"]["owen"]``.
+    blurred
+        By target class name, the Owen values where what is absent is blurred.
     """
 
     row: dict[Any, Any]
@@ -54,6 +57,7 @@ class ExplainedRow:
     probabilities: np.ndarray
     words: list[Word]
     explanations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    blurred: dict[str, Any] = field(default_factory=dict)
 
     @property
     def predicted(self) -> str:
@@ -66,10 +70,10 @@ class ExplainedRow:
 
     @property
     def speech_decides(self) -> bool:
-        """Whether the prediction is right and the speech decides it (see `speech_lead`)."""
-        explanation = self.of()
-        lead = listening.speech_lead(explanation.speech_value, explanation.image_value)
-        return self.predicted == self.row["label"] and float(lead) > 0
+        """Whether the prediction is right and the speech decides it (see `decided_by`)."""
+        found = self.of()
+        right = self.predicted == self.row["label"]
+        return listening.decided_by(found.speech_value, found.image_value, right) == "speech"
 
 
 def explain_rows(
@@ -80,6 +84,7 @@ def explain_rows(
     methods: Sequence[str] = ("owen",),
     target: str | None = "all",
     depth: int | None = None,
+    blurred: bool = False,
     **options: Any,
 ) -> list[ExplainedRow]:
     """Predict and explain manifest rows.
@@ -90,6 +95,8 @@ def explain_rows(
         Manifest rows.
     methods, target, depth, options
         Passed to `sierlib.shapley.explain`; `depth` is by default the profile's.
+    blurred
+        Whether to explain every class against a blurred sample, too.
 
     Returns
     -------
@@ -113,16 +120,12 @@ def explain_rows(
             probabilities=probabilities[place],
             words=words,
         )
+        sample = (model, case.speech, case.image)
+        depth = depth or run.profile.depth
+        if blurred:
+            case.blurred = explain(*sample, target="all", depth=depth, baseline="blur", **options)
         for method in methods:
-            found = explain(
-                model,
-                case.speech,
-                case.image,
-                target=target,
-                depth=depth or run.profile.depth,
-                method=method,
-                **options,
-            )
+            found = explain(*sample, target=target, depth=depth, method=method, **options)
             by_class = found if isinstance(found, dict) else {target or case.predicted: found}
             for name, explanation in by_class.items():
                 case.explanations.setdefault(str(name), {})[method] = explanation
@@ -177,6 +180,131 @@ def choose_rows(
     return rows.loc[[*chosen, *decided]]
 
 
+def describe_rows(
+    rows: pd.DataFrame, values: pd.DataFrame, planted: dict[str, Any]
+) -> pd.DataFrame:
+    """Say of rows what a reader may want to choose samples by.
+
+    Parameters
+    ----------
+    rows
+        Test rows.
+    values
+        Of the same rows, with `predicted` and the values of `speech` and `image`.
+    planted
+        The planted truth by id; empty where nothing was planted.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `label`; `right`, whether the prediction is the label; `decided_by`; `relation`, "agree" or
+        "conflict": of the planted emotions, else of the teachers' opinions ("" where nobody was
+        asked); `both_for`, whether both modalities speak for a right prediction.
+    """
+    table = pd.DataFrame({"label": rows["label"].to_numpy()}, index=rows.index)
+    table["right"] = values["predicted"].to_numpy() == table["label"]
+    sides = values["speech"].to_numpy(), values["image"].to_numpy()
+    table["decided_by"] = [
+        listening.decided_by(*of) for of in zip(*sides, table["right"], strict=True)
+    ]
+    table["relation"] = ""
+    if planted:
+        table["relation"] = [planted[name]["relation"] for name in rows["id"]]
+    elif labelled_by_teachers(rows):
+        opinions = [label_rule.teacher_opinions(rows, role) for role in settings.ROLES]
+        same = opinions[0].argmax(axis=1) == opinions[1].argmax(axis=1)
+        table["relation"] = np.where(same, "agree", "conflict")
+    table["both_for"] = table["right"] & (sides[0] > 0) & (sides[1] > 0)
+    return table
+
+
+def add_rows(
+    chosen: pd.DataFrame, rows: pd.DataFrame, traits: pd.DataFrame, count: int
+) -> pd.DataFrame:
+    """Add rows until there are `count`, so that of every trait there is something to look at.
+
+    Parameters
+    ----------
+    chosen
+        Those that are there already.
+    rows, traits
+        All rows, and what `describe_rows` says of them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The chosen ones, then the others. Each is of those whose traits are rarest so far.
+    """
+    taken = list(chosen.index)
+    left = traits.drop(index=taken)
+    while len(taken) < count and len(left):
+        seen = traits.loc[taken]
+        met = pd.Series(0.0, index=left.index)
+        for name in traits:
+            met += left[name].map(seen[name].value_counts()).fillna(0)
+        taken.append(met.idxmin())
+        left = left.drop(index=taken[-1])
+    return rows.loc[taken]
+
+
+def put_showcase_first(
+    cases: Sequence[ExplainedRow], planted: dict[str, Any]
+) -> list[ExplainedRow]:
+    """Put the case first that shows best what an explanation can be.
+
+    It is one that is predicted right, in which both modalities speak for the class, and if possible
+    in which planted emotions agree and the strongest word and region are planted ones; of several
+    the one whose weaker modality weighs most. Without such a case the order stays.
+    """
+
+    def rank(case: ExplainedRow) -> tuple[bool, int, float]:
+        found = case.of()
+        weaker = min(found.speech_value, found.image_value)
+        truth = planted.get(case.row["id"])
+        hits = 0
+        if truth and truth["relation"] == "agree":
+            hits = 1 + _hits_word(case, truth) + _hits_box(case, truth)
+        return case.predicted == case.row["label"] and weaker > 0, hits, weaker
+
+    if not cases:
+        return []
+    best = max(cases, key=rank)
+    if not rank(best)[0]:
+        return list(cases)
+    return [best, *(case for case in cases if case is not best)]
+
+
+def _hits_word(case: ExplainedRow, truth: dict[str, Any]) -> bool:
+    values = listening.word_values(case.words, case.of().speech_map)
+    return bool(len(values)) and int(values.argmax()) in truth["speech"]["emotion_words"]
+
+
+def _hits_box(case: ExplainedRow, truth: dict[str, Any]) -> bool:
+    """Tell whether the strongest region touches a planted box."""
+    regions = [region for region in case.of().levels[-1] if region.modality == "image"]
+    r0, r1, c0, c1 = max(regions, key=lambda region: region.value).box
+    return any(
+        left < c1 and c0 < right and up < r1 and r0 < down
+        for left, up, right, down in truth["image"]["boxes"]
+    )
+
+
+def planted_payload(truth: dict[str, Any] | None) -> Payload | None:
+    """Return a row's planted truth as the explorer reads it; None where nothing was planted."""
+    if not truth:
+        return None
+    boxes = [np.round(np.divide(box, settings.SIZE), 3) for box in truth["image"]["boxes"]]
+    return {
+        "emotion": truth["emotion"],
+        "relation": truth["relation"],
+        "speech": {
+            "emotion": truth["speech"]["emotion"],
+            "words": list(truth["speech"]["emotion_words"]),
+        },
+        "image": {"emotion": truth["image"]["emotion"], "boxes": np.array(boxes).tolist()},
+    }
+
+
 def teacher_payload(row: dict[Any, Any]) -> Payload | None:
     """Return both teachers' opinions on a manifest row; None where none was asked."""
     if row["winner"] == GIVEN:
@@ -201,12 +329,25 @@ def _describe_picture(case: ExplainedRow) -> str:
     return f"Picture of sample {case.row['id']}, labelled {case.row['label']}{content}"
 
 
-def case_payload(case: ExplainedRow, methods: Sequence[str] = ("owen", "published")) -> Payload:
-    """Return an explained row as `sierlib.explorer.widget.Explorer` takes it."""
+def case_payload(
+    case: ExplainedRow,
+    methods: Sequence[str] = ("owen", "published"),
+    truth: dict[str, Any] | None = None,
+    model: keras.Model | None = None,
+) -> Payload:
+    """Return an explained row as `sierlib.explorer.widget.Explorer` takes it.
+
+    Parameters
+    ----------
+    truth
+        What was planted in it, as `read_truth` has it.
+    model
+        The network: asked for the scores of what is left at each threshold.
+    """
     by_method: dict[str, Payload] = {}
     for method in methods:
         by_method[method] = {name: case.of(name, method) for name in case.explanations}
-    return sample_payload(
+    payload = sample_payload(
         case.row["id"],
         image=item_picture(case.item, 256),
         sound=case.audio,
@@ -217,5 +358,10 @@ def case_payload(case: ExplainedRow, methods: Sequence[str] = ("owen", "publishe
         text=case.row["text"],
         alt=_describe_picture(case),
         teachers=teacher_payload(case.row),
+        planted=planted_payload(truth),
         explanations=by_method,
+        blurred={"owen": case.blurred} if case.blurred else None,
     )
+    if model is not None:
+        deletion.add_scores(payload, model, case.speech, case.image)
+    return payload

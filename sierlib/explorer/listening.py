@@ -166,7 +166,7 @@ def sentence_html(
     for index, (word, value) in enumerate(zip(words, values, strict=True)):
         # Mixed with white rather than translucent: dark letters stay readable whatever the page's
         # own colours are.
-        darkest = (255, 193, 7) if value > 0 else (110, 168, 254)
+        darkest = (244, 165, 76) if value > 0 else (178, 155, 232)
         share = abs(value) / top
         colour = ", ".join(str(round(255 + (tone - 255) * share)) for tone in darkest)
         line = UNDERLINE if index in planted else ""
@@ -203,3 +203,23 @@ def speech_lead(speech: Any, image: Any) -> np.ndarray:
         The values of the modalities, numbers or (n,).
     """
     return np.where(np.asarray(speech) > 0, np.abs(speech) - np.abs(image), -np.inf)
+
+
+def decided_by(speech: float, image: float, right: bool = True) -> str:
+    """Return which modality decides a prediction: "speech", "image" or "neither".
+
+    One decides where the prediction is right and it leads over the other one by the rule of
+    `speech_lead`, which holds for an image in the same words.
+
+    Examples
+    --------
+    >>> decided_by(0.4, 0.1), decided_by(0.1, 0.4)
+    ('speech', 'image')
+    >>> decided_by(-0.4, -0.1), decided_by(0.4, 0.1, right=False)
+    ('neither', 'neither')
+    """
+    if right and speech_lead(speech, image) > 0:
+        return "speech"
+    if right and speech_lead(image, speech) > 0:
+        return "image"
+    return "neither"

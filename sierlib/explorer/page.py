@@ -12,15 +12,12 @@ import soundfile
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from sierlib import settings
+from sierlib import colours, settings
 from sierlib.explorer import listening
 from sierlib.explorer.pair import OwnPair
 from sierlib.explorer.payload import Payload
 from sierlib.explorer.widget import static_html
 from sierlib.run import ensure_folder, write_json
-
-#: Colours against and for a class.
-DIVERGING = "PuOr_r"
 
 PAGE = Path(__file__).parent / "page.html"
 _VALUES = ("base_value", "value", "speech_value", "image_value", "interaction", "n_evals")
@@ -70,7 +67,7 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
 def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
     """Write a map as numbers, and drawn over its input.
 
-    Orange speaks for the class, purple against it.
+    Orange speaks for the class, blue against it.
     """
     values = getattr(pair.explanation, f"{modality}_map")
     np.save(path.with_suffix(".npy"), values)
@@ -139,13 +136,13 @@ def _write_summary(pair: OwnPair) -> str:
 def overlay(
     image: np.ndarray, image_map: np.ndarray, axis: Axes, boxes: Sequence[Sequence[int]] = ()
 ) -> Axes:
-    """Draw a picture in grey under its map: orange speaks for the class, purple against it."""
+    """Draw a picture in grey under its map: orange speaks for the class, blue against it."""
     top = float(np.abs(image_map).max()) or 1.0
     axis.imshow(image.mean(axis=-1), cmap="gray", vmin=-0.2, vmax=1.2)
-    axis.imshow(image_map, cmap=DIVERGING, vmin=-top, vmax=top, alpha=0.65)
+    axis.imshow(image_map, cmap=colours.DIVERGING, vmin=-top, vmax=top, alpha=0.65)
     for left, up, right, down in boxes:
         frame = plt.Rectangle((left - 0.5, up - 0.5), right - left, down - up, fill=False)
-        frame.set(edgecolor="#00aa88", linewidth=1.6, linestyle="--")
+        frame.set(edgecolor=colours.PLANTED, linewidth=1.6, linestyle="--")
         axis.add_patch(frame)
     axis.axis("off")
     return axis

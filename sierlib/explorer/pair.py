@@ -15,7 +15,7 @@ from PIL import Image
 from sierlib import settings
 from sierlib.data import images, speech
 from sierlib.data.corpora import Unusable
-from sierlib.explorer import listening
+from sierlib.explorer import deletion, listening
 from sierlib.explorer.payload import Payload, sample_payload
 from sierlib.shapley.explain import Explanation, ProgressCall, explain
 
@@ -34,8 +34,9 @@ class OwnPair:
         for none).
     inputs
         What the network sees: `speech` (128, 128, 1) and `image` (128, 128, 3), float32 in [0, 1].
-    audio, words
-        The sound inside the window, float32 (samples,) at 16 kHz, and the words in it.
+    audio, words, unheard
+        The sound inside the window, float32 (samples,) at 16 kHz, the words in it, and those that
+        were said after it.
     probabilities, explanations
         By class.
     target
@@ -45,6 +46,8 @@ class OwnPair:
         what the recogniser hears in them.
     notes
         What to know of the input, such as that it was cut.
+    model
+        The network.
     """
 
     name: str
@@ -53,6 +56,7 @@ class OwnPair:
     inputs: dict[str, np.ndarray]
     audio: np.ndarray
     words: list[speech.Word]
+    unheard: list[speech.Word]
     probabilities: dict[str, float]
     explanations: dict[str, Explanation]
     target: str
@@ -60,6 +64,7 @@ class OwnPair:
     keep: np.ndarray
     recognised: str
     notes: list[str]
+    model: Any
 
     @property
     def predicted(self) -> str:
@@ -73,18 +78,20 @@ class OwnPair:
 
     def payload(self) -> Payload:
         """Return the sample as `sierlib.explorer.widget.Explorer` takes it."""
-        return sample_payload(
+        payload = sample_payload(
             self.name,
             image=self.picture,
             sound=self.audio,
             log_mel=self.inputs["speech"],
-            words=self.words,
+            words=[*self.words, *self.unheard],
             scores=list(self.probabilities.values()),
             classes=list(self.probabilities),
             text=self.text,
             alt=f"Your picture, {self.name}",
             explanations={self.explanation.method: self.explanations},
         )
+        deletion.add_scores(payload, self.model, **self.inputs)
+        return payload
 
 
 def explain_own(
@@ -134,7 +141,7 @@ def explain_own(
     if not 0 <= percentile <= 100:
         raise ValueError(f"percentile={percentile}; expected a number from 0 to 100")
     name, pixels, picture = _read_picture(image)
-    sound, words, notes = _read_speech(text, audio, seed)
+    sound, words, unheard, notes = _read_speech(text, audio, seed)
     model = _load_model(model)
     inputs: dict[str, Any] = {
         "speech": speech.log_mel(sound),
@@ -159,6 +166,7 @@ def explain_own(
         inputs=inputs,
         audio=sound,
         words=words,
+        unheard=unheard,
         probabilities=probabilities,
         explanations=explanations,
         target=shown,
@@ -166,6 +174,7 @@ def explain_own(
         keep=keep,
         recognised=" ".join(word.text for word in heard),
         notes=notes,
+        model=model,
     )
 
 
@@ -229,8 +238,8 @@ def _read_picture(image: Any) -> tuple[str, np.ndarray, np.ndarray]:
 
 def _read_speech(
     text: str | None, audio: str | Path | None, seed: int
-) -> tuple[np.ndarray, list[speech.Word], list[str]]:
-    """Return the sound inside the window, the words in it, and notes on both."""
+) -> tuple[np.ndarray, list[speech.Word], list[speech.Word], list[str]]:
+    """Return the sound inside the window, the words in it and after it, and notes on both."""
     if audio is None:
         sentence, unspoken = speech.read_aloud(text or "")
         said = speech.spoken_part(sentence)
@@ -250,8 +259,9 @@ def _read_speech(
         words, doubts = _find_words(sound, window, said, recorded=audio is not None)
         notes += doubts
     inside = [word for word in words if word.start < settings.WINDOW_SECONDS]
+    unheard = words[len(inside) :]
     if len(sound) > len(window):
-        lost = [word.text for word in words[len(inside) :]] + beyond
+        lost = [word.text for word in unheard] + beyond
         notes.append(_describe_cut(sound, lost, said_all=not beyond))
     if silent:
         part = "the recording is"
@@ -260,7 +270,7 @@ def _read_speech(
         notes.append(f"{part} silent: no words were found")
     elif not inside:
         notes.append("no words were found")
-    return window, inside, notes
+    return window, inside, unheard, notes
 
 
 def _read_transcript(text: str | None) -> str:

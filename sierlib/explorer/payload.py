@@ -6,19 +6,23 @@ One sample is one object, made by `sample_payload`:
     text          the sentence as it was posted (shown as text, never as markup)
     window        seconds that the log-mel and the speech maps span
     duration      seconds of sound inside that window
-    words         [{text, start, end}] in seconds; `importance` may hold {method: {class: value}}
-                  for the finest level, otherwise a word's value is the sum of the steps of time
-                  it covers
+    words         [{text, start, end}] in seconds, those beyond the window too: nobody hears them.
+                  A word's value is the sum of the finest steps of time that it covers
     image         {src: data URI, alt}
     mel           {rows, cols, data}: base64 of uint8, row 0 is the lowest frequency
     audio         {rate, encoding: "mulaw", data}: base64 of G.711 mu-law bytes, mono
     classes       names, in the order of every vector below
     scores        the model's probabilities
     predicted     name
-    label         the true one, or null
+    label         the one that the network was to learn, or null
     teachers      {speech: probabilities or null, image: the same,
-                  winner: "speech" or "image" or null}
-    explanations  {method: {class: explanation}}
+                  winner: "speech" or "image" or null}: the winner gave the label
+    planted       what the embedded corpus put there: {emotion, relation: "agree" or "conflict",
+                  speech: {emotion, words: numbers of words}, image: {emotion, boxes:
+                  [[left, top, right, bottom]] as shares of the sides}}, or null
+    decided_by    "speech", "image" or "neither", by the rule of `listening.decided_by`
+    explanations  {method: {class: explanation}}, what is absent being silence and black
+    blurred       the same where what is absent is blurred instead; may be empty
 
 and an explanation, made by `explanation_payload`:
 
@@ -29,6 +33,7 @@ and an explanation, made by `explanation_payload`:
     levels         [{speech: grid, image: grid}] from the undivided modality to the finest
                    division, where grid is {rows, cols, values}, row by row, a value being its
                    region's whole value
+    left           scores of what is left of the sample, see `sierlib.explorer.deletion`; may lack
 
 Mu-law takes a byte per sample of sound, sounds like 14 bits, and is decoded in 5 lines of
 JavaScript.
@@ -45,6 +50,7 @@ import numpy as np
 from PIL import Image
 
 from sierlib import settings
+from sierlib.explorer import listening
 
 Payload = dict[str, Any]
 
@@ -197,14 +203,11 @@ def explanation_payload(explanation: Any, depth: int = 6) -> Payload:
 
 def _word(word: Any) -> Payload:
     fields = dict(word) if isinstance(word, Mapping) else vars(word)
-    payload = {
+    return {
         "text": str(fields["text"]),
         "start": round(float(fields["start"]), 3),
         "end": round(float(fields["end"]), 3),
     }
-    if fields.get("importance"):
-        payload["importance"] = fields["importance"]
-    return payload
 
 
 def sample_payload(
@@ -216,8 +219,10 @@ def sample_payload(
     words: Sequence[Any],
     scores: Sequence[float],
     explanations: Mapping[str, Mapping[str, Any]],
+    blurred: Mapping[str, Mapping[str, Any]] | None = None,
     label: str | None = None,
     teachers: Mapping[str, Any] | None = None,
+    planted: Payload | None = None,
     text: str = "",
     alt: str = "",
     classes: Sequence[str] = settings.CLASSES,
@@ -241,12 +246,14 @@ def sample_payload(
         Dicts or objects with text, start and end.
     scores
         The model's probabilities, in the order of `classes`.
-    explanations
-        By method, then by class.
+    explanations, blurred
+        By method, then by class: against silence and black, and against a blurred sample.
     label
-        The true class.
+        The class that the network was to learn.
     teachers
         {"speech": probabilities, "image": probabilities, "winner": "speech" or "image"}.
+    planted
+        As at the top of this module.
 
     Raises
     ------
@@ -262,12 +269,13 @@ def sample_payload(
             opinions[m] = _round(opinions[m])
     if not any(explanations.values()):
         raise ValueError(f"sample {name}: no explanation to show")
-    by_method: dict[str, Payload] = {}
-    for method, by_class in explanations.items():
-        by_method[method] = {
-            target: explanation_payload(explanation, depth)
-            for target, explanation in by_class.items()
-        }
+    predicted = classes[int(np.argmax(scores))]
+    by_method = _explanation_payloads(explanations, depth)
+    first = next(iter(by_method.values())).get(predicted)
+    decided_by = "neither"
+    if first:
+        right = label in (None, predicted)
+        decided_by = listening.decided_by(first["speech"], first["image"], right)
     sound = np.asarray(sound)[: int(window * rate)]
     return {
         "id": str(name),
@@ -280,11 +288,26 @@ def sample_payload(
         "audio": encode_sound(sound, rate),
         "classes": list(classes),
         "scores": _round(scores),
-        "predicted": classes[int(np.argmax(scores))],
+        "predicted": predicted,
         "label": label,
         "teachers": opinions,
+        "planted": planted,
+        "decided_by": decided_by,
         "explanations": by_method,
+        "blurred": _explanation_payloads(blurred or {}, depth),
     }
+
+
+def _explanation_payloads(
+    explanations: Mapping[str, Mapping[str, Any]], depth: int
+) -> dict[str, Payload]:
+    by_method: dict[str, Payload] = {}
+    for method, by_class in explanations.items():
+        by_method[method] = {
+            target: explanation_payload(explanation, depth)
+            for target, explanation in by_class.items()
+        }
+    return by_method
 
 
 def _check_length(name: str, what: str, vector: Sequence[float], classes: Sequence[str]) -> None:

@@ -15,6 +15,9 @@ from sierlib import settings
 from sierlib.explorer.payload import Payload
 
 HERE = Path(__file__).parent
+#: The parts of the module, each of one idea; the last one exports.
+PARTS = ("values", "reading", "drawing", "sound", "panel", "controls", "explorer")
+MODULE = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in PARTS)
 CSS = (HERE / "explorer.css").read_text(encoding="utf-8")
 
 
@@ -58,7 +61,6 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
     blocks = [_json_block({"ids": ids, "state": state}, dom_id)]
     for name, sample in zip(ids, samples, strict=True):
         blocks.append(_json_block(sample, dom_id, name))
-    module = (HERE / "explorer.js").read_text(encoding="utf-8")
     css = json.dumps(CSS).replace("<", "\\u003c")
     # The book's theme puts a light ground behind HTML outputs in dark mode, and a scroll box, where
     # nothing sticks.
@@ -67,7 +69,7 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
         f"<style>{output} {{ background: none; padding: 0; overflow: visible; }}</style>\n"
         f'<div id="{dom_id}" data-mount><noscript>The explorer needs JavaScript.</noscript></div>\n'
         f"{''.join(blocks)}"
-        f'<script type="module">\n{module}\n'
+        f'<script type="module">\n{MODULE}\n'
         f'mountBlocks(document.querySelector("div#{dom_id}[data-mount]"), {css});\n</script>\n'
     )
 
@@ -86,13 +88,14 @@ class Explorer(anywidget.AnyWidget):
         say.
 
     The other traits are the state of the controls: `sample`, `sample2` (ids), `target` ("predicted"
-    or a class), `method`, `method2`, `level` (-1 is the finest), `threshold` and `opacity` (0 to
-    100), `smooth`, `keep` ("all", "keep" or "remove"), `compare` ("none", "sample" or "method"),
-    and the gallery's filters `only_class`, `only_right`, `only_teachers`, `only_modality` ("" lets
-    everything pass).
+    or a class), `method`, `method2`, `baseline` ("zero" or "blur"), `level` (-1 is the finest),
+    `threshold` and `opacity` (0 to 100), `smooth`, `keep` ("all", "keep" or "remove"), `planted`
+    (marks what was planted), `stretch` (colours fit the sample on view, not all), `compare`
+    ("none", "sample", "method" or "baseline"), and the gallery's filters `only_class`,
+    `only_right`, `only_relation`, `only_modality` ("" lets everything pass).
     """
 
-    _esm = HERE / "explorer.js"
+    _esm = MODULE
     css = traitlets.Unicode(CSS).tag(sync=True)
     samples = traitlets.List(traitlets.Dict()).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
@@ -101,27 +104,33 @@ class Explorer(anywidget.AnyWidget):
     sample = traitlets.Unicode("").tag(sync=True)
     target = traitlets.Unicode("predicted").tag(sync=True)
     method = traitlets.Unicode("").tag(sync=True)
+    baseline = traitlets.Enum(("zero", "blur"), "zero").tag(sync=True)
     level = traitlets.Int(-1, min=-1).tag(sync=True)
     threshold = traitlets.Int(int(settings.SILENCE_PERCENTILE), min=0, max=100).tag(sync=True)
     keep = traitlets.Enum(("all", "keep", "remove"), "all").tag(sync=True)
+    planted = traitlets.Bool(False).tag(sync=True)
+    stretch = traitlets.Bool(False).tag(sync=True)
     opacity = traitlets.Int(70, min=0, max=100).tag(sync=True)
     smooth = traitlets.Bool(False).tag(sync=True)
-    compare = traitlets.Enum(("none", "sample", "method"), "none").tag(sync=True)
+    compare = traitlets.Enum(("none", "sample", "method", "baseline"), "none").tag(sync=True)
     sample2 = traitlets.Unicode("").tag(sync=True)
     method2 = traitlets.Unicode("").tag(sync=True)
     only_class = traitlets.Unicode("").tag(sync=True)
     only_right = traitlets.Enum(("", "right", "wrong"), "").tag(sync=True)
-    only_teachers = traitlets.Enum(("", "agree", "conflict"), "").tag(sync=True)
-    only_modality = traitlets.Enum(("", "speech", "image"), "").tag(sync=True)
+    only_relation = traitlets.Enum(("", "agree", "conflict", "neutral"), "").tag(sync=True)
+    only_modality = traitlets.Enum(("", "speech", "image", "neither"), "").tag(sync=True)
 
     #: The names of the traits that a reader can change.
     STATE = (
         "sample",
         "target",
         "method",
+        "baseline",
         "level",
         "threshold",
         "keep",
+        "planted",
+        "stretch",
         "opacity",
         "smooth",
         "compare",
@@ -129,6 +138,6 @@ class Explorer(anywidget.AnyWidget):
         "method2",
         "only_class",
         "only_right",
-        "only_teachers",
+        "only_relation",
         "only_modality",
     )

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from sierlib import settings
+from sierlib.backend import compile_batches
 from sierlib.shapley.value_function import Branches, Callee, Parts, Scorer, Sides, Whole
 
 Compiled = Callable[..., Any]
@@ -143,56 +144,62 @@ def _compile_parts(branch_model: Any, model: Any) -> Parts:
 def _compile_branch(start: Any, features: list[Any]) -> Compiled:
     """Compile what leads from the input of a modality, masked, to the tensors where it is cut."""
     import keras
-    import tensorflow as tf
+    from keras import ops
 
     run = keras.Function([start], features)
 
     def branch(members: Any, leaf: Any, x: Any, baseline: Any) -> Any:
-        present = tf.gather(members, leaf, axis=1)[..., None]  # (n, H, W, 1)
-        masked = tf.where(present, x, baseline)
-        return [tf.cast(tensor, tf.float32) for tensor in run([masked])]
+        present = ops.take(members, leaf, axis=1)[..., None]  # (n, H, W, 1)
+        masked = ops.where(present, x, baseline)
+        return [ops.cast(tensor, "float32") for tensor in run([masked])]
 
-    # Batches of any length run without tracing again, and without padding.
-    members = tf.TensorSpec([None, None], tf.bool)
-    leaf = tf.TensorSpec(start.shape[1:3], tf.int32)
-    x = tf.TensorSpec(start.shape[1:])
-    return tf.function(branch, input_signature=[members, leaf, x, x])
+    specs = [
+        keras.KerasTensor((None, None), "bool"),  # members
+        keras.KerasTensor(start.shape[1:3], "int32"),  # leaf
+        keras.KerasTensor(start.shape[1:]),
+        keras.KerasTensor(start.shape[1:]),
+    ]
+    return compile_batches(branch, specs, _variables_of(run))
 
 
 def _compile_heads(model: Any, cut: Cut) -> Compiled:
     """Compile what leads from the cut to the scores, for every pair of a speech and an image."""
     import keras
-    import tensorflow as tf
+    from keras import ops
 
     run = keras.Function([*cut["speech"], *cut["image"]], model.outputs)
 
     def heads(speech: Any, image: Any) -> Any:
-        n = tf.shape(speech[0])[0]
-        k = tf.shape(image[0])[0]
-        repeated = [tf.repeat(tensor, k, axis=0) for tensor in speech]
-        tiled = [tf.tile(tensor, [n, *[1] * (tensor.ndim - 1)]) for tensor in image]
+        n, k = ops.shape(speech[0])[0], ops.shape(image[0])[0]
+        repeated = [ops.repeat(tensor, k, axis=0) for tensor in speech]
+        tiled = [ops.tile(tensor, [n, *[1] * (len(tensor.shape) - 1)]) for tensor in image]
         scores = run(repeated + tiled)[0]
-        return tf.reshape(scores, [n, k, scores.shape[-1]])
+        return ops.reshape(scores, [n, k, scores.shape[-1]])
 
-    signature = [_batch_specs(cut["speech"]), _batch_specs(cut["image"])]
-    return tf.function(heads, input_signature=signature)
+    specs = [_batch_specs(cut["speech"]), _batch_specs(cut["image"])]
+    return compile_batches(heads, specs, _variables_of(run))
 
 
 def _batch_specs(tensors: list[Any]) -> list[Any]:
     """Return the specs of tensors for batches of any length."""
-    import tensorflow as tf
+    import keras
 
-    return [tf.TensorSpec([None, *tensor.shape[1:]]) for tensor in tensors]
+    return [keras.KerasTensor((None, *tensor.shape[1:])) for tensor in tensors]
+
+
+def _variables_of(function: Any) -> list[Any]:
+    """Return the weights of the layers of a Keras function."""
+    layers = {id(each): each for each in function.operations if hasattr(each, "variables")}
+    return [variable for layer in layers.values() for variable in layer.variables]
 
 
 def _compile_whole(model: Any) -> Callee:
     """Compile a Keras graph that takes one or both modalities."""
     import keras
-    import tensorflow as tf
 
     run = keras.Function(list(model.inputs), list(model.outputs))
-    signature = _batch_specs(model.inputs)
-    compiled = tf.function(lambda *inputs: run(list(inputs))[0], input_signature=signature)
+    specs = _batch_specs(model.inputs)
+    compiled = compile_batches(lambda *inputs: run(list(inputs))[0], specs, _variables_of(run))
     names = modalities_of(model)  # a single input may have another name
     if len(names) > 1:
         names = tuple(tensor.name for tensor in model.inputs)

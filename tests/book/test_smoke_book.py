@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sierbook import comparisons, notebooks, recorded, site, verify
+from sierbook import comparisons, notebooks, numbers, recorded, site, verify
 from sierlib import settings
 from sierlib.data.corpora.embedded import plans, scenes
 from sierlib.data.feed import read_inputs
@@ -248,9 +248,25 @@ def test_the_numbers_of_a_page_can_be_taken_home(
     name: str, pages: dict[str, str], index: Path
 ) -> None:
     links = _Article(pages[f"notebooks/{name}.html"]).downloads
-    (link,) = (link for link in links if link.endswith(f"{name}.json"))
-    found = json.loads((index.parent / "notebooks" / link).read_text(encoding="utf-8"))
-    assert found["notebook"] == name
+    files = {index.parent / "notebooks" / link for link in links if link.endswith(f"{name}.json")}
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    assert [each["notebook"] for each in found] == [name] * len(files) and files
+
+
+def test_a_number_has_one_value_in_the_whole_book(pages: dict[str, str]) -> None:
+    values: dict[str, set[str]] = {}
+    shown: dict[str, set[str]] = {}
+    for name, page in pages.items():
+        for value, key, text in numbers.MARK.findall(page):
+            values.setdefault(key, set()).add(value)
+            shown.setdefault(key, set()).add(name)
+            number = re.search(r"[-+−]?[\d,.]+", re.sub(r"<[^>]+>", "", text))
+            assert number, (name, text)
+    assert {key: found for key, found in values.items() if len(found) > 1} == {}
+    # What several pages show is what could contradict.
+    assert sum(len(where) > 1 for where in shown.values()) > 5
+    single = "accuracy; fused; test; labels; this run"
+    assert {"book/model-card.html", "notebooks/04-results.html"} <= shown[single]
 
 
 def test_every_picture_says_what_it_shows(pages: dict[str, str]) -> None:

@@ -692,6 +692,63 @@ def test_a_path_in_a_data_spec_is_not_shown() -> None:
     assert "B-T4SA" in said and "secret" not in said
 
 
+def test_what_is_missing_is_said_of_everything_that_is_not_testable() -> None:
+    for results in ({}, _results(), _as_profile(_results(), "smoke")):
+        rows = claims.ledger(results, {})
+        assert all(
+            (row["kind"] in claims.KINDS) == (row["verdict"] == NOT_TESTABLE) for row in rows
+        )
+        kinds = claims.count_kinds(rows)
+        assert sum(kinds.values()) == claims.counts(rows)[NOT_TESTABLE] and len(kinds) > 2
+    found = {
+        "accuracy of ParallelNet": "needs the paper's data and full width",
+        "labelled happy": "needs the paper's data",
+        "duplicate samples": "the paper does not say enough",
+        "Gaspar": "about another system",
+        "converge in validation loss": "not in this profile",
+    }
+    for words, kind in found.items():
+        assert _row(_results(), words)["kind"] == kind
+    results = _as_profile(_results(), "quick", "bt4sa:there")
+    assert _row(results, "more accurate labels")["kind"] == "not with this corpus"
+
+
+def test_what_could_not_have_come_out_otherwise_is_marked_where_it_did() -> None:
+    marked = [row for row in claims.ledger(_results(), {}) if row["constructed"]]
+    assert {row["verdict"] for row in marked} == {REPRODUCED}
+    assert len(marked) == sum(claim.constructed for claim in CLAIMS) > 3
+    assert not _row(_results(), "better than speech only")["constructed"]
+    turned = [row for row in claims.ledger(_results(-1), {}) if row["constructed"]]
+    assert len(turned) < len(marked) and {row["verdict"] for row in turned} == {REPRODUCED}
+
+
+def test_deviations_are_from_published_numbers() -> None:
+    results = _results()
+    # 83.29 − 60.17 = 23.12 points are published, 10 were found.
+    found = _row(results, "better than speech only")["deviation"]
+    assert found == pytest.approx(13.12)
+    assert _row(results, "Baseline 1: accuracy")["deviation"] == pytest.approx(7.93)
+    assert _row(results, "DenseNet perform low")["deviation"] is None
+    assert _row(results, "dilutes")["deviation"] is None
+
+
+def test_several_recorded_trainings_give_the_verdict_and_a_single_one_stands_beside() -> None:
+    own, full = _as_profile(_results(), "quick"), _as_profile(_results(-1), "full")
+    for entry in own["04-results"]["comparisons"]:
+        entry["repeats"] = 1
+    for file in full.values():
+        file["provenance"]["recorded"] = True
+    row = _row(own, "better than image only", {"full": full})
+    assert (row["verdict"], row["profile"], row["recorded"]) == (NOT_REPRODUCED, "full", True)
+    assert row["single"].startswith("a single training of this build, profile quick: ")
+    assert "+10.0 points" in row["single"] and row["single"].endswith(": reproduced")
+    assert "−10.0 points" in row["ours"] and "mean of 3 trainings" in row["ours"]
+    # Not on another corpus, and not without need.
+    other = _as_profile(own, "quick", "bt4sa:there")
+    assert _row(other, "better than image only", {"full": full})["single"] == ""
+    assert _row(_results(), "better than image only", {"full": full})["single"] == ""
+
+
 def test_verdicts_are_counted() -> None:
     rows = claims.ledger(_results(), {})
     found = claims.counts(rows)
@@ -789,6 +846,11 @@ def test_the_page_builds_without_a_warning(tmp_path: Path, present: bool) -> Non
     assert "No run with profile paper is there." in page and "Profile paper</p>" not in page
     assert page.count("<tr") == len(CLAIMS) + len(GROUPS)
     parts = re.findall(r"<button[^>]*>(\d+) ([^<]*)</button>", page)
+    kinds = dict(re.findall(r"<button[^>]*>([^<(]*) \((\d+)\)</button>", page))
+    untestable = {verdict: int(count) for count, verdict in parts}[NOT_TESTABLE]
+    assert sum(int(count) for kind, count in kinds.items() if kind != "by construction") == (
+        untestable
+    )
     assert sum(int(count) for count, _ in parts) == len(CLAIMS)
     assert {verdict for _, verdict in parts} <= set(VERDICTS)
     assert all(

@@ -137,7 +137,7 @@ def test_how_sure_recorded_networks_were_is_read_off_their_histories(
 def test_titles_are_made_of_those_of_the_networks() -> None:
     title = comparisons.PRIMARY["fused-ser"].title
     assert title == f"{NETWORKS['fused'].title} − {NETWORKS['ser'].title}"
-    assert comparisons.PRIMARY["multiply-addition"].title.endswith(", pairs in conflict")
+    assert comparisons.PRIMARY["multiply-addition"].title.endswith(", pairs planted in conflict")
 
 
 def test_pairs_are_in_conflict_or_agreement_as_planted_else_as_the_teachers_say(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,13 +13,17 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sierbook.figures import accuracy_plots, sample_plots, style
-from sierlib import settings
+from sierbook.extensions.figures import find_modules
+from sierbook.faithfulness.rivals import CEILING, METHODS, Maps, Sample
+from sierbook.figures import accuracy_plots, sample_plots, style, trust_plots
+from sierlib import colours, settings
 from sierlib.data import speech
 from sierlib.experiment.models import published_accuracies
 from sierlib.explorer.cases import ExplainedRow
 from sierlib.explorer.page import overlay
 
+#: Pixels across of a figure on a page.
+PAGE = 672
 TEXTS = [
     "it costs $5 and $6",
     "$$",
@@ -42,6 +47,10 @@ def _drawn(made: Figure | Axes) -> Figure:
     assert isinstance(figure, Figure)
     figure.canvas.draw()
     assert np.asarray(figure.canvas.buffer_rgba())[..., :3].std() > 1, "the figure is blank"
+    box = figure.get_tightbbox()
+    assert box.width < style.WIDTH + 0.1, "the figure is wider than a page"
+    sizes = [text.get_fontsize() for text in figure.findobj(plt.Text) if text.get_text().strip()]
+    assert min(sizes) / 72 * PAGE / box.width >= 11, "text is too small on the page"
     plt.close(figure)
     assert not plt.fignum_exists(figure.number)
     return figure
@@ -233,3 +242,65 @@ def test_a_division_is_drawn_level_by_level(cases: list[ExplainedRow]) -> None:
 def test_colours_are_told_apart() -> None:
     assert set(style.COLOURS) == set(settings.CLASSES) and len(set(style.COLOURS.values())) == 4
     assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in style.COLOURS.values())
+
+
+def _summary(methods: list[str]) -> pd.DataFrame:
+    """A made-up summary of scores; the first method is the best of each."""
+    means = {"share": 0.9, "deletion": 0.1, "random weights": -0.1, "gini": 0.9, "evaluations": 522}
+    rows = []
+    for measure, best in means.items():
+        for place, method in enumerate(methods):
+            worse = {"share": -0.05, "evaluations": 1}.get(measure, 0.05) * place
+            if measure == "random weights":
+                worse = 0.3 * place
+            row = {"measure": measure, "part": "image", "method": method, "mean": best + worse}
+            rows.append(row | {"low": 0.0, "high": 1.0, "n": 9, "chance": np.nan})
+    return pd.DataFrame(rows)
+
+
+def test_all_scores_fit_a_page_and_the_best_of_a_row_is_the_darkest() -> None:
+    figure = _drawn(trust_plots.all_scores(_summary([*METHODS, CEILING])))
+    (mesh,) = figure.axes[0].collections
+    merit = np.asarray(mesh.get_array()).reshape(5, -1)
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    expected = {"share": "↑", "deletion": "↓", "random weights": "→ 0", "evaluations": "↓"}
+    for measure, arrow in expected.items():
+        (line,) = [n for n, name in enumerate(names) if name.startswith(f"{measure},")]
+        assert merit[line, 0] == 1 and merit[line].min() == 0 and names[line].endswith(arrow)
+    assert (merit[names.index("gini, image")] == 0).all()
+    assert "522" in _texts(figure) and "522.00" not in _texts(figure)
+    _drawn(trust_plots.all_scores(_summary(["owen"])))
+
+
+def test_scores_name_their_methods_where_a_part_has_none() -> None:
+    figure = _drawn(trust_plots.scores(_summary(["owen", "random"]), "share"))
+    named = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert named == ["owen", "random"]
+
+
+def test_maps_side_by_side_have_one_colour_for_and_one_against() -> None:
+    ramp = np.linspace(-1, 1, 128)[None].repeat(128, axis=0)
+    mel = np.zeros((128, 128, 1), np.float32)
+    mel[:, :60] = 0.5
+    sample = Sample("a", mel, np.full((128, 128, 3), 0.5, np.float32), 0)
+    planted = {"image": {"boxes": [[1, 2, 30, 40]]}, "speech": {"emotion_times": [[0.5, 1.0]]}}
+    figure = _drawn(trust_plots.side_by_side(sample, {"owen": Maps(ramp, ramp)}, planted))
+    faces = {mpl.colors.to_hex(c.get_facecolor()[0]) for c in figure.axes[4].collections}
+    assert faces == {colours.FOR, colours.AGAINST}
+    band = figure.axes[4].patches[0]
+    assert mpl.colors.to_hex(band.get_facecolor()) == colours.PLANTED
+
+
+def test_ticks_say_what_they_stand_at() -> None:
+    _, axis = plt.subplots()
+    style.show_points(axis.xaxis)
+    style.show_percent(axis.yaxis)
+    assert [axis.xaxis.major.formatter(v, 0) for v in (-0.025, 0, 0.05)] == ["−2.5", "0", "+5"]
+    assert [axis.yaxis.major.formatter(v, 0) for v in (0.125, 0.6, 1)] == ["12.5%", "60%", "100%"]
+    plt.close()
+
+
+def test_the_code_behind_a_figure_is_found_in_its_cell() -> None:
+    cell = "accuracy_plots.differences(main);\ntrust_plots.leads(m)\nnobody_plots.draw()"
+    assert [path.name for path in find_modules(cell)] == ["accuracy_plots.py", "trust_plots.py"]
+    assert find_modules("print(1)") == []

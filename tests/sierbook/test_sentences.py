@@ -12,6 +12,7 @@ import pytest
 
 from sierbook import comparisons, sentences
 from sierbook.claims import CLAIMS, Finding
+from sierbook.numbers import MARK, plain
 from sierbook.tables import results
 from sierlib.experiment.models import NETWORKS
 from sierlib.run import Run
@@ -139,7 +140,7 @@ def test_a_finding_is_told_with_its_verdict_and_where_it_was_recorded() -> None:
 def test_a_verdict_follows_the_interval(difference: dict[str, Any], words: str) -> None:
     scores = {"speech": {"accuracy": accuracy(0.5), "majority": 0.3}}
     evaluation = {"differences": {"truth": {"speech": difference}}, "scores": {"truth": scores}}
-    (said,) = sentences.judge_fusion(evaluation)
+    (said,) = map(plain, sentences.judge_fusion(evaluation))
     assert said.startswith(f"ParallelNet − {SPEECH}, planted truth: ") and said.endswith(words)
 
 
@@ -166,7 +167,7 @@ def _evaluated(difference: dict[str, Any], *kinds: str) -> dict[str, Any]:
 def test_whether_fusion_helps_is_answered_in_one_sentence(
     difference: dict[str, Any], words: str
 ) -> None:
-    said = sentences.answer_fusion(_evaluated(difference, "labels"))
+    said = plain(sentences.answer_fusion(_evaluated(difference, "labels")))
     assert said.startswith("On 1,200 pairs") and said.endswith(words) and "label in 80%" in said
     assert "picture alone in 70%" in said and "speech alone in 50%" in said and "in 40%." in said
     assert f"better half is {100 * difference['value']:+.1f} points" in said
@@ -174,7 +175,7 @@ def test_whether_fusion_helps_is_answered_in_one_sentence(
 
 def test_where_something_was_planted_fusion_is_judged_by_that() -> None:
     evaluation = _evaluated(ABOVE, "labels", "truth")
-    assert "name the planted emotion in 80%" in sentences.answer_fusion(evaluation)
+    assert "name the planted emotion in 80%" in plain(sentences.answer_fusion(evaluation))
 
 
 def test_whether_explanations_are_right_is_answered_by_what_was_planted() -> None:
@@ -193,26 +194,71 @@ def test_whether_explanations_are_right_is_answered_by_what_was_planted() -> Non
 def test_being_ahead_of_a_network_that_learned_nothing_says_little() -> None:
     scores = {"speech": {"accuracy": accuracy(0.5), "majority": 0.46}}
     evaluation = {"differences": {"labels": {"speech": ABOVE}}, "scores": {"labels": scores}}
-    (said,) = sentences.judge_fusion(evaluation)
+    (said,) = map(plain, sentences.judge_fusion(evaluation))
     assert "(50.0% against 46.0%): this says little" in said
+
+
+def _led(name: str, found: dict[str, Any]) -> dict[str, Any]:
+    made = {"origin": "this run", "against": "labels", "repeats": 3}
+    return {"name": name, **made, **found}
+
+
+def test_several_trainings_give_the_headline_and_a_single_one_is_named_as_such() -> None:
+    evaluation = _evaluated(ABOVE, "labels")
+    said = sentences.judge_fusion(evaluation)
+    assert len(said) == 2 and not any("A single training" in text for text in said)
+    evaluation["comparisons"] = [_led("fused-ser", ABOVE), _led("fused-ier", NEITHER)]
+    first, *singles = map(plain, sentences.judge_fusion(evaluation))
+    assert first.startswith("**On the labels, over 3 trainings of each ParallelNet's lead")
+    assert "+0.0 points [-5.0, +5.0]: a difference that cannot be claimed" in first
+    assert [text.startswith("A single training, ") for text in singles] == [True, True]
+    # Seeds draw everything anew, and come before trainings of one seed.
+    evaluation["seeds"] = {"labels": BELOW | {"n": 4}}
+    answer = plain(sentences.answer_fusion(evaluation))
+    assert (
+        "Over 4 recorded seeds" in answer and "-10.0 points [-15.0, -5.0]: it is behind" in answer
+    )
+    assert answer.endswith("In this single training it is +10.0 points [+5.0, +15.0].")
+
+
+def test_numbers_have_their_keys() -> None:
+    said = sentences.answer_fusion(_evaluated(ABOVE, "labels"))
+    keys = {key: value for value, key, _ in MARK.findall(said)}
+    assert keys["accuracy; ier; test; labels; this run"] == "0.7"
+    assert keys["lead; fused - ier; test; labels; this run"] == "0.1"
+    recorded = {"recorded": True, "profile": "full", "data": "synthetic", "date": "2026-01-01"}
+    said = sentences.answer_fusion(_evaluated(ABOVE, "labels") | {"provenance": recorded})
+    assert 'data-key="accuracy; fused; test; labels; recorded: full, synthetic, 2026-01-01"' in said
+
+
+def test_a_class_that_is_never_said_is_named() -> None:
+    one, all_four = [[0, 5, 0, 0]] * 4, [[1, 1, 1, 1]] * 4
+    scores = {"fused": one, "speech": all_four, "image": all_four}
+    evaluation = {"scores": {"labels": {name: {"confusion": c} for name, c in scores.items()}}}
+    (said,) = sentences.name_unnamed(evaluation)
+    assert said.startswith("**ParallelNet** says *anger* or *hate* or *sad* of no test row")
+    scores["fused"] = all_four
+    evaluation = {"scores": {"labels": {name: {"confusion": c} for name, c in scores.items()}}}
+    assert sentences.name_unnamed(evaluation) == ["Each network says each class of some test row."]
 
 
 def test_ceilings_are_what_teachers_and_label_reach() -> None:
     alone = {name: {"accuracy": accuracy(0.4)} for name in results.TITLES}
     labels = alone | {"ser teacher": {"accuracy": accuracy(0.96)}}
-    said = sentences.describe_ceilings({"scores": {"labels": labels, "truth": alone}})
+    said = plain(sentences.describe_ceilings({"scores": {"labels": labels, "truth": alone}}))
     assert "the speech teacher alone reproduces 96.0%" in said
     assert "in effect the speech teacher's" in said
     assert "40.0% (speech teacher) and 40.0% (image teacher)" in said and "on the labels." in said
-    said = sentences.describe_ceilings({"scores": {"labels": alone}})
+    said = plain(sentences.describe_ceilings({"scores": {"labels": alone}}))
     assert "no ground truth" in said and "the opinion of the teachers" in said
     networks = {name: alone[name] for name in ("fused", "speech", "image")}
-    said = sentences.describe_ceilings({"scores": {"labels": networks}})
+    said = plain(sentences.describe_ceilings({"scores": {"labels": networks}}))
     assert "the labels that it brought" in said and "teacher" not in said
 
 
 def _comparison(found: dict[str, Any], p: float = 0.01) -> dict[str, Any]:
-    return {"name": "fused-ser", "title": "a − b", "primary": True, "p_holm": p, **found}
+    made = {"origin": "this run", "against": "labels", "repeats": 1}
+    return {"name": "fused-ser", "title": "a − b", "primary": True, "p_holm": p, **made, **found}
 
 
 @pytest.mark.parametrize(
@@ -230,14 +276,16 @@ def _comparison(found: dict[str, Any], p: float = 0.01) -> dict[str, Any]:
 )
 def test_what_is_claimed_of_a_comparison(entry: dict[str, Any], words: str, built_run: Run) -> None:
     said = sentences.judge_comparisons(built_run, [entry], {})
-    assert words in said[0] and len(said) == len(comparisons.PRIMARY)
+    assert words in plain(said[0]) and len(said) == len(comparisons.PRIMARY)
     assert all("have not been trained yet" in text for text in said[1:])
 
 
 def test_why_a_comparison_is_not_there(labelled_run: Run) -> None:
     said = sentences.judge_comparisons(labelled_run, [], {})
     assert (
-        len(said) == 5 and "nobody says which pairs" in said[3] and "nothing was planted" in said[4]
+        len(said) == 5
+        and "nobody says of which pairs" in said[3]
+        and "nothing was planted" in said[4]
     )
 
 
@@ -263,6 +311,7 @@ def test_recorded_trainings_comment_on_what_was_trained_once(
             "primary": primary,
             "repeats": 1,
             "p": 0.4,
+            "against": "labels",
             **made,
             **NEITHER,
         }

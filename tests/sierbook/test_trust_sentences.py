@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sierbook import trust_sentences
+from sierbook import derived, trust_sentences
 from sierbook.audit.labels import measure_recovery
+from sierbook.recorded import RECORDED
 from sierlib.experiment.models import NETWORKS
 from tests.forged import (
     ABOVE,
@@ -207,3 +208,34 @@ def test_rivals_are_compared_on_the_same_samples() -> None:
 def test_rivals_that_were_not_asked_are_not_spoken_of() -> None:
     owen, _ = trust_sentences.judge_rivals(made_up_scores(), ["random", "occlusion"])
     assert "clearly above random" in owen and "occlusion" not in owen
+
+
+# ------------------------------------------------------------------- what pages open with
+@pytest.mark.parametrize("name", trust_sentences.FINDINGS)
+@pytest.mark.parametrize("profile", ["smoke", "quick"])
+def test_a_page_opens_with_five_findings(name: str, profile: str) -> None:
+    found = derived.read_results(RECORDED / profile)[name]
+    said = trust_sentences.FINDINGS[name](found)
+    assert len(said) == 5
+    assert all(text.endswith(".") and "nan" not in text for text in said.values())
+
+
+def test_findings_say_what_a_corpus_cannot_tell() -> None:
+    found = derived.read_results(RECORDED / "smoke")["07-experiment"]
+    found |= {"teachers": {}, "relabelled": {}}
+    found["label_provenance"]["noise"] = {}
+    found["shortcuts"]["split"] = {}
+    said = trust_sentences.find_experiment(found)
+    assert said["Teachers"] == trust_sentences.NOT_ASKED
+    assert "nothing was planted" in said["Labels"] and "Of the sentences" not in said["Leaks"]
+    nothing = {"scores": [], "randomised": [], "speech_share": 0.5}
+    said = trust_sentences.find_explanations(nothing)
+    assert said["Removal"] == "Nothing was removed." and said["Words"].startswith("Nobody knows")
+
+
+def test_the_pairing_is_used_where_even_an_alike_partner_does_worse() -> None:
+    found = derived.read_results(RECORDED / "smoke")["07-experiment"]
+    for change, words in ((BELOW, "of the image more is used"), (NEITHER, "cannot be shown")):
+        partners = {"any row": {"difference": BELOW}, "alike": {"difference": change}}
+        found["shortcuts"]["exchanged"] = {"image": partners}
+        assert words in trust_sentences.find_experiment(found)["Pairing"]

@@ -14,12 +14,16 @@ from typing import Any
 
 from sierbook.claims.findings import (
     DASH,
+    KINDS,
     NOT_COMPUTED,
+    NOT_IN_CORPUS,
+    NOT_IN_PROFILE,
     NOT_REPRODUCED,
     NOT_TESTABLE,
     REPRODUCED,
     VERDICTS,
     Finding,
+    untestable,
 )
 from sierbook.claims.reading import Missing, Results, Untestable, find
 from sierbook.claims.table import CLAIMS, GROUPS, Claim
@@ -28,6 +32,7 @@ from sierlib.run import name_corpus
 __all__ = [
     "CLAIMS",
     "GROUPS",
+    "KINDS",
     "VERDICTS",
     "Claim",
     "Finding",
@@ -44,7 +49,7 @@ def _judge(claim: Claim, results: Results) -> Finding:
     try:
         found = claim.judge(results)
     except Untestable as error:
-        return Finding(DASH, NOT_TESTABLE, str(error))
+        return untestable(DASH, NOT_IN_CORPUS, str(error))
     except Missing:
         number = claim.notebook[:2]
         reason = f"run notebook {number}"
@@ -54,7 +59,7 @@ def _judge(claim: Claim, results: Results) -> Finding:
     decided = found.verdict in (REPRODUCED, NOT_REPRODUCED)
     if claim.trained and decided and found.made.get("profile") == "smoke":
         reason = "profile smoke shows that steps run, and no more"
-        return replace(found, verdict=NOT_TESTABLE, reason=reason)
+        return replace(found, verdict=NOT_TESTABLE, reason=reason, kind=NOT_IN_PROFILE)
     return found
 
 
@@ -80,7 +85,9 @@ def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, 
     """Return a row for each claim.
 
     What this build's results lack is taken from a recorded run, `full` before `quick`, and the row
-    says so. Where the recorded `full` run comes to the opposite verdict, the reason says that too.
+    says so. So is what this build knows of a single training only and a recorded run on the same
+    corpus of several; the single one then stands beside. Where the recorded `full` run comes to the
+    opposite verdict all the same, the reason says that too.
 
     Parameters
     ----------
@@ -92,10 +99,13 @@ def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, 
     Returns
     -------
     list of dict
-        ``group``, ``where``, ``claim``, ``published``; ``ours`` with its 95 % interval;
-        ``verdict``, ``reason``; ``profile``, ``data``, ``date`` and ``recorded`` of the run behind
-        the value, None where there is none; ``paper``, value and verdict of a run with profile
-        paper, else ""; ``notebook``, ``heading``.
+        ``group``, ``where``, ``claim``, ``published``; ``ours`` with its 95 % interval, its
+        first ``number``, and ``single``, what a single training of this build shows beside, else
+        ""; ``verdict``, ``kind`` (one of `KINDS`, where not testable), ``constructed`` (whether it
+        is reproduced by construction), ``reason``; ``deviation`` in points, None without
+        a published number; ``profile``, ``data``, ``date`` and ``recorded`` of the run behind the
+        value, None where there is none; ``paper``, value and verdict of a run with profile paper,
+        else ""; ``notebook``, ``heading``.
     """
     sources = {"this build": results}
     for name in ("full", "quick"):
@@ -105,7 +115,7 @@ def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, 
     rows = []
     for claim in CLAIMS:
         found = {name: _judge(claim, source) for name, source in sources.items()}
-        chosen = _choose(list(found.values()))
+        chosen, single = _prefer_several(list(found.values()))
         reason = chosen.reason
         full = found.get("full", chosen)
         if {chosen.verdict, full.verdict} == {REPRODUCED, NOT_REPRODUCED}:
@@ -116,8 +126,13 @@ def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, 
             "claim": claim.text,
             "published": claim.published,
             "ours": chosen.ours,
+            "number": chosen.number,
+            "single": single,
             "verdict": chosen.verdict,
+            "kind": chosen.kind,
+            "constructed": claim.constructed and chosen.verdict == REPRODUCED,
             "reason": reason,
+            "deviation": None if chosen.deviation is None else 100 * chosen.deviation,
             "paper": _write_paper_column(claim, paper),
             "notebook": claim.notebook,
             "heading": claim.heading,
@@ -133,6 +148,19 @@ def _choose(found: Sequence[Finding]) -> Finding:
     known = [each for each in found if each.verdict != NOT_COMPUTED]
     valued = [each for each in known if each.ours != DASH]
     return (valued or known or list(found))[0]
+
+
+def _prefer_several(found: Sequence[Finding]) -> tuple[Finding, str]:
+    """Return what `_choose` does, or a finding of several trainings on the same corpus where that
+    is of a single one, which is then told in words."""
+    chosen = _choose(found)
+    for each in found:
+        same = each.made.get("data") == chosen.made.get("data")
+        if chosen.trainings == 1 and each.trainings > 1 and same:
+            whose = "recorded" if chosen.made.get("recorded") else "of this build"
+            told = f"a single training {whose}, profile {chosen.made['profile']}: {chosen.ours}"
+            return each, f"{told}: {chosen.verdict}"
+    return chosen, ""
 
 
 def _write_paper_column(claim: Claim, paper: Results) -> str:
@@ -166,6 +194,12 @@ def origins(rows: Sequence[Mapping[str, Any]]) -> str:
         parts.append(f"{empty} rows have no value")
     sentence = "; ".join(parts)
     return sentence[0].upper() + sentence[1:] + "."
+
+
+def count_kinds(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many rows are not testable for each of `KINDS`, those that occur."""
+    found = Counter(row["kind"] for row in rows if row["verdict"] == NOT_TESTABLE)
+    return {kind: found[kind] for kind in KINDS if found[kind]}
 
 
 def counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:

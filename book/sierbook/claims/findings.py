@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sierbook.numbers import Key
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import Estimate
 
@@ -14,6 +15,18 @@ REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
 NOT_TESTABLE = "not testable here"
 NOT_COMPUTED = "not computed yet"
+
+#: Kinds of what is not testable: what is missing.
+NEEDS_DATA = "needs the paper's data"
+NEEDS_FULL = "needs the paper's data and full width"
+TOO_LITTLE = "the paper does not say enough"
+OTHER_SYSTEM = "about another system"
+NOT_LEARNED = "a network did not learn"
+NOT_IN_PROFILE = "not in this profile"
+NOT_IN_CORPUS = "not with this corpus"
+KINDS = (
+    NEEDS_DATA, NEEDS_FULL, TOO_LITTLE, OTHER_SYSTEM, NOT_LEARNED, NOT_IN_PROFILE, NOT_IN_CORPUS,
+)  # fmt: skip
 
 #: Verdicts, in the order in which they are counted.
 VERDICTS = (REPRODUCED, NOT_REPRODUCED, NOT_TESTABLE, NOT_COMPUTED)
@@ -25,12 +38,33 @@ DASH = "–"
 @dataclass(frozen=True)
 class Finding:
     """What result files say to a claim: our value in words, a verdict, its reason, and the run
-    behind the value."""
+    behind the value.
+
+    Parameters
+    ----------
+    kind
+        One of `KINDS`, of what is not testable.
+    trainings
+        How many trainings of each network a difference is the mean of; 0 where that is no question.
+    deviation
+        How far our value is from the published one, as a share; None where that has no number.
+    number
+        The first number of `ours`: as it is written there, its value, and its key.
+    """
 
     ours: str
     verdict: str
     reason: str
     made: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = ""
+    trainings: int = 0
+    deviation: float | None = None
+    number: tuple[str, float, Key] | None = None
+
+
+def untestable(ours: str, kind: str, reason: str, made: Mapping[str, Any] | None = None) -> Finding:
+    """Say that nothing here can settle a claim, and what is missing: one of `KINDS`."""
+    return Finding(ours, NOT_TESTABLE, reason, made or {}, kind)
 
 
 def title_of(name: str) -> str:
@@ -88,6 +122,8 @@ class Difference:
     corrected: float | None = None
     note: str = ""
     idle: tuple[str, ...] = ()
+    trainings: int = 1
+    key: Key | None = None
 
     def side(self) -> int:
         """Return 1 where the first is ahead, -1 where it is behind, 0 where neither can be
@@ -112,7 +148,7 @@ def decide_direction(found: Sequence[Difference], ours: str, wanted: int = 1) ->
     wanted
         How many differences the claim is about; some may not have been measured.
     """
-    made = found[0].made
+    made, trainings = found[0].made, min(each.trainings for each in found)
     idle = list(dict.fromkeys(name for each in found for name in each.idle))
     failed = [each for each in found if each.side() < 1 and not each.idle]
     turned = [each for each in failed if each.side() < 0]
@@ -121,10 +157,11 @@ def decide_direction(found: Sequence[Difference], ours: str, wanted: int = 1) ->
         if wanted > 1:
             names = [each.title for each in turned or failed]
             reason = f"{reason}: {', '.join(names)}"
-        return Finding(ours, NOT_REPRODUCED, reason, made)
+        return Finding(ours, NOT_REPRODUCED, reason, made, trainings=trainings)
     if idle:
         reason = f"{' and '.join(idle)} did not get clearly beyond always naming the largest class"
-        return Finding(ours, NOT_TESTABLE, f"{reason}: that says little of either", made)
+        reason = f"{reason}: that says little of either"
+        return Finding(ours, NOT_TESTABLE, reason, made, NOT_LEARNED, trainings)
     if len(found) < wanted:
         reason = (
             f"{len(found)} of {wanted} differences, none against the claim; run notebook 03 for "
@@ -132,4 +169,5 @@ def decide_direction(found: Sequence[Difference], ours: str, wanted: int = 1) ->
         )
         return Finding(ours, NOT_COMPUTED, reason, made)
     intervals = "the interval lies" if wanted == 1 else "every interval lies"
-    return Finding(ours, REPRODUCED, f"{intervals} on the claimed side", made)
+    reason = f"{intervals} on the claimed side"
+    return Finding(ours, REPRODUCED, reason, made, trainings=trainings)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from sierbook import statistics
+from sierbook import comparisons, numbers, statistics
 from sierbook.claims import reading
 from sierbook.claims.findings import (
-    NOT_TESTABLE,
+    NOT_IN_PROFILE,
     Difference,
     Finding,
     decide,
@@ -22,6 +22,7 @@ from sierbook.claims.findings import (
     percent,
     points,
     title_of,
+    untestable,
 )
 from sierbook.claims.reading import Results
 from sierlib import settings
@@ -97,11 +98,15 @@ def judge_favour(results: Results) -> Finding:
 def judge_ahead(pairs: Sequence[tuple[str, str]], results: Results) -> Finding:
     """Judge whether the first network is ahead of the second in every pair."""
     found: list[tuple[str, Difference]] = []
+    deviations = []
     for one, other in pairs:
         with suppress(reading.Missing):
             difference = _subtract_accuracies(results, one, other)
             if not found or reading.is_same_run(difference.made, found[0][1].made):
                 found.append((f"{title_of(one)} − {title_of(other)}", difference))
+                if {one, other} <= settings.PAPER_TABLE_1.keys():
+                    theirs = settings.PAPER_TABLE_1[one] - settings.PAPER_TABLE_1[other]
+                    deviations.append(abs(difference.estimate["value"] - theirs))
     if not found:
         raise reading.Missing
     shown = found
@@ -110,7 +115,13 @@ def judge_ahead(pairs: Sequence[tuple[str, str]], results: Results) -> Finding:
     text = "; ".join(f"{title}: {difference.text()}" for title, difference in shown)
     if len(shown) < len(found):
         text = f"smallest of {len(found)} differences: {text}"
-    return decide_direction([difference for _, difference in found], text, len(pairs))
+    finding = decide_direction([difference for _, difference in found], text, len(pairs))
+    first, number = shown[0][1], None
+    if first.key is not None:
+        value = first.estimate["value"]
+        number = (points(value), value, first.key)
+    whole = len(deviations) == len(pairs)  # else the paper has no number for some
+    return replace(finding, deviation=max(deviations) if whole else None, number=number)
 
 
 def _subtract_accuracies(results: Results, one: str, other: str) -> Difference:
@@ -158,11 +169,16 @@ def _read_comparison(results: Results, entry: Any) -> Difference:
         note += f", mean of {one} trainings"
     else:
         note += ", one training each"
+    made, key = reading.find_run(results, "04-results", entry), None
+    with suppress(KeyError):  # of differences from before there were comparisons
+        key = comparisons.key_of(entry)._replace(run=numbers.name_run(made))
     return Difference(
         reading.need_estimate(entry),
-        reading.find_run(results, "04-results", entry),
+        made,
         corrected=reading.find(entry, "p_holm"),
         note=note,
+        trainings=min(one, other),
+        key=key,
     )
 
 
@@ -182,7 +198,8 @@ def judge_dilution(results: Results) -> Finding:
             text += f"; accuracy in conflict: {right.text()}"
     if (reading.find(entry, "repeats") or 1) < FEWEST:
         reason = f"fewer than {FEWEST} trainings of a network"
-        return Finding(text, NOT_TESTABLE, reason, found.made)
+        few = untestable(text, NOT_IN_PROFILE, reason, found.made)
+        return replace(few, trainings=found.trainings)
     # Claimed is that multiplication is less sure.
     sure = found.estimate
     less = {"value": -sure["value"], "low": -sure["high"], "high": -sure["low"], "n": sure["n"]}
@@ -272,7 +289,7 @@ def judge_speed(rivals: Sequence[str], results: Results) -> Finding:
         best[name] = reading.need(entry, "best_epoch")
     if min(map(len, best.values())) < FEWEST:
         reason = f"fewer than {FEWEST} trainings of a network: speeds cannot be told apart"
-        return Finding(f"best epoch: {epochs(best)}", NOT_TESTABLE, reason, made)
+        return untestable(f"best epoch: {epochs(best)}", NOT_IN_PROFILE, reason, made)
     for name, entry in zip(names, entries, strict=True):
         near[name] = reading.need(entry, "near_best")
     text = (
@@ -301,7 +318,7 @@ def judge_resnets(results: Results) -> Finding:
     )
     if min(map(len, detours)) < FEWEST:
         reason = f"fewer than {FEWEST} trainings of a network: an observation, no test"
-        return Finding(text, NOT_TESTABLE, reason, made)
+        return untestable(text, NOT_IN_PROFILE, reason, made)
     failed = []
     if max(means[0]) >= min(means[1]):
         failed.append("slow")

@@ -27,7 +27,7 @@ class Missing(LookupError):
 
 
 class Untestable(LookupError):
-    """A claim that the data of a run cannot settle; the argument is the reason."""
+    """A claim that the corpus of a run cannot settle; the argument is the reason."""
 
 
 def find(tree: Any, *keys: Any) -> Any:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from sierbook.claims import order, values
-from sierbook.claims.findings import DASH, NOT_TESTABLE, Finding, percent, title_of
+from sierbook.claims.findings import (
+    DASH,
+    OTHER_SYSTEM,
+    TOO_LITTLE,
+    Finding,
+    percent,
+    title_of,
+    untestable,
+)
 from sierbook.claims.reading import Results
 from sierlib import settings
 
@@ -50,6 +58,8 @@ class Claim:
         Whether it matters how well networks learned, which profile smoke cannot say.
     learning
         Whether it is a remark on how networks learn; notebook 03 shows these together.
+    constructed
+        Whether it holds by the way in which the book is built, and could fail by a mistake only.
     """
 
     group: str
@@ -61,6 +71,7 @@ class Claim:
     heading: str
     trained: bool = True
     learning: bool = False
+    constructed: bool = False
 
 
 # ------------------------------------------------------------------------------- parts of the table
@@ -80,9 +91,9 @@ _TABLE_1 = tuple((name, title_of(name), value) for name, value in settings.PAPER
 _BEST, _SENTIMENT = settings.PAPER_TABLE_1["fused"], settings.PAPER_TABLE_2["sentiment-fused"]
 
 
-def _untestable(reason: str) -> Judge:
+def _untestable(kind: str, reason: str) -> Judge:
     """Return a judge of what no result can tell."""
-    return lambda _: Finding(DASH, NOT_TESTABLE, reason)
+    return lambda _: untestable(DASH, kind, reason)
 
 
 def _claim_count(text: str, published: str, name: str, heading: str) -> Claim:
@@ -153,14 +164,16 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("3.1", "3.1",
           "the higher maximum gives the label: speech 0.1, 0.1, 0.7, 0.1, image 0.1, 0.8, 0.05, "
           "0.05",
-          "the second class", values.judge_rule_example, "01-dataset", "The pairs", trained=False),
+          "the second class", values.judge_rule_example, "01-dataset", "The pairs", trained=False,
+          constructed=True),
     Claim("3.1", "3.1", "samples whose higher maximum is below the threshold are discarded",
           "threshold 0.5, twice a random prediction's 0.25", values.judge_threshold,
-          "03-ablation", "other choices", trained=False),
+          "03-ablation", "other choices", trained=False, constructed=True),
     Claim("3.1", "3.1", "corrupt and duplicate samples are removed", _NO_NUMBER,
           values.show_cleaning, "01-dataset", "The pairs", trained=False),
     Claim("3.1", "3.1", "excitement and disgust are labelled anew, after Plutchik's wheel",
-          "happy and hate", values.judge_moved_labels, "01-dataset", "Two teachers", trained=False),
+          "happy and hate", values.judge_moved_labels, "01-dataset", "Two teachers", trained=False,
+          constructed=True),
     Claim("3.2", "3.2.1",
           "multiplication dilutes the assertion of the surer modality where the two conflict",
           "an argument", order.judge_dilution, "04-results", "Every other pair"),
@@ -169,11 +182,12 @@ CLAIMS: tuple[Claim, ...] = (
     _claim_ahead("3.2", "3.2.1", "multiplication was chosen over weighted addition by experiment",
                  _NO_NUMBER, ("fused", "addition")),
     Claim("3.2", "3.2.2", "w1, w2 and w3 are learned, and a softmax keeps them from being negative",
-          "no values", values.judge_weights, "02-training", "late fusion", trained=False),
+          "no values", values.judge_weights, "02-training", "late fusion", trained=False,
+          constructed=True),
     Claim("3.3", "3.3, Eq. 5",
           "parts add up to the whole less nothing, each part being valued in both contexts",
           "holds", partial(values.judge_additivity, "owen"),
-          "05-interpretability", "Dividing and conquering", trained=False),
+          "05-interpretability", "Dividing and conquering", trained=False, constructed=True),
     Claim("3.3", "3.3, Eq. 5",
           "the same, dividing as the text literally says, with all else at zero",
           "holds", partial(values.judge_additivity, "published"),
@@ -181,7 +195,8 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("3.3", "3.3",
           "Shapley values applied to the spectrogram directly do not give meaningful speech",
           _NO_NUMBER,
-          _untestable("no matter of numbers; speech rebuilt from a spectrogram can be heard"),
+          _untestable(TOO_LITTLE,
+                      "no matter of numbers; speech rebuilt from a spectrogram can be heard"),
           "05-interpretability", "From values to sound"),
     Claim("4.2", "4.2", "baselines and proposed models converge in validation loss",
           "18–23 epochs", values.judge_epochs, "03-ablation", "Table 1", learning=True),
@@ -214,7 +229,7 @@ CLAIMS: tuple[Claim, ...] = (
     _claim_sentiment("Vadicamo et al., cross-modal learning", PAPER_OTHERS["Vadicamo et al."],
                      values.show_image_only),
     _claim_sentiment("Gaspar et al., multimodal sentiment analysis", PAPER_OTHERS["Gaspar et al."],
-                     _untestable("another system, on other inputs")),
+                     _untestable(OTHER_SYSTEM, "another system, on other inputs")),
     _claim_sentiment("ParallelNet, three sentiments", _SENTIMENT,
                      partial(values.judge_accuracy, "sentiment-fused", _SENTIMENT,
                              part="test", data="bt4sa")),
@@ -222,7 +237,7 @@ CLAIMS: tuple[Claim, ...] = (
           "the rejected rule, by which both have to agree, is biased towards the teachers: each "
           "alone gets 100 %",
           "100 %", partial(values.judge_teacher_alone, "agreement"),
-          "01-dataset", "Classes", trained=False),
+          "01-dataset", "Classes", trained=False, constructed=True),
     Claim("5.4", "5.4",
           "a teacher alone gets 100 % under the rule that was used, that of the higher maximum",
           "100 %", partial(values.judge_teacher_alone, "the more confident teacher"),

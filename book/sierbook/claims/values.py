@@ -3,19 +3,27 @@ network's scores."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sierbook import statistics
 from sierbook.claims import reading
 from sierbook.claims.findings import (
     DASH,
+    NEEDS_DATA,
+    NEEDS_FULL,
     NOT_COMPUTED,
-    NOT_TESTABLE,
+    NOT_IN_PROFILE,
+    OTHER_SYSTEM,
+    TOO_LITTLE,
     Finding,
     decide,
     epochs,
     percent,
     share,
+    untestable,
 )
 from sierbook.claims.reading import Results
+from sierbook.numbers import Key, name_run
 from sierlib import settings
 
 #: Epochs in which the models converged (Section 4.2).
@@ -44,14 +52,21 @@ def judge_accuracy(
     if len(trainings) > 1:
         mean = statistics.estimate_few(trainings)
         text += f"; mean of {len(trainings)} trainings, {part} {share(mean)}"
+    deviation = abs(found[part]["value"] - value)
+    first = next(iter(found))
+    reference = "labels" if data == "pairs" else "sentiments"
+    key = Key("accuracy", name, first, reference, name_run(made))
+    number = (percent(found[first]["value"]), found[first]["value"], key)
     if made["profile"] != "paper" or not reading.is_published_data(results, made["data"], data):
         needed = "the authors' data" if data == "pairs" else "B-T4SA"
         reason = f"needs {needed} and profile paper; ours is for orientation"
-        return Finding(text, NOT_TESTABLE, reason, made)
+        return replace(
+            untestable(text, NEEDS_FULL, reason, made), deviation=deviation, number=number
+        )
     holds = found[part]["low"] <= value <= found[part]["high"]
     yes = f"the published value lies within our interval on {part}"
     no = f"the published value lies outside our interval on {part}"
-    return decide(text, holds, yes, no, made)
+    return replace(decide(text, holds, yes, no, made), deviation=deviation, number=number)
 
 
 def show_classes(results: Results) -> Finding:
@@ -65,7 +80,7 @@ def show_classes(results: Results) -> Finding:
         listed.append(f"{name} {recall}")
     reason = "the published values are only in the picture, and of the authors' data"
     made = reading.find_run(results, "04-results")
-    return Finding(f"test, {'; '.join(listed)}", NOT_TESTABLE, reason, made)
+    return untestable(f"test, {'; '.join(listed)}", TOO_LITTLE, reason, made)
 
 
 def show_image_only(results: Results) -> Finding:
@@ -75,8 +90,8 @@ def show_image_only(results: Results) -> Finding:
         entry, made = reading.need_network(results, "sentiment-ier")
         accuracy = reading.need_estimate(entry, "test", "accuracy")
     except reading.Missing:
-        return Finding(DASH, NOT_TESTABLE, reason)
-    return Finding(f"ours, image only: test {share(accuracy)}", NOT_TESTABLE, reason, made)
+        return untestable(DASH, OTHER_SYSTEM, reason)
+    return untestable(f"ours, image only: test {share(accuracy)}", OTHER_SYSTEM, reason, made)
 
 
 # --------------------------------------------------------------------------- the data set
@@ -98,7 +113,7 @@ def judge_count(name: str, results: Results) -> Finding:
         reason = (
             "the embedded corpus is generated with shares near these: agreement would show nothing"
         )
-    return Finding(text, NOT_TESTABLE, reason, made)
+    return untestable(text, NEEDS_DATA, reason, made)
 
 
 def show_cleaning(results: Results) -> Finding:
@@ -111,7 +126,7 @@ def show_cleaning(results: Results) -> Finding:
         most_first = sorted(reasons.items(), key=lambda item: -item[1])
         text += ": " + ", ".join(f"{name} {count:,}" for name, count in most_first)
     reason = "done by hand there, by rule here; no number is published"
-    return Finding(text, NOT_TESTABLE, reason, made)
+    return untestable(text, TOO_LITTLE, reason, made)
 
 
 def judge_rule_example(results: Results) -> Finding:
@@ -210,7 +225,7 @@ def judge_epochs(results: Results) -> Finding:
         if profile:
             stop = f"profile {profile.name} stops at {profile.epochs} epochs"
         reason = f"{stop}, and its falling learning rate decides when networks settle"
-        return Finding(text, NOT_TESTABLE, reason, made)
+        return untestable(text, NOT_IN_PROFILE, reason, made)
     if len(best) < len(names) or not all(reading.is_same_run(run, made) for run in runs):
         return Finding(text, NOT_COMPUTED, "run notebook 03 for the baselines too", made)
     holds = all(first <= epoch <= last for found in best.values() for epoch in found)
@@ -265,6 +280,6 @@ def show_locations(results: Results) -> Finding:
             found[row["part"]] = f"{row['part']} {percent(mean)} (chance {percent(chance)})"
     listed = [found[part] for part in ("image", "speech") if part in found]
     if not listed:
-        return Finding(DASH, NOT_TESTABLE, reason)
+        return untestable(DASH, NEEDS_DATA, reason)
     text = f"positive value where the emotion was planted: {'; '.join(listed)}"
-    return Finding(text, NOT_TESTABLE, reason, reading.find_run(results, "08-explanations"))
+    return untestable(text, NEEDS_DATA, reason, reading.find_run(results, "08-explanations"))

@@ -1,9 +1,10 @@
 """Answers made of result files, in words and as a figure: the directives `fusion-answer` (does
-fusion help?), `answer` (are the labels, are the explanations right?) and `recipe-search` (what was
-tried for the training recipe)."""
+fusion help?), `answer` (are the labels, are the explanations right?), `findings` (what a notebook
+opens with) and `recipe-search` (what was tried for the training recipe)."""
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from sierbook.extensions.results import NONE_YET, framed, read_results
+from sierbook import numbers
+from sierbook.extensions.figures import find_modules, link_sources
+from sierbook.extensions.results import NONE_YET, framed, read_recorded, read_results
 
 
 class FusionAnswer(SphinxDirective):
@@ -26,8 +29,10 @@ class FusionAnswer(SphinxDirective):
         if not evaluation:
             return [nodes.paragraph("", NONE_YET)]
         said = sentences.answer_fusion(evaluation)
-        figure = nodes.raw("", _draw(evaluation, said), format="html")
-        return [nodes.paragraph("", said), figure]
+        figure = nodes.raw("", _draw(evaluation, numbers.plain(said)), format="html")
+        data = Path(self.env.srcdir, self.env.config.sier_results_dir, "04-results.json")
+        sources = link_sources(self.env, find_modules("accuracy_plots.accuracies()"), [data])
+        return [nodes.paragraph("", said), figure, sources]
 
 
 def _draw(evaluation: dict[str, Any], described: str) -> str:
@@ -52,11 +57,12 @@ def _draw(evaluation: dict[str, Any], described: str) -> str:
     # As wide as the page: a phone's too.
     drawn = re.sub(
         r'<svg[^>]*?(viewBox="[^"]*")[^>]*>',
-        r'<svg xmlns="http://www.w3.org/2000/svg" \1 style="width: 100%; height: auto">',
+        r'<svg xmlns="http://www.w3.org/2000/svg" \1 style="width: 100%; height: auto" role="img" '
+        f'aria-label="{html.escape(described)}">',
         drawn[drawn.index("<svg") :],
         count=1,
     )
-    return f'<figure class="answer" role="img" aria-label="{described}">{drawn}</figure>'
+    return f'<figure class="answer">{drawn}</figure>'
 
 
 class Answer(SphinxDirective):
@@ -76,6 +82,49 @@ class Answer(SphinxDirective):
         found = read_results(self.env).get(notebook)
         said = answer(found) if found else NONE_YET
         return [nodes.paragraph("", said)]
+
+
+class Duration(SphinxRole):
+    """How long the recorded `quick` took, in words; its notebooks one after the other."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        stamps = [found["provenance"] for found in read_recorded(self.env, "quick").values()]
+        if not stamps:
+            return [nodes.Text("some minutes")], []
+        minutes = round(sum(stamp["seconds"] for stamp in stamps) / 60)
+        machine = stamps[0]["machine"]
+        said = f"at most {minutes} minutes on {machine['cores']} cores ({machine['processor']})"
+        return [nodes.Text(said)], []
+
+
+class Findings(SphinxDirective):
+    """What came out, at the top of the notebook's page; its text is for readers of the notebook."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        from sierbook import trust_sentences
+
+        notebook = Path(self.env.docname).name
+        found = read_results(self.env).get(notebook)
+        if not found:
+            return [nodes.paragraph("", NONE_YET)]
+        # Readers of five findings want to see where each comes from.
+        self.env.metadata[self.env.docname]["toc_level"] = "2"
+        items = []
+        for name, said in trust_sentences.FINDINGS[notebook](found).items():
+            line = nodes.paragraph("", "", nodes.strong("", f"{name}."), nodes.Text(f" {said}"))
+            items.append(nodes.list_item("", line))
+        return [nodes.bullet_list("", *items, classes=["findings"])]
+
+
+def show_contents(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """List the contents of pages with findings to the third level of headings."""
+    level = (context.get("meta") or {}).get("toc_level")
+    if level:
+        context["theme_show_toc_level"] = int(level)
 
 
 class RecipeSearch(SphinxDirective):
@@ -114,5 +163,9 @@ class RecipeSearch(SphinxDirective):
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("fusion-answer", FusionAnswer)
     app.add_directive("answer", Answer)
+    app.add_role("duration-of-quick", Duration())
+    app.add_directive("findings", Findings)
     app.add_directive("recipe-search", RecipeSearch)
+    app.connect("html-page-context", show_contents, priority=400)
+    app.setup_extension("sierbook.extensions.figures")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

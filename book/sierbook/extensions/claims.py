@@ -2,12 +2,14 @@
 
 `claims-origin` is the page's first line: profile, corpus, and whether the results are of this build
 or recorded. `claims-ledger` is a bar of the verdicts, each part of which shows its rows alone when
-pressed (`claims.js`), and a table for each section of the paper. Each row links to the notebook
+pressed, as do the kinds of what is not testable; a choice of the order (both `claims.js`); and a
+table for each section of the paper. Each row links to the notebook
 that computed its value, and to the heading above the cell where the notebook has one of that name.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +20,21 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
+from sierbook import numbers
 from sierbook.extensions.results import read_recorded, read_results, table
 
 #: Heads of the columns, and their widths.
 COLUMNS = {"Claim": 26, "Published": 14, "Ours, with 95 % interval": 26, "Verdict": 22}
 #: One that is left out where no such run is there.
 PAPER = {"Profile paper": 12}
+#: What a row that could not come out otherwise is marked with.
+CONSTRUCTED = "by construction"
+#: Orders of the rows, as `claims.js` knows them.
+ORDERS = {
+    "place": "place in the paper",
+    "verdict": "verdict",
+    "deviation": "size of the deviation from what is published",
+}
 
 
 def read_ledger(env: BuildEnvironment) -> list[dict[str, Any]]:
@@ -56,34 +67,85 @@ def describe_ours(row: Mapping[str, Any]) -> list[nodes.Node]:
         "recorded" if row["recorded"] else "this build",
     ]
     source = f"{', '.join(made)}; " if row["profile"] else ""
-    return [
-        nodes.paragraph("", unbroken(row["ours"])),
-        nodes.paragraph("", "", nodes.Text(source), link),
-    ]
+    ours = unbroken(row["ours"])
+    if row["number"]:
+        text, value, key = row["number"]
+        text = unbroken(text)
+        ours = ours.replace(text, numbers.mark(text, value, key), 1)
+    written = [nodes.paragraph("", ours)]
+    if row["single"]:
+        beside = nodes.emphasis("", f"Beside it, {unbroken(row['single'])}.")
+        written.append(nodes.paragraph("", "", beside))
+    written.append(nodes.paragraph("", "", nodes.Text(source), link))
+    if row["deviation"] is not None:
+        told = (
+            f'<p class="deviation" data-deviation="{row["deviation"]:.6f}">'
+            f"{row['deviation']:.1f}\N{NO-BREAK SPACE}points from what is published</p>"
+        )
+        written.append(nodes.raw("", told, format="html"))
+    return written
 
 
 def describe_verdict(row: Mapping[str, Any]) -> list[nodes.Node]:
-    """Write a verdict and its reason; the style sheet colours the words by class."""
-    told = nodes.strong("", row["verdict"], classes=["verdict", name_class(row["verdict"])])
-    return [nodes.paragraph("", "", told, nodes.Text(f" {row['reason']}"))]
+    """Write a verdict, what kind of it, and its reason; the style sheet colours the words by
+    class."""
+    written = nodes.paragraph("", "", nodes.strong("", "", *chip(row["verdict"])))
+    if row["kind"]:
+        written += chip(row["kind"], "kind")
+    if row["constructed"]:
+        written += chip(CONSTRUCTED, "kind")
+    written += nodes.Text(row["reason"])
+    return [written]
 
 
-def name_class(verdict: str) -> str:
-    """Return the class of a verdict in pages."""
-    return f"verdict-{'-'.join(verdict.split())}"
-
-
-def draw_bar(counts: Mapping[str, int]) -> nodes.raw:
-    """Draw the verdicts as a bar whose parts are buttons."""
-    parts = [
-        f'<button type="button" aria-pressed="false" class="verdict {name_class(verdict)}" '
-        f'style="flex-grow: {count}">{count} {verdict}</button>'
-        for verdict, count in counts.items()
-        if count
+def chip(words: str, *classes: str) -> list[nodes.Node]:
+    """Write a verdict, or a kind of it, as a chip with room after it."""
+    return [
+        nodes.inline("", words, classes=["verdict", name_class(words), *classes]),
+        nodes.Text(" "),
     ]
-    label = f"{sum(counts.values())} claims, by verdict; press one to see its rows alone"
-    bar = f'<div class="claims-bar" role="group" aria-label="{label}">{"".join(parts)}</div>'
-    return nodes.raw("", bar, format="html")
+
+
+def name_class(words: str) -> str:
+    """Return the class of a verdict, or of a kind of it, in pages."""
+    return f"verdict-{nodes.make_id(words)}"
+
+
+def draw_bar(rows: Sequence[Mapping[str, Any]]) -> nodes.raw:
+    """Draw the verdicts as a bar whose parts are buttons, the kinds below them, and the order."""
+    from sierbook import claims
+
+    verdicts = "".join(
+        _draw_button(f"{count} {verdict}", verdict, f' style="flex-grow: {count}"')
+        for verdict, count in claims.counts(rows).items()
+        if count
+    )
+    label = f"{len(rows)} claims, by verdict; press one to see its rows alone"
+    bar = f'<div class="claims-bar" role="group" aria-label="{label}">{verdicts}</div>'
+    told = ""
+    constructed = sum(row["constructed"] for row in rows)
+    if constructed:
+        button = _draw_button(f"{CONSTRUCTED} ({constructed})", CONSTRUCTED)
+        told = f"<p>Reproduced, and could fail only by a mistake of ours: {button}</p>"
+    kinds = "".join(
+        _draw_button(f"{kind} ({count})", kind) for kind, count in claims.count_kinds(rows).items()
+    )
+    if kinds:
+        told += f"<p>Why not testable: {kinds}</p>"
+    options = "".join(f'<option value="{key}">{text}</option>' for key, text in ORDERS.items())
+    order = f"<p><label>Order by <select>{options}</select></label></p>"
+    menu = f'<div class="claims-menu">{bar}{told}{order}</div>'
+    return nodes.raw("", menu, format="html")
+
+
+def _draw_button(text: str, words: str, style: str = "") -> str:
+    """Return a button that shows the rows alone which have a chip of these words."""
+    name = name_class(words)
+    classes = f"verdict {name}" if style else f"verdict {name} kind"
+    return (
+        f'<button type="button" aria-pressed="false" class="{classes}" '
+        f'data-shows="{name}"{style}>{html.escape(text)}</button> '
+    )
 
 
 class ClaimsOrigin(SphinxDirective):
@@ -99,12 +161,11 @@ class ClaimsOrigin(SphinxDirective):
 
 class ClaimsLedger(SphinxDirective):
     def run(self) -> list[nodes.Node]:
-        from sierbook import claims
         from sierbook.claims.table import GROUPS
 
         rows = read_ledger(self.env)
         columns = COLUMNS | PAPER if any(row["paper"] for row in rows) else COLUMNS
-        tables: list[nodes.Node] = [draw_bar(claims.counts(rows))]
+        tables: list[nodes.Node] = [draw_bar(rows)]
         for group, title in GROUPS.items():
             found = self.group([row for row in rows if row["group"] == group], columns)
             found.insert(0, nodes.title("", title))

@@ -1,5 +1,5 @@
-"""What a link leads to, as its title: a term's definition, an equation; citations have theirs
-already. `peek.js` shows the title beside the link on hover and focus.
+"""What a link leads to, as its title: a term's definition, an equation as MathML; citations have
+theirs already. `peek.js` shows the title beside the link on hover and focus.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
@@ -36,26 +37,23 @@ def _read_definitions(app: Sphinx) -> dict[str, str]:
 
 
 def _read_equations(app: Sphinx) -> dict[str, str]:
-    """Return the equations that have a number, as TeX, by their anchor."""
+    """Return the equations that have a number, as MathML, by their anchor."""
     found: dict[str, str] = {}
     for docname in {name for name, _ in app.env.domaindata["math"]["objects"].values()}:
         for equation in app.env.get_doctree(docname).findall(nodes.math_block):
             if equation.get("label"):
-                found[nodes.make_id(f"equation-{equation['label']}")] = (
-                    f"\\[{equation.astext().strip()}\\]"
-                )
+                anchor = nodes.make_id(f"equation-{equation['label']}")
+                found[anchor] = tex2mathml(equation.astext().strip(), as_block=True)
     return found
 
 
 def give_titles(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Give links to terms and equations their titles, and pages with the latter MathJax."""
+    """Give links to terms and equations their titles."""
     titles = _read_titles(app)
     for link in doctree.findall(nodes.reference):
         anchor = link.get("refid") or link.get("refuri", "").partition("#")[2]
         if anchor in titles:
             link["reftitle"] = titles[anchor]
-            if anchor.startswith("equation-"):
-                app.env.domaindata["math"]["has_equations"][docname] = True
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

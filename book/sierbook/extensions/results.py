@@ -2,9 +2,10 @@
 
 Directives `result-table`, `network-table` and `version-table` print the tables.
 {result}`04-results:accuracy.fused|.3f` is the value found along the keys `accuracy`, `fused` in
-`04-results.json`, formatted by `.3f`. A missing file or key shows an en dash, so that the book
-builds before anything has run. A file holds nested values and a `provenance` as `sierlib.run`
-writes it; its `recorded` is true when the numbers come from an earlier run than this build's.
+`04-results.json`, formatted by `.3f`. A missing file or key shows an en dash that says which,
+so that the book builds before anything has run. A file holds nested values and a `provenance` as
+`sierlib.run` writes it; its `recorded` is true when the numbers come from an earlier run than this
+build's.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from sierbook import numbers
 
 LOG = logging.getLogger(__name__)
 COLUMNS = {
@@ -121,20 +125,24 @@ class Result(SphinxRole):
         results = read_results(self.env).get(notebook, {})
         value, origin = find(results, keys), results.get("provenance", {})
         if value is None:
-            return [
-                nodes.abbreviation("", "–", explanation="not yet computed", classes=["result"])
-            ], []
+            reason = "there is none in these data" if results else "not yet computed"
+            return [nodes.abbreviation("", "–", explanation=reason, classes=["result"])], []
         try:
             text = format(value, spec.strip())
         except (TypeError, ValueError) as error:
             LOG.warning("result %r: %s", self.text, error, location=self.get_location())
             text = str(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            key = numbers.key_of_path(notebook, keys, numbers.name_run(origin))
+            text_node = number("", text, value=f"{value:.12g}", key=str(key))
+        else:
+            text_node = nodes.Text(text)
         if not origin.get("recorded"):
-            return [nodes.inline("", text, classes=["result"])], []
+            return [nodes.inline("", "", text_node, classes=["result"])], []
         made = ", ".join(str(origin.get(name, "–")) for name in ("profile", "data", "date"))
         return [
             nodes.abbreviation(
-                "", text, explanation=f"recorded: {made}", classes=["result", "recorded"]
+                "", "", text_node, explanation=f"recorded: {made}", classes=["result", "recorded"]
             )
         ], []
 
@@ -213,6 +221,19 @@ class NetworkTable(SphinxDirective):
         return [("ParallelNet, further folds", len(seconds), mean, "this run")]
 
 
+class ClassesNeverSaid(SphinxDirective):
+    """Which classes each network says of no test row."""
+
+    def run(self) -> list[nodes.Node]:
+        from sierbook import sentences
+
+        evaluation = read_results(self.env).get("04-results")
+        if not evaluation:
+            return [nodes.paragraph("", NONE_YET)]
+        said = [sentence.replace("*", "") for sentence in sentences.name_unnamed(evaluation)]
+        return [nodes.paragraph("", " ".join(said))]
+
+
 class VersionTable(SphinxDirective):
     """Machine and versions behind the results, and whether they are the same for all notebooks."""
 
@@ -228,7 +249,8 @@ class VersionTable(SphinxDirective):
         for name in dict.fromkeys(name for fact in facts.values() for name in fact):
             by_value: dict[str, list[str]] = {}
             for notebook, fact in facts.items():
-                by_value.setdefault(str(fact.get(name, "–")), []).append(notebook)
+                known = fact.get(name)
+                by_value.setdefault("–" if known is None else str(known), []).append(notebook)
             if len(by_value) > 1:
                 differ = True
                 values = [f"{value} ({', '.join(which)})" for value, which in by_value.items()]
@@ -241,11 +263,45 @@ class VersionTable(SphinxDirective):
         return [nodes.paragraph("", said), table(rows)]
 
 
+class number(nodes.inline):  # noqa: N801 (docutils names nodes so)
+    """A number with its value and its key."""
+
+
+def _open_number(self: Any, node: number) -> None:
+    self.body.append(f'<data value="{node["value"]}" data-key="{node["key"]}">')
+
+
+def _close_number(self: Any, node: number) -> None:
+    self.body.append("</data>")
+
+
+class LayOutNumbers(SphinxTransform):
+    """Make numbers of what sentences mark as such, in paragraphs that directives write."""
+
+    default_priority = 400  # before quotation marks are made typographic
+
+    def apply(self) -> None:
+        for text in list(self.document.findall(nodes.Text)):
+            if not numbers.MARK.search(text) or isinstance(text.parent, (nodes.raw, nodes.literal)):
+                continue
+            parts: list[nodes.Node] = []
+            end = 0
+            for found in numbers.MARK.finditer(text):
+                parts.append(nodes.Text(text[end : found.start()]))
+                parts.append(number("", found[3], value=found[1], key=found[2]))
+                end = found.end()
+            parts.append(nodes.Text(text[end:]))
+            text.parent.replace(text, parts)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("sier_results_dir", "book/results", "env")
     app.add_config_value("sier_recorded_dir", "book/recorded", "env")
+    app.add_node(number, html=(_open_number, _close_number))
+    app.add_transform(LayOutNumbers)
     app.add_role("result", Result())
     app.add_directive("result-table", ResultTable)
     app.add_directive("network-table", NetworkTable)
     app.add_directive("version-table", VersionTable)
+    app.add_directive("classes-never-said", ClassesNeverSaid)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,21 +1,26 @@
-"""What the pages need besides prose: a local MathJax, and the table of profiles.
+"""What the pages need besides prose: formulas as MathML, few scripts, buttons only where they lead
+somewhere, and the table of profiles.
 
-MathJax is copied out of the installed package `sphinx-mathjax-offline` (the files of MathJax
-3.2.2), so that the built pages ask no server for it and nothing of it is kept in this repository.
+Formulas are translated by docutils, so that the built pages need neither a script nor a font for
+them.
 """
 
-import importlib.util
+import re
 from pathlib import Path
 
 from docutils import nodes
-from sphinx.util import logging
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util.docutils import SphinxDirective
-from sphinx.util.fileutil import copy_asset
+from sphinx.util.math import get_node_equation_number
 
 from sierbook.extensions.results import table
 
-LOG = logging.getLogger(__name__)
-SCRIPT, FONTS = "tex-chtml-full.js", "output/chtml/fonts/woff-v2"
+#: A script of all icons as drawings. The theme's own come with its style sheet, as a font.
+ICONS = re.compile(r"\s*<!-- So that users can add custom icons -->\s*<script[^>]*></script>")
+#: Hidden until the PDF lies beside the pages; `sierbook.site` then shows it.
+PDF_LINK = '<p id="whole-book" hidden><a href="../book.pdf">The whole book as a PDF</a></p>'
+#: The theme's buttons that lead to a repository.
+BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
 ROWS = {
     "pairs": "Pairs of the embedded corpus",
     "speech_items": "Items of the speech teacher",
@@ -46,20 +51,54 @@ ROWS = {
 }
 
 
-def copy_mathjax(app, error):
-    """Put the script and its fonts beside the pages."""
+def show_formula(self, node):
+    """Write a formula in a line of text."""
+    self.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def show_equation(self, node):
+    """Write a formula of its own, with its number if it has one."""
+    formula = tex2mathml(node.astext().strip(), as_block=True)
+    self.body.append(self.starttag(node, "div", CLASS="math"))
+    # Wide ones scroll, by keyboard too.
+    self.body.append(f'<div class="formula" tabindex="0">{formula}</div>')
+    if node["number"]:
+        self.body.append(f'<span class="eqno">({get_node_equation_number(self, node)})')
+        self.add_permalink_ref(node, "Link to this equation")
+        self.body.append("</span>")
+    self.body.append("</div>")
+    raise nodes.SkipNode
+
+
+def leave_out_thebe(app, config):
+    """Load nothing of Thebe, which Jupyter Book always adds: it would run cells on a server."""
+    for listeners in list(app.events.listeners.values()):
+        for listener in list(listeners):
+            if listener.handler.__module__ == "sphinx_thebe":
+                app.disconnect(listener.id)
+    styles = app.registry.css_files
+    styles[:] = [style for style in styles if style[0] != "sphinx-thebe.css"]
+
+
+def offer_repository(app, config):
+    """Leave out buttons that lead to a repository as long as `repository.url` names none."""
+    options = config.html_theme_options
+    has_address = bool(options.get("repository_url"))
+    options.update(dict.fromkeys(BUTTONS, has_address))
+    if not has_address:
+        options.pop("repository_url", None)
+        options.pop("launch_buttons", None)
+
+
+def leave_out_icons(app, error):
+    """Take the script of icons out of the pages: it weighs 1.5 MB."""
     if error or app.builder.format != "html":
         return
-    spec = importlib.util.find_spec("sphinx-mathjax-offline")
-    if spec is None:
-        LOG.warning("sphinx-mathjax-offline is not installed: formulas will show as TeX source")
-        return
-    source, target = (
-        Path(spec.origin).parent / "static/mathjax",
-        Path(app.outdir, "_static/mathjax"),
-    )
-    for name in (SCRIPT, FONTS):
-        copy_asset(source / name, (target / name).parent if name == SCRIPT else target / name)
+    for page in Path(app.outdir).rglob("*.html"):
+        page.write_text(ICONS.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
+    for left in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
+        left.unlink()
 
 
 def unnumbered(app, config):
@@ -105,9 +144,56 @@ class ProfileTable(SphinxDirective):
         return [table(rows)]
 
 
+def bibtex(text):
+    """Lay out an entry of BibTeX."""
+    return nodes.literal_block(text, text, language="bibtex")
+
+
+class CiteBook(SphinxDirective):
+    """How to cite this version of the book, and the PDF where `sierbook.site` has printed one."""
+
+    def run(self):
+        import sierlib
+
+        self.env.note_dependency(sierlib.__file__)
+        config = self.env.config
+        fields = {
+            "title": f"{{{config.html_title}}}",
+            "author": f"{{{{{config.author}}}}}",
+            "version": f"{{{sierlib.__version__}}}",
+            "year": f"{{{config.copyright}}}",
+        }
+        address = config.html_theme_options.get("repository_url")
+        if address:
+            fields["url"] = f"{{{address}}}"
+        lines = [f"  {name:<7} = {value}" for name, value in fields.items()]
+        entry = bibtex("@software{parallelnetbook,\n" + ",\n".join(lines) + "\n}")
+        return [entry, nodes.raw("", PDF_LINK, format="html")]
+
+
+class CiteEntry(SphinxDirective):
+    """An entry of the book's bibliography, as it stands in the file."""
+
+    required_arguments = 1
+
+    def run(self):
+        key, (file,) = self.arguments[0], self.env.config.bibtex_bibfiles
+        path = Path(self.env.srcdir, file)
+        self.env.note_dependency(str(path))
+        found = re.search(rf"^@\w+{{{key},.*?^}}", path.read_text(encoding="utf-8"), re.M | re.S)
+        if found is None:
+            raise self.error(f"{file} has no entry {key}")
+        return [bibtex(found[0])]
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", (show_formula, None), (show_equation, None))
     app.connect("config-inited", unnumbered, priority=900)
+    app.connect("config-inited", leave_out_thebe)
+    app.connect("config-inited", offer_repository)
     app.connect("doctree-read", caption_images_only)
-    app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", leave_out_icons)
     app.add_directive("profile-table", ProfileTable)
+    app.add_directive("cite-book", CiteBook)
+    app.add_directive("cite-entry", CiteEntry)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,8 +11,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from sierlib import settings
+from sierbook.figures import style
+from sierlib import colours, settings
 
 
 def class_shares(counts: dict[str, int], name: str = "this run") -> Figure:
@@ -23,9 +25,10 @@ def class_shares(counts: dict[str, int], name: str = "this run") -> Figure:
         for label in settings.CLASSES:
             rows.append({"class": label, "share": values[label] / total, "data": source})
     table = pd.DataFrame(rows)
-    figure, axis = plt.subplots(figsize=(6.4, 3.2))
-    sns.barplot(table, x="class", y="share", hue="data", palette=["#4c72b0", "#bbbbbb"], ax=axis)
-    axis.yaxis.set_major_formatter("{x:.0%}")
+    figure, axis = plt.subplots(figsize=(style.WIDTH, 2.8))
+    palette = [style.MEASURED, style.COMPARED]
+    sns.barplot(table, x="class", y="share", hue="data", palette=palette, ax=axis)
+    style.show_percent(axis.yaxis)
     axis.set(xlabel="", ylabel="share of the samples")
     axis.legend(title="")
     return figure
@@ -34,31 +37,33 @@ def class_shares(counts: dict[str, int], name: str = "this run") -> Figure:
 def learning_curves(histories: dict[str, dict[str, Any]]) -> Figure:
     """Draw training and validation accuracy, kappa where all have it, and loss; the epoch that was
     kept is marked."""
-    limits: dict[str, tuple[float, float | None]]
-    limits = {"accuracy": (0, 1.02), "kappa": (-0.2, 1.02), "loss": (0, None)}
     epochs_of_all = [row for history in histories.values() for row in history["epochs"]]
+    top = max(max(row["loss"], row["val_loss"]) for row in epochs_of_all)
+    limits = {"accuracy": (0, 1.02), "kappa": (-0.2, 1.02), "loss": (0, 1.05 * top)}
     if not all("val_kappa" in row for row in epochs_of_all):
         del limits["kappa"]
     figure, axes = plt.subplots(
         len(limits),
         len(histories),
-        figsize=(3.4 * len(histories), 2.5 * len(limits)),
-        sharex=False,
+        figsize=(style.WIDTH, 1.9 * len(limits)),
+        sharex="col",
+        sharey="row",
         squeeze=False,
     )
     for column, (title, history) in enumerate(histories.items()):
         table = pd.DataFrame(history["epochs"])
         epochs = np.arange(1, len(table) + 1)
         for axis, (measure, limit) in zip(axes[:, column], limits.items(), strict=True):
-            axis.plot(epochs, table[measure], color="#999999", label="training")
-            axis.plot(epochs, table[f"val_{measure}"], color="#0072B2", label="validation")
+            axis.plot(epochs, table[measure], ".-", color=style.COMPARED, label="training")
+            values = table[f"val_{measure}"]
+            axis.plot(epochs, values, ".-", color=style.MEASURED, label="validation")
             axis.axvline(history["best_epoch"], color="black", lw=0.8, ls=":")
             axis.set(ylabel=measure if column == 0 else "", ylim=limit)
-        axes[0, column].set(title=title)
+            axis.set_xlim(0.5, len(table) + 0.5)
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        axes[0, column].set_title(style.wrap(title, style.WIDTH / len(histories)))
         axes[-1, column].set(xlabel="epoch")
-    figure.tight_layout()
-    handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="lower center", bbox_to_anchor=(0.5, -0.06), ncol=2)
+    style.put_legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     return figure
 
 
@@ -75,9 +80,11 @@ def accuracies(table: pd.DataFrame, published: dict[str, float] | None = None) -
     """
     models = list(dict.fromkeys(table["model"]))
     kinds = list(dict.fromkeys(table["against"]))
-    figure, axis = plt.subplots(figsize=(7.6, 0.9 + 0.75 * len(models)))
+    figure, axis = plt.subplots(figsize=(style.WIDTH, 1.1 + 0.42 * len(models)))
     for number, kind in enumerate(kinds):
-        colour = ("#0072B2", "#E69F00", "#009E73")[number]
+        colour = (style.MEASURED, style.COMPARED)[number > 0]
+        if "truth" in kind:
+            colour = colours.PLANTED
         part = table[table["against"] == kind]
         lines = np.array([models.index(name) for name in part["model"]])
         places = lines + 0.18 * (number - (len(kinds) - 1) / 2)
@@ -97,13 +104,14 @@ def accuracies(table: pd.DataFrame, published: dict[str, float] | None = None) -
             [models.index(name) for name in known],
             marker="D",
             color="#888888",
+            edgecolor="black",
             label="published, other data",
             zorder=3,
         )
     axis.set(xlabel="accuracy", ylim=(len(models) - 0.5, -0.5))
     axis.set(yticks=range(len(models)), yticklabels=models)
-    axis.xaxis.set_major_formatter("{x:.0%}")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncol=4, frameon=False)
+    style.show_percent(axis.xaxis)
+    style.put_legend_below(figure, *axis.get_legend_handles_labels())
     return figure
 
 
@@ -117,12 +125,13 @@ def accuracy_by_pairs(table: pd.DataFrame) -> Figure:
     """
     kinds = list(dict.fromkeys(table["against"]))
     figure, axes = plt.subplots(
-        1, len(kinds), figsize=(4.6 * len(kinds), 3.4), sharey=True, squeeze=False
+        1, len(kinds), figsize=(style.WIDTH, 3.2), sharey=True, squeeze=False
     )
     networks = list(dict.fromkeys(table["network"]))
     for axis, kind in zip(axes[0], kinds, strict=True):
         part = table[table["against"] == kind]
-        for name, colour in zip(networks, ("#0072B2", "#E69F00", "#009E73"), strict=False):
+        for name in networks:
+            colour = style.NETWORK_COLOURS.get(name)
             rows = part[part["network"] == name]
             axis.plot(rows["pairs"], rows["accuracy"], "o-", color=colour, label=name)
             axis.fill_between(rows["pairs"], rows["low"], rows["high"], color=colour, alpha=0.15)
@@ -130,29 +139,32 @@ def accuracy_by_pairs(table: pd.DataFrame) -> Figure:
         axis.set(xscale="log", xlabel="pairs learned from", title=f"on the {kind}")
         pairs = sorted(set(part["pairs"]))
         axis.set_xticks(pairs, labels=[f"{count:,}" for count in pairs], minor=False)
+        axis.tick_params(axis="x", rotation=45)
         axis.minorticks_off()
     axes[0, 0].set(ylabel="accuracy, test part")
-    axes[0, 0].yaxis.set_major_formatter("{x:.0%}")
-    figure.tight_layout()
-    handles = axes[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="lower center", bbox_to_anchor=(0.5, -0.08), ncol=4, frameon=False)
+    style.show_percent(axes[0, 0].yaxis)
+    style.put_legend_below(figure, *axes[0, 0].get_legend_handles_labels())
     return figure
 
 
 def differences(table: pd.DataFrame) -> Figure:
     """Draw paired differences of accuracy with their intervals; columns `comparison`, `difference`,
     `low`, `high`."""
-    figure, axis = plt.subplots(figsize=(7.2, 0.9 + 0.45 * len(table)))
+    figure, axis = plt.subplots(figsize=(style.WIDTH, 0.8 + 0.36 * len(table)))
     spread = np.abs(table[["low", "high"]].to_numpy().T - table["difference"].to_numpy())
     axis.errorbar(
-        table["difference"], range(len(table)), xerr=spread, fmt="o", color="#0072B2", capsize=3
+        table["difference"],
+        range(len(table)),
+        xerr=spread,
+        fmt="o",
+        color=style.MEASURED,
+        capsize=3,
     )
     axis.axvline(0, color="black", lw=0.8)
-    axis.set(
-        yticks=range(len(table)), yticklabels=table["comparison"], xlabel="difference of accuracy"
-    )
+    axis.set(yticks=range(len(table)), yticklabels=table["comparison"])
+    axis.set_xlabel("difference of accuracy, points")
     axis.set_ylim(len(table) - 0.5, -0.5)
-    axis.xaxis.set_major_formatter("{x:+.0%}")
+    style.show_points(axis.xaxis)
     return figure
 
 
@@ -176,13 +188,13 @@ def confusion(
     labels = np.empty(counts.shape, object)
     for place, count in np.ndenumerate(counts):
         labels[place] = f"{shares[place]:.0%}\n({count})"
-    columns, width = (2, 9.2) if calibration else (1, 4.8)
-    figure, axes = plt.subplots(1, columns, figsize=(width, 4.2), squeeze=False)
+    columns = 2 if calibration else 1
+    figure, axes = plt.subplots(1, columns, figsize=(style.WIDTH, 3.4), squeeze=False)
     sns.heatmap(
         shares,
         annot=labels,
         fmt="",
-        cmap="Blues",
+        cmap=style.SEQUENTIAL,
         vmin=0,
         vmax=1,
         square=True,
@@ -194,7 +206,6 @@ def confusion(
     axes[0, 0].set(xlabel="predicted", ylabel="label", title=title)
     if calibration:
         reliability(calibration, axes[0, 1])
-    figure.tight_layout()
     return figure
 
 
@@ -202,16 +213,16 @@ def reliability(calibration: dict[str, Any], axis: Axes) -> Axes:
     """Draw how often a classifier is right against how sure it is; the size of a dot is its number
     of rows."""
     bins = pd.DataFrame(calibration["bins"])
-    axis.plot([0, 1], [0, 1], color="#999999", lw=1, ls=":")
-    axis.plot(bins["confidence"], bins["value"], color="#0072B2", lw=1)
+    axis.plot([0, 1], [0, 1], color="black", lw=1, ls=":")
+    axis.plot(bins["confidence"], bins["value"], color=style.MEASURED, lw=1)
     axis.scatter(
         bins["confidence"],
         bins["value"],
         s=10 + 300 * bins["n"] / bins["n"].sum(),
-        color="#0072B2",
+        color=style.MEASURED,
     )
     axis.set(
         xlim=(0, 1), ylim=(0, 1), xlabel="how sure (greatest probability)", ylabel="how often right"
     )
-    axis.set_title(f"calibration, expected error {calibration['ece']:.3f}")
+    axis.set_title(f"calibration error {calibration['ece']:.3f}")
     return axis

@@ -14,13 +14,13 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from sierbook.figures import style
-from sierlib import settings
+from sierlib import colours, settings
 from sierlib.explorer import listening
 from sierlib.explorer.cases import ExplainedRow
-from sierlib.explorer.page import DIVERGING, overlay
+from sierlib.explorer.page import overlay
 
 
-def pairs(rows: pd.DataFrame, images: np.ndarray, columns: int = 4, width: int = 26) -> Figure:
+def pairs(rows: pd.DataFrame, images: np.ndarray, columns: int = 4, width: int = 22) -> Figure:
     """Show pictures with their sentence, label and the teacher that gave it.
 
     Parameters
@@ -33,7 +33,7 @@ def pairs(rows: pd.DataFrame, images: np.ndarray, columns: int = 4, width: int =
     import textwrap
 
     lines = -(-len(rows) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(2.9 * columns, 3.9 * lines), squeeze=False)
+    figure, axes = plt.subplots(lines, columns, figsize=(style.WIDTH, 2.6 * lines), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, row, image in zip(axes.flat, rows.to_dict("records"), images, strict=False):
@@ -47,16 +47,15 @@ def pairs(rows: pd.DataFrame, images: np.ndarray, columns: int = 4, width: int =
             transform=axis.transAxes,
             ha="center",
             va="top",
-            fontsize=10,
+            fontsize=style.SMALL,
             parse_math=False,
         )
-    figure.tight_layout(h_pad=3.2)
     return figure
 
 
 def log_mel(mel: np.ndarray, words: Sequence[Any] = (), axis: Axes | None = None) -> Axes:
     """Draw a log-mel (128, 128, 1) over seconds, with its words."""
-    axis = axis or plt.subplots(figsize=(9, 3))[1]
+    axis = axis or plt.subplots(figsize=(style.WIDTH, 2.6))[1]
     axis.imshow(
         mel[..., 0],
         origin="lower",
@@ -75,7 +74,7 @@ def log_mel(mel: np.ndarray, words: Sequence[Any] = (), axis: Axes | None = None
                 word.text,
                 color="white",
                 parse_math=False,
-                fontsize=8,
+                fontsize=style.SMALL,
                 rotation=90,
                 va="top",
                 clip_on=True,
@@ -93,7 +92,7 @@ def waveform(audio: np.ndarray, importance: np.ndarray, axis: Axes | None = None
     importance
         (128,) of `listening.time_importance`.
     """
-    axis = axis or plt.subplots(figsize=(9, 1.6))[1]
+    axis = axis or plt.subplots(figsize=(style.WIDTH, 1.4))[1]
     frames = listening.spoken_frames(audio)
     step = settings.SAMPLE_RATE // 400
     points = audio[: frames * settings.HOP]
@@ -119,7 +118,7 @@ def explained(
     values."""
     found = case.of(method=method)
     importance = listening.time_importance(found.speech_map)
-    figure = plt.figure(figsize=(11, 5.6))
+    figure = plt.figure(figsize=(style.WIDTH, 4.6))
     grid = figure.add_gridspec(3, 4, width_ratios=[2, 2, 1.8, 1.8], height_ratios=[1.1, 1.7, 1.1])
     left, right = figure.add_subplot(grid[:2, 0]), figure.add_subplot(grid[:2, 1])
     left.imshow(case.image)
@@ -143,7 +142,7 @@ def explained(
         seconds,
         sums,
         width=listening.FRAME_SECONDS,
-        color=np.where(sums >= 0, "#E69F00", "#6a51a3"),
+        color=np.where(sums >= 0, colours.FOR, colours.AGAINST),
     )
     low.set(ylabel="value", xlabel="seconds")
     bars = figure.add_subplot(grid[2, :2])
@@ -158,10 +157,8 @@ def explained(
     bars.set(xlim=(0, 1), xlabel="softmax score")
     figure.suptitle(
         f"P: {case.predicted}    GT: {case.row['label']}    Score: {case.probabilities.max():.2f}",
-        fontsize=12,
         weight="bold",
     )
-    figure.tight_layout()
     return figure
 
 
@@ -171,25 +168,24 @@ def divisions(
     """Draw the division level by level, as Fig. 2: values of the regions of picture and speech."""
     found = case.of(method=method)
     levels = [level for level in levels if level < len(found.levels)]
-    figure, axes = plt.subplots(2, len(levels), figsize=(2.7 * len(levels), 4.6), squeeze=False)
+    figure, axes = plt.subplots(2, len(levels), figsize=(style.WIDTH, 3.8), squeeze=False)
     for column, level in enumerate(levels):
         maps = {name: np.zeros((settings.SIZE, settings.SIZE)) for name in ("speech", "image")}
         for region in found.levels[level]:
             r0, r1, c0, c1 = region.box
             maps[region.modality][r0:r1, c0:c1] = region.value
         overlay(case.image, maps["image"], axes[0, column])
-        axes[0, column].set_title(f"level {level}: {len(found.levels[level])} regions", fontsize=9)
+        axes[0, column].set_title(f"level {level}: {len(found.levels[level])} regions")
         top = float(np.abs(maps["speech"]).max()) or 1.0
         axes[1, column].imshow(case.speech[..., 0], origin="lower", cmap="gray", aspect="auto")
         axes[1, column].imshow(
             maps["speech"],
             origin="lower",
-            cmap=DIVERGING,
+            cmap=colours.DIVERGING,
             vmin=-top,
             vmax=top,
             alpha=0.65,
             aspect="auto",
         )
         axes[1, column].axis("off")
-    figure.tight_layout()
     return figure

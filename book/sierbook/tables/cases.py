@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from sierlib import settings
 from sierlib.explorer import listening
 from sierlib.explorer.cases import ExplainedRow
 
 
 def case_table(cases: Sequence[ExplainedRow]) -> pd.DataFrame:
-    """Return what Fig. 4 says of each case (P, GT, Score), and what its two modalities are
-    worth."""
+    """Return what Fig. 4 says of each case (P, the label, Score), and what its two modalities are
+    worth. The paper's GT is a label that one of the teachers gave."""
     rows = []
     for case in cases:
         found = case.of()
@@ -21,7 +23,7 @@ def case_table(cases: Sequence[ExplainedRow]) -> pd.DataFrame:
             {
                 "sentence": case.row["text"],
                 "P": case.predicted,
-                "GT": case.row["label"],
+                "label": _describe_label(case.row),
                 "Score": f"{case.probabilities.max():.2f}",
                 "speech": f"{found.speech_value:+.2f}",
                 "image": f"{found.image_value:+.2f}",
@@ -31,6 +33,12 @@ def case_table(cases: Sequence[ExplainedRow]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _describe_label(row: Mapping[str, Any]) -> str:
+    """Say a row's label, and which teacher gave it, if one did."""
+    modality = settings.ROLES.get(row.get("winner", ""))
+    return f"{row['label']}, by the {modality} teacher" if modality else str(row["label"])
 
 
 def largest_gaps(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sierbook import statistics
+from sierbook import numbers, statistics
 from sierbook.audit.labels import LABEL
 from sierlib import settings
 from sierlib.experiment import label_rule
@@ -21,6 +21,13 @@ TITLES = {key: NETWORKS[name].title for key, name in HALVES.items()}
 TITLES |= {f"{role} teacher": f"{modality} teacher" for role, modality in settings.ROLES.items()}
 TITLES["label"] = LABEL
 
+#: How the planted emotions of speech and image relate; what teachers think of a pair is another
+#: matter.
+PLANTED = {
+    "agree": "planted to agree",
+    "conflict": "planted in conflict",
+    "neutral": "one of them planted neutral",
+}
 #: What predictions are held against.
 AGAINST = {"labels": "labels", "truth": "planted truth"}
 
@@ -179,8 +186,8 @@ def label_accuracy(manifest: pd.DataFrame, truth: dict[str, Any]) -> dict[str, f
 
 def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     """Return accuracies with their 95 % intervals, a row for each model and what it is measured
-    on."""
-    return pd.DataFrame(
+    on; with the keys of `shown.show`."""
+    table = pd.DataFrame(
         [
             {
                 "model": TITLES[name],
@@ -196,6 +203,26 @@ def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
             for name, value in by_model.items()
         ]
     )
+    scored = [
+        (value["accuracy"]["value"], key_of("accuracy", kind, name, evaluation))
+        for kind, by_model in evaluation["scores"].items()
+        for name, value in by_model.items()
+    ]
+    table.attrs["keys"] = {"accuracy": scored}
+    return table
+
+
+def key_of(quantity: str, kind: str, name: str, evaluation: dict[str, Any]) -> numbers.Key:
+    """Return the key of a number of notebook 04: of a model of `TITLES`, on "labels" or "truth"."""
+    run = numbers.name_run(evaluation.get("provenance", {}))
+    return numbers.Key(quantity, HALVES.get(name, name), "test", kind, run)
+
+
+def key_of_lead(kind: str, name: str, evaluation: dict[str, Any]) -> numbers.Key:
+    """Return the key of ParallelNet's lead over a half, in one training."""
+    return key_of(numbers.name_lead(), kind, "fused", evaluation)._replace(
+        network=f"fused - {HALVES[name]}"
+    )
 
 
 def best_known(evaluation: dict[str, Any]) -> str:
@@ -210,8 +237,8 @@ def difference_title(kind: str, name: str) -> str:
 
 def difference_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     """Return the paired differences: columns `comparison`, `difference`, `low`, `high`, `p`
-    (McNemar, exact), `n`."""
-    return pd.DataFrame(
+    (McNemar, exact), `n`; with the keys of `shown.show`."""
+    table = pd.DataFrame(
         [
             {
                 "comparison": difference_title(kind, name),
@@ -225,6 +252,13 @@ def difference_table(evaluation: dict[str, Any]) -> pd.DataFrame:
             for name, value in by_model.items()
         ]
     )
+    leads = [
+        (value["value"], key_of_lead(kind, name, evaluation))
+        for kind, by_model in evaluation["differences"].items()
+        for name, value in by_model.items()
+    ]
+    table.attrs["keys"] = {"difference": leads}
+    return table
 
 
 def heads(run: Run) -> dict[str, float]:
@@ -251,8 +285,11 @@ def heads(run: Run) -> dict[str, float]:
         name: float(np.mean(value.argmax(axis=1) == labels)) for name, value in found.items()
     }
     for name in settings.MODALITIES:
-        masked = (({**batch, name: 0 * batch[name]},) for batch in given)
-        guess = model.predict(masked, verbose=0).argmax(axis=1)
+        said = []
+        for number in range(len(given)):
+            batch: Any = given[number]  # inputs alone, as no targets were given
+            said.append(model.predict_on_batch({**batch, name: 0 * batch[name]}))
+        guess = np.concatenate(said).argmax(axis=1)
         accuracy[f"{name} at zero"] = float(np.mean(guess == labels))
     return accuracy
 
@@ -321,8 +358,9 @@ def training_table(histories: dict[str, dict[str, Any]]) -> pd.DataFrame:
 
 
 def relation_table(evaluation: dict[str, Any]) -> pd.DataFrame:
-    """Return accuracy on the planted truth by how speech and image relate."""
+    """Return accuracy on the planted truth by how speech and image were planted to relate."""
     table = pd.DataFrame(evaluation["relations"]).T
     if table.empty:
         return table
-    return table.astype({"n": int}).rename(columns=TITLES).rename_axis("speech and image")
+    table = table.astype({"n": int}).rename(columns=TITLES, index=PLANTED)
+    return table.rename_axis("speech and image")

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from sierbook import recorded, statistics
+from sierbook.numbers import THIS_RUN, Key, origin
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
@@ -37,8 +38,6 @@ REFERENCES: dict[str, dict[str, str]] = {
     "N2": {"fused": "ParallelNet as published", "baseline3": "EfficientNet (Baseline 3)"},
     "choice": {"fused": "ParallelNet as published", "n2-resnet34": "ResNet34"},
 }
-#: Where an entry that this run trained comes from.
-THIS_RUN = "this run"
 
 Entry = dict[str, Any]
 
@@ -214,13 +213,6 @@ def _describe_repeats(several: Sequence[dict[str, Any]]) -> Entry:
     return entry | {"repeats": repeats}
 
 
-def origin(entry: Entry) -> str:
-    """Say where an entry comes from: this run, or a recorded one, and which."""
-    if entry["origin"] == THIS_RUN:
-        return THIS_RUN
-    return f"recorded: {entry['profile']}, {entry['data']}, {entry['date']}"
-
-
 # ------------------------------------------------------------------------------ tables and curves
 def table(
     entries: Mapping[str, Entry],
@@ -228,7 +220,8 @@ def table(
     part: str = "validation",
     stand_in: Mapping[str, Entry] | None = None,
 ) -> pd.DataFrame:
-    """Return a group's table: accuracy with intervals, F1, kappa, cost and origin.
+    """Return a group's table: accuracy with intervals, F1, kappa, cost and origin, and the keys of
+    `shown.show`.
 
     Parameters
     ----------
@@ -239,8 +232,9 @@ def table(
         recorded of it are shown, since rows can only be compared within a run.
     """
     published = published_accuracies(group)
-    rows = []
+    rows, keys = [], []
     for title, entry in _choose_entries(entries, group, stand_in or {}):
+        keys.append(_key(entry, part, entries, stand_in or {}) if entry else None)
         row = {"model": title}
         if published:
             row["published"] = f"{published[title]:.2%}" if title in published else "–"
@@ -251,7 +245,16 @@ def table(
     for column, text in (("mean over seeds", "–"), ("origin", THIS_RUN)):
         if column in found and (found[column] == text).all():
             found = found.drop(columns=column)
+    found.attrs["keys"] = {f"accuracy, {part}": keys}
     return found
+
+
+def _key(entry: Entry, part: str, *pools: Mapping[str, Entry]) -> tuple[float, Key]:
+    """Return the accuracy of a network's first training with its key."""
+    names = {id(each): name for pool in pools for name, each in pool.items()}
+    reference = "sentiments" if entry["group"] == "Table 2" else "labels"
+    key = Key("accuracy", names[id(entry)], part, reference, origin(entry))
+    return entry[part]["accuracy"]["value"], key
 
 
 def _choose_entries(

@@ -7,11 +7,12 @@ items that have been named but not yet read, and those that could already be see
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 from sierlib import settings
-from sierlib.data.corpora.items import Corpus, Item, Unusable
+from sierlib.data.corpora.items import LINKS, Corpus, Item, Unusable
 from sierlib.run import resolve_spec
 
 __all__ = ["Corpus", "Item", "Unusable", "open_corpus"]
@@ -30,10 +31,10 @@ def open_corpus(spec: str, role: str, profile: settings.Profile, seed: int) -> C
     Raises
     ------
     FileNotFoundError, ValueError
-        When the layout is not what the spec says, or the adapter has no such option; one line names
-        the path and what was expected.
+        When the layout is not what the spec says, the adapter has no such option, or no row can be
+        used; one line names the path and what was expected or seen.
     """
-    from sierlib.data.corpora import bt4sa, fi, iemocap, pairs, tweets
+    from sierlib.data.corpora import bt4sa, fi, iemocap, pairs, pictures, recordings, tweets
 
     kind, _, rest = resolve_spec(spec, role).partition(":")
     if kind == "synthetic":
@@ -44,17 +45,36 @@ def open_corpus(spec: str, role: str, profile: settings.Profile, seed: int) -> C
         "tweets": tweets.load,
         "iemocap": iemocap.load,
         "fi": fi.load,
+        "recordings": recordings.load,
+        "pictures": pictures.load,
     }
     load = adapters[kind]
     path, _, query = rest.partition("?")
-    options = dict(part.split("=", 1) for part in query.split("&") if "=" in part)
+    options = dict(part.partition("=")[::2] for part in query.split("&") if part)
     # An adapter takes a path and then its options: what it declares is what there is.
     known = list(inspect.signature(load).parameters)[1:]
     if not set(options) <= set(known):
-        raise ValueError(
-            f"{role}={spec}: unknown option; `fi:PATH?positive=all` is the only one there is"
-        )
-    return load(Path(path), **options)
+        names = " or ".join(f"?{name}=" for name in known)
+        raise ValueError(f"{role}={spec}: unknown option; {kind}: takes {names or 'none'}")
+    if options.get("links", "inside") not in LINKS:
+        raise ValueError(f"{role}={spec}: links= is one of {', '.join(LINKS)}")
+    corpus = load(Path(path), **options)
+    if not corpus.items:
+        raise ValueError(f"{role}={spec}: {_tell_faults(corpus)}")
+    return corpus
+
+
+def _tell_faults(corpus: Corpus) -> str:
+    """Say why a corpus has no usable row: the kinds of faults, and one of each."""
+    reasons = [reason for _, _, reason in corpus.quarantined]
+    kinds = Counter(reason.partition(":")[0] for reason in reasons)
+    examples = []
+    for kind, count in kinds.most_common(3):
+        example = next(reason for reason in reasons if reason.partition(":")[0] == kind)
+        examples.append(f"{count} with {example}")
+    others = f"; and {len(kinds) - 3} other faults" if len(kinds) > 3 else ""
+    told = "; ".join([*examples, *corpus.notes]) or "it has none"
+    return f"not one usable row in it: {told}{others}"
 
 
 def _generate(role: str, profile: settings.Profile, seed: int) -> Corpus:

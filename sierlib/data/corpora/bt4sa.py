@@ -5,12 +5,11 @@ Vadicamo et al., "Cross-Media Learning for Image Sentiment Analysis in the Wild"
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-from sierlib.data.corpora.items import Corpus, Item, fingerprint, inside
+from sierlib.data.corpora.items import Corpus, Item, Unusable, find_file, fingerprint, say_where
+from sierlib.data.tables import Lines, Places, Table
 
 SPLITS = ("train", "val", "test")
 SENTIMENTS = {"0": "negative", "1": "neutral", "2": "positive"}
@@ -21,10 +20,12 @@ LAYOUT = (
 )
 MALFORMED = "line is not '<path> <label>'"
 
+# A line that begins with a tweet's id is a row of its own.
+_TWEET = re.compile(r"['\"]*\d{9,}['\"]*")
 _ROW = re.compile(r"data/(?P<file>.*?(?P<stem>(?P<tweet>\d+)-\d+)\.\w+)")
 
 
-def load(root: str | Path) -> Corpus:
+def load(root: str | Path, links: str = "inside") -> Corpus:
     """List the pairs of a B-T4SA folder.
 
     The order is that of the three index files. Pictures are not opened.
@@ -33,6 +34,8 @@ def load(root: str | Path) -> Corpus:
     ----------
     root
         A folder with `LAYOUT`.
+    links
+        "follow" where pictures may be links that lead out of ``data/``, which may itself be one.
 
     Returns
     -------
@@ -57,21 +60,28 @@ def load(root: str | Path) -> Corpus:
     corpus = Corpus(f"bt4sa:{root}", [])
     places: dict[str, str] = {}  # where each item was first listed
     tweets: dict[str, str] = {}  # of each item: the millions of texts are read once, for these only
-    for place, line, split in _index_lines(indexes):
-        item, tweet, reason = _read_row(root, line, split)
-        if item is None:
-            corpus.quarantined.append((place, line.strip(), f"{reason}: {place}"))
-            continue
-        if item.id in places:
-            reason = f"duplicate row: {place} repeats {places[item.id]}"
-        elif reason:
-            reason = f"{reason}: {place}"
-        places.setdefault(item.id, place)
-        if reason:
-            corpus.quarantined.append((item.id, str(item.image), reason))
-        else:
-            corpus.items.append(item)
-            tweets[item.id] = tweet
+    for split, index in zip(SPLITS, indexes, strict=True):
+        lines = Lines(index)
+        for line in lines:
+            if not line.text.strip():
+                continue
+            place = f"{index.name}:{line.number}"
+            item, tweet, reason = _read_row(root, line.text, split, links)
+            reason = line.fault or reason
+            if item is None:
+                corpus.quarantined.append((place, line.text.strip(), say_where(reason, place)))
+                continue
+            if item.id in places:
+                reason = f"duplicate row: {place} repeats {places[item.id]}"
+            elif reason:
+                reason = say_where(reason, place)
+            places.setdefault(item.id, place)
+            if reason:
+                corpus.quarantined.append((item.id, str(item.image), reason))
+            else:
+                corpus.items.append(item)
+                tweets[item.id] = tweet
+        corpus.notes += lines.notes
     # What is said with them stands in another file, by tweet.
     _add_texts(corpus, tweets, root / TEXTS)
     pictures = [item.image for item in corpus.items if item.image is not None]
@@ -82,35 +92,26 @@ def load(root: str | Path) -> Corpus:
     return corpus
 
 
-def _index_lines(indexes: list[Path]) -> Iterator[tuple[str, str, str]]:
-    """Yield the lines of the index files that are not blank: place, line and split."""
-    for split, index in zip(SPLITS, indexes, strict=True):
-        with index.open(encoding="utf-8-sig", errors="replace") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"{index.name}:{number}", line, split
-
-
-def _read_row(root: Path, line: str, split: str) -> tuple[Item | None, str, str]:
+def _read_row(root: Path, line: str, split: str, links: str) -> tuple[Item | None, str, str]:
     """Return the item of a line, its tweet, and what is wrong or "".
 
-    The item is None where the line names no picture.
+    The item is None where the line names no picture below ``data/``.
     """
     cells = line.rsplit(maxsplit=1)
     if len(cells) != 2:
         return None, "", MALFORMED
     relative, label = cells[0].strip(), cells[1]
-    path, found = None, False
+    fault = ""
     try:
-        if relative.startswith("data/"):
-            # The folder of pictures may itself be a link to another disk, so rows are held against
-            # it and not `root`.
-            path = inside(root / "data", relative.removeprefix("data/"))
-            found = path is not None and path.is_file()
-    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL in it
-        return None, "", MALFORMED
-    if path is None:
-        return None, "", "path outside data/"
+        if not relative.startswith("data/"):
+            raise Unusable("path outside data/")
+        # The folder of pictures may itself be a link to another disk, so rows are held against it
+        # and not `root`.
+        find_file(root / "data", relative.removeprefix("data/"), "image", links)
+    except Unusable as problem:
+        fault = str(problem)
+        if not fault.startswith("missing"):
+            return None, "", fault
     match = _ROW.fullmatch(relative)
     if match is None:
         return None, "", MALFORMED
@@ -122,17 +123,30 @@ def _read_row(root: Path, line: str, split: str) -> tuple[Item | None, str, str]
     )
     if item.sentiment is None:
         return item, match["tweet"], f"label {label!r} is not one of {', '.join(SENTIMENTS)}"
-    return item, match["tweet"], "" if found else "missing image"
+    return item, match["tweet"], fault
 
 
 def _add_texts(corpus: Corpus, tweets: dict[str, str], path: Path) -> None:
     """Give every item its tweet's text, and quarantine those that have none."""
+    # The file has millions of rows: they stream by, and only texts that are needed stay.
     needed = set(tweets.values())
-    texts = {tweet: text for tweet, text in _read_texts(path) if tweet in needed}
+    texts: dict[str, str] = {}
+    torn = Places()
+    table = Table(path, "the columns id and text", ("id", "text"), {"id": _TWEET})
+    for record in table:
+        if record.fault:
+            torn.add(record.line)
+            continue
+        tweet = record.cells["id"].strip("'\"")
+        if tweet in needed:
+            texts[tweet] = record.cells["text"]
+    corpus.notes += table.notes
+    if torn.count:
+        corpus.notes.append(f"{path.name}: torn rows, whose texts are lost, in {torn}")
     kept = []
     for item in corpus.items:
         item.text = texts.get(tweets[item.id])
-        if item.text and item.text.strip():
+        if item.text:
             kept.append(item)
             continue
         reason = "empty text"
@@ -140,21 +154,3 @@ def _add_texts(corpus: Corpus, tweets: dict[str, str], path: Path) -> None:
             reason = f"no text: tweet {tweets[item.id]} is not in {path.name}"
         corpus.quarantined.append((item.id, str(item.image), reason))
     corpus.items = kept
-
-
-def _read_texts(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield tweet id and text, row by row: the file has millions, and texts hold line ends."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.reader(file)
-        header = [name.strip() for name in next(rows, [])]
-        if header != ["id", "text"]:
-            raise ValueError(f"{path}, line 1: columns {header}; expected id, text")
-        while True:
-            try:
-                row = next(rows)
-            except StopIteration:
-                return
-            except csv.Error:
-                continue  # a quote never closed: what it swallowed is lost, what follows is not
-            if len(row) == 2:
-                yield row[0].strip().strip("'\""), row[1]

@@ -9,13 +9,13 @@ import re
 from pathlib import Path
 
 from sierlib import settings
-from sierlib.data.corpora.items import Corpus, Item, fingerprint, inside
+from sierlib.data.corpora.items import Corpus, Item, Unusable, find_file, fingerprint
 
 FOLDERS = ("amusement", "anger", "awe", "contentment", "disgust", "excitement", "fear", "sadness")
 LAYOUT = f"<emotion>/<emotion>_<digits>.jpg, with emotions {', '.join(FOLDERS)}"
 
 #: The folders that the paper names, and its class for each (Section 3.1).
-NAMED = {"anger": "anger", "sadness": "sad", **settings.RELABEL}
+NAMED = {name: label for name in FOLDERS if (label := settings.relabel(name))}
 
 #: What else counts as happy, by the option's name.
 POSITIVE: dict[str, tuple[str, ...]] = {
@@ -24,7 +24,7 @@ POSITIVE: dict[str, tuple[str, ...]] = {
 }
 
 
-def load(root: str | Path, positive: str = "excitement") -> Corpus:
+def load(root: str | Path, positive: str = "excitement", links: str = "inside") -> Corpus:
     """List the photographs of an FI folder.
 
     Parameters
@@ -34,6 +34,8 @@ def load(root: str | Path, positive: str = "excitement") -> Corpus:
     positive
         "excitement" keeps the four folders that the paper names; "all" also takes amusement, awe
         and contentment for happy.
+    links
+        "follow" where pictures may be links that lead out of their folders.
 
     Returns
     -------
@@ -65,11 +67,13 @@ def load(root: str | Path, positive: str = "excitement") -> Corpus:
             left_out[emotion] = len(pictures)
             continue
         for path in pictures:
-            if reason := _find_fault(path, emotion):
-                corpus.quarantined.append((path.stem, str(path), reason))
-            else:
-                corpus.items.append(Item(path.stem, image=path, label=classes[emotion]))
-                files.append(path)
+            try:
+                _check_picture(path, emotion, links)
+            except Unusable as problem:
+                corpus.quarantined.append((path.stem, str(path), str(problem)))
+                continue
+            corpus.items.append(Item(path.stem, image=path, label=classes[emotion]))
+            files.append(path)
     corpus.fingerprint = fingerprint(files)
     if others := sum(left_out.values()):
         counts = ", ".join(f"{emotion} {n}" for emotion, n in left_out.items() if n)
@@ -84,11 +88,9 @@ def _list_folder(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
 
 
-def _find_fault(path: Path, emotion: str) -> str:
-    """Return why a file is no picture of an emotion's folder, or ""."""
+def _check_picture(path: Path, emotion: str, links: str) -> None:
+    """Raise `Unusable` where a file is no picture of an emotion's folder."""
     name = re.compile(rf"{emotion}_\d+\.jpe?g", re.IGNORECASE)
-    if not name.fullmatch(path.name) or not path.is_file():
-        return f"not a file named {emotion}_<digits>.jpg"
-    if inside(path.parent, path.name) is None:
-        return f"path outside {emotion}/"
-    return ""
+    if not name.fullmatch(path.name) or path.is_dir():
+        raise Unusable(f"not a file named {emotion}_<digits>.jpg")
+    find_file(path.parent, path.name, "image", links)

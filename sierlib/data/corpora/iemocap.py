@@ -9,16 +9,10 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from sierlib.data.corpora.items import Corpus, Item, fingerprint, inside
+from sierlib import settings
+from sierlib.data.corpora.items import Corpus, Item, Unusable, find_file, fingerprint, say_where
+from sierlib.data.tables import Lines
 
-#: The class of every emotion code that is kept (Section 3.1); the others are counted and left out.
-CLASS_OF: dict[str, str] = {
-    "ang": "anger",
-    "hap": "happy",
-    "exc": "happy",
-    "dis": "hate",
-    "sad": "sad",
-}
 LAYOUT = (
     "Session<1-5>/dialog/EmoEvaluation/<dialog>.txt, "
     "Session<1-5>/sentences/wav/<dialog>/<turn>.wav "
@@ -34,13 +28,15 @@ _TURN = re.compile(
 _TRANSCRIPT = re.compile(r"(?P<turn>Ses\w+) \[[\d. -]+\]: ?(?P<text>.*)")
 
 
-def load(root: str | Path) -> Corpus:
+def load(root: str | Path, links: str = "inside") -> Corpus:
     """List the turns of an IEMOCAP folder.
 
     Parameters
     ----------
     root
         A folder with `LAYOUT`; transcriptions may be missing.
+    links
+        "follow" where recordings may be links that lead out of their folders.
 
     Returns
     -------
@@ -67,36 +63,38 @@ def load(root: str | Path) -> Corpus:
         texts = _read_transcript(transcript)
         # An edited label or transcript makes another corpus, so both count for its fingerprint.
         files += [path, transcript] if texts else [path]
-        for number, line in enumerate(_read_lines(path), 1):
-            if not line.startswith("["):  # the header, blank lines and the single raters' lines
+        lines = Lines(path)
+        for line in lines:
+            if not line.text.startswith("["):  # the header, blank lines, the single raters' lines
                 continue
-            place = f"{path.name}:{number}"
-            match = _TURN.fullmatch(line)
+            place = f"{path.name}:{line.number}"
+            match = None if line.fault else _TURN.fullmatch(line.text)
             if match is None:
                 reason = f"line is not '[start - end]<TAB>turn<TAB>code': {place}"
                 corpus.quarantined.append((place, str(path), reason))
                 continue
             # Other emotions are no faults: they are counted and left out. What is left has to be
             # listed once and to have its recording.
-            turn, code = match["turn"], match["code"]
-            recordings = base / "sentences/wav"
-            audio = recordings / match["dialog"] / f"{turn}.wav"
-            if code not in CLASS_OF:
-                left_out[code] += 1
+            turn, label = match["turn"], settings.relabel(match["code"])
+            relative = f"{match['dialog']}/{turn}.wav"
+            if label is None:
+                left_out[match["code"]] += 1
             elif turn in places:
                 reason = f"duplicate row: {place} repeats {places[turn]}"
                 corpus.quarantined.append((turn, str(path), reason))
-            elif inside(recordings, f"{match['dialog']}/{turn}.wav") is None:
-                reason = f"path outside sentences/wav: {place}"
-                corpus.quarantined.append((turn, str(audio), reason))
-            elif not audio.is_file():
-                corpus.quarantined.append((turn, str(audio), f"missing recording: {place}"))
             else:
-                truth = {"session": session, "speaker": match["speaker"]}
-                item = Item(turn, texts.get(turn), audio, label=CLASS_OF[code], truth=truth)
-                corpus.items.append(item)
-                files.append(audio)
+                try:
+                    audio = find_file(base / "sentences/wav", relative, "recording", links)
+                except Unusable as problem:
+                    reason = say_where(str(problem), place)
+                    corpus.quarantined.append((turn, relative, reason))
+                else:
+                    truth = {"session": session, "speaker": match["speaker"]}
+                    item = Item(turn, texts.get(turn), audio, label=label, truth=truth)
+                    corpus.items.append(item)
+                    files.append(audio)
             places.setdefault(turn, place)
+        corpus.notes += lines.notes
     corpus.fingerprint = fingerprint(files)
     if left_out:
         counts = ", ".join(f"{code} {n}" for code, n in sorted(left_out.items()))
@@ -131,15 +129,11 @@ def _find_evaluations(root: Path) -> list[tuple[int, Path]]:
     return evaluations
 
 
-def _read_lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines()
-
-
 def _read_transcript(path: Path) -> dict[str, str]:
     """Return the words of every turn of a dialogue, by turn; none where it was not transcribed."""
     texts: dict[str, str] = {}
-    for line in _read_lines(path) if path.is_file() else []:
-        match = _TRANSCRIPT.fullmatch(line.strip())
-        if match and match["text"].strip():
+    for line in Lines(path) if path.is_file() else ():
+        match = _TRANSCRIPT.fullmatch(line.text.strip())
+        if match and match["text"].strip() and not line.fault:
             texts[match["turn"]] = match["text"].strip()
     return texts

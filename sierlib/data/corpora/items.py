@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,3 +109,60 @@ def inside(root: Path, relative: str) -> Path | None:
     """
     path = (root / relative).resolve()
     return path if path.is_relative_to(root.resolve()) else None
+
+
+#: What is done with links that lead out of a corpus's folder: an option of every adapter.
+LINKS = ("inside", "follow")
+
+
+def find_file(root: Path, relative: str, what: str, links: str = "inside") -> Path:
+    """Return a file of a corpus, which its row names by a path relative to the folder.
+
+    Parameters
+    ----------
+    root
+        The folder; a row that points outside is somebody else's wish and not followed.
+    relative
+        The path. Backslashes may stand for slashes, as Windows writes them.
+    what
+        What the file is, for the reason.
+    links
+        "follow" where links may lead out of the folder, because the user said so; else "inside".
+
+    Raises
+    ------
+    Unusable
+        When there is no such file, or it lies outside.
+    """
+    hint = ""
+    if "\\" in relative and not _is_file(root / relative):
+        relative = relative.replace("\\", "/")
+        hint = "a Windows path: write it relative to the table, with /"
+    path = Path(os.path.normpath(root / relative))
+    outside = f"path outside {root.absolute().name}/"
+    if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(root)):
+        raise Unusable(outside)
+    if not _is_file(path):
+        raise Unusable(f"missing {what}: {hint}" if hint else f"missing {what}")
+    if links == "inside" and inside(root, relative) is None:
+        raise Unusable(f"{outside}: a link; ?links=follow at the end of the data spec follows it")
+    return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a NUL in it
+        return False
+
+
+def say_where(reason: str, place: str) -> str:
+    """Put a row's place into the reason why it cannot be used.
+
+    Examples
+    --------
+    >>> say_where("missing image", "line 3"), say_where("unknown label: fear", "line 4")
+    ('missing image: line 3', 'unknown label: line 4, fear')
+    """
+    kind, _, detail = reason.partition(": ")
+    return f"{kind}: {place}, {detail}" if detail else f"{kind}: {place}"

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from sierbook.numbers import MARK, plain
 from sierbook.tables import studies
+from sierbook.tables.shown import by_origin
 from sierlib import settings
 from sierlib.experiment.manifest import read_manifest, read_truth
 from sierlib.experiment.models import NETWORKS, names_in_group
@@ -191,3 +193,16 @@ def test_recorded_folds_stand_below_this_runs_with_their_mean(
     assert list(table["accuracy"]) == pytest.approx([0.9, 0.5, 0.6, 0.7, 0.6])
     monkeypatch.setattr("sierbook.recorded.recorded_histories", lambda _: told[:1])
     assert list(studies.folds(built_run).index) == [0]  # no more folds than this run has
+
+
+def test_recorded_rows_are_shown_apart_and_the_origin_is_said_once() -> None:
+    own, others = [history_of("fused", 0.8)], [history_of("fused", 0.6), history_of("ser", 0.5)]
+    entries, stand_in = studies.merge(own, others), studies.merge([], others)
+    first, second = by_origin(studies.table(entries, "Table 1", stand_in=stand_in))
+    assert first.caption == "This run"
+    assert second.caption == "Recorded: full, synthetic, 2026-01-01"
+    keys = [MARK.findall(table.to_html()) for table in (first, second)]
+    assert keys[0] == [("0.8", "accuracy; fused; validation; labels; this run", keys[0][0][2])]
+    assert [key.split("; ")[1] for _, key, _ in keys[1]] == ["fused", "ser"]
+    assert all("recorded: full" not in plain(str(cell)) for cell in second.data.to_numpy().ravel())
+    assert 'class="origin recorded"' in second.to_html()

@@ -103,12 +103,29 @@ def test_dirt_is_quarantined_and_nothing_else_is_lost(tmp_path: Path) -> None:
     ]
 
 
-def test_an_unclosed_quote_loses_only_what_it_swallows(tmp_path: Path) -> None:
-    root = _build(tmp_path, train=[_row(TWEETS[2]), _row(TWEETS[4])])
+def test_an_unclosed_quote_loses_only_its_own_row(tmp_path: Path) -> None:
+    root = _build(tmp_path, train=[_row(tweet) for tweet in TWEETS[2:5]])
     (root / "raw_tweets_text.csv").write_text(
-        f'id,text\n{TWEETS[2]},plain\n9,"{"never closed " * 20_000}\n{TWEETS[4]},last\n'
+        f'id,text\n{TWEETS[2]},plain\n{TWEETS[3]},"never closed\n{TWEETS[4]},last\n'
+        f'9,"{"never closed " * 20_000}\n'
     )
-    assert [item.text for item in bt4sa.load(root).items] == ["plain", "last"]
+    corpus = bt4sa.load(root)
+    assert [item.text for item in corpus.items] == ["plain", '"never closed', "last"]
+    told = "\n".join(corpus.notes)
+    assert "read as letters in line 3" in told and "texts are lost, in line 5" in told
+
+
+def test_pictures_behind_links_are_used_when_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    root = _build(tmp_path / "root", train=[_row(TWEETS[2])])
+    picture = root / "data" / "78476" / f"{TWEETS[2]}-1.jpg"
+    picture.rename(tmp_path / "elsewhere.jpg")
+    picture.symlink_to(tmp_path / "elsewhere.jpg")
+    corpus = bt4sa.load(root)
+    assert not corpus.items and "?links=follow" in corpus.quarantined[0][2]
+    followed = bt4sa.load(root, links="follow")
+    assert [item.id for item in followed.items] == [f"{TWEETS[2]}-1"]
+    assert followed.fingerprint != corpus.fingerprint
 
 
 def test_impossible_names_are_quarantined(tmp_path: Path) -> None:

@@ -118,10 +118,73 @@ def test_a_folder_of_another_layout_says_what_was_expected(tmp_path: Path) -> No
         open_corpus(f"bt4sa:{tmp_path}", "data", SMOKE, 0)
 
 
-@pytest.mark.parametrize("option", ["shuffle=1", "file=other.tsv"])
+@pytest.mark.parametrize("option", ["shuffle=1", "file=other.tsv", "shuffle"])
 def test_an_unknown_option_is_refused(option: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="unknown option"):
+    with pytest.raises(ValueError, match="unknown option; tweets: takes none"):
         open_corpus(f"tweets:{_tweets(tmp_path)}?{option}", "ser", SMOKE, 0)
+    with pytest.raises(ValueError, match=r"unknown option; fi: takes \?positive= or \?links="):
+        open_corpus(f"fi:{tmp_path}?{option}", "ier", SMOKE, 0)
+
+
+@pytest.mark.parametrize("whole_folder", [False, True])
+def test_links_are_followed_when_the_user_says_so(
+    tmp_path: Path, pairs_csv: Callable[..., Path], whole_folder: bool
+) -> None:
+    elsewhere = pairs_csv(tmp_path / "disk").parent
+    root = tmp_path / "corpus"
+    (root / "img").mkdir(parents=True)
+    if whole_folder:
+        (root / "img").rmdir()
+        (root / "img").symlink_to(elsewhere)
+    else:
+        for path in elsewhere.glob("*.png"):
+            (root / "img" / path.name).symlink_to(path)
+    rows = "img/1.png,one\nimg/2.png,two\n../disk/3.png,three\nimg/../../disk/4.png,four\n"
+    (root / "p.csv").write_text(f"image,text\n{rows}")
+    with pytest.raises(ValueError, match="not one usable row .*a link; .links=follow at the end"):
+        open_corpus(f"pairs:{root / 'p.csv'}", "data", SMOKE, 0)
+    corpus = open_corpus(f"pairs:{root / 'p.csv'}?links=follow", "data", SMOKE, 0)
+    assert [item.text for item in corpus.items] == ["one", "two"]
+    # What a row asks for outside is refused even then: only the user's own links are followed.
+    assert [reason for _, _, reason in corpus.quarantined] == [
+        "path outside corpus/: line 4",
+        "path outside corpus/: line 5",
+    ]
+    with pytest.raises(ValueError, match="links= is one of inside, follow"):
+        open_corpus(f"pairs:{root / 'p.csv'}?links=yes", "data", SMOKE, 0)
+
+
+def test_a_corpus_without_a_usable_row_says_what_was_seen_where(tmp_path: Path) -> None:
+    (tmp_path / "t.tsv").write_text("text\tlabel\nso glad\tfear\nwell\tfear\nnothing\n")
+    with pytest.raises(ValueError) as error:
+        open_corpus(f"tweets:{tmp_path / 't.tsv'}", "ser", SMOKE, 0)
+    assert "\n" not in str(error.value)
+    for told in ("2 with label of no class: line 2, 'fear'", "1 with too few fields: line 4"):
+        assert told in str(error.value)
+    (tmp_path / "t.tsv").write_text("text\tlabel\n")
+    with pytest.raises(ValueError, match="not one usable row in it: it has none"):
+        open_corpus(f"tweets:{tmp_path / 't.tsv'}", "ser", SMOKE, 0)
+
+
+def test_tables_of_recordings_and_pictures_name_files_labels_and_speakers(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav", "a.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "r.csv").write_text(
+        "audio,label,speaker,text\na.wav,ANG,01,hi\nb.wav,happiness,,\nnone.wav,sad,02,\n"
+    )
+    corpus = open_corpus(f"recordings:{tmp_path / 'r.csv'}", "ser", SMOKE, 0)
+    (item,) = corpus.items
+    assert (item.id, item.audio, item.label) == ("recording-2", tmp_path / "a.wav", "anger")
+    assert item.truth == {"speaker": "01"} and item.text is None and item.image is None
+    assert [reason for _, _, reason in corpus.quarantined] == [
+        "no speaker: line 3",
+        "missing audio: line 4",
+    ]
+    (tmp_path / "p.csv").write_text("label;image\nDisgust;a.png\nneutral;a.png\n")
+    corpus = open_corpus(f"pictures:{tmp_path / 'p.csv'}", "ier", SMOKE, 0)
+    assert [(item.image, item.label) for item in corpus.items] == [(tmp_path / "a.png", "hate")]
+    with pytest.raises(ValueError, match="columns .*; expected a CSV with the columns image and"):
+        open_corpus(f"pictures:{tmp_path / 'r.csv'}", "ier", SMOKE, 0)
 
 
 def test_a_bug_in_an_adapter_is_not_taken_for_an_unknown_option(
@@ -162,6 +225,40 @@ def test_links_that_lead_outside_do_not_count_as_inside(tmp_path: Path) -> None:
     (tmp_path / "root" / "link").symlink_to(tmp_path / "secret")
     assert inside(tmp_path / "root", "link") is None
     assert inside(tmp_path / "root", "/etc/hostname") is None
+
+
+def test_what_the_book_says_makes_tables_of_four_known_corpora(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = (Path(__file__).parents[3] / "book" / "reproduce.md").read_text(encoding="utf-8")
+    script = said.partition("```python\nimport csv")[2].partition("```")[0]
+    wanted = {
+        "Actor_07/03-01-05-01-02-01-07.wav": ("anger", "Actor_07"),
+        "AudioWAV/1001_DFA_HAP_XX.wav": ("happy", "1001"),
+        "wav/03a01Tc.wav": ("sad", "03"),
+        "train_splits/dia0_utt3.wav": ("hate", "Ross"),
+        "Actor_07/03-01-08-01-02-01-07.wav": None,
+        "AudioWAV/1001_DFA_NEU_XX.wav": None,
+        "wav/03a01Aa.wav": None,
+    }
+    for name in wanted:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train_sent_emo.csv").write_text(
+        'Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\n"No, no!",Ross,disgust,0,3\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    exec(f"import csv{script}", {})
+    corpus = open_corpus("recordings:recordings.csv", "ser", SMOKE, 0)
+    found = {
+        str(item.audio.relative_to(tmp_path)): (item.label, (item.truth or {})["speaker"])
+        for item in corpus.items
+        if item.audio
+    }
+    assert found == {name: told for name, told in wanted.items() if told}
+    assert {reason.partition(":")[0] for _, _, reason in corpus.quarantined} == {
+        "label of no class"
+    }
 
 
 def test_missing_classes_are_those_without_an_item() -> None:

@@ -63,8 +63,10 @@ def test_other_files_are_quarantined_and_hidden_ones_ignored(root: Path) -> None
     assert len(corpus.items) == 8
     assert Counter(reason for _, _, reason in corpus.quarantined) == {
         "not a file named anger_<digits>.jpg": 3,
-        "path outside anger/": 1,
+        "path outside anger/: a link; ?links=follow at the end of the data spec follows it": 1,
     }
+    followed = fi.load(root, links="follow")
+    assert len(followed.items) == 9 and len(followed.quarantined) == 3
 
 
 def test_a_class_without_pictures_is_noted(root: Path) -> None:

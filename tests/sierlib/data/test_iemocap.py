@@ -101,8 +101,10 @@ def test_a_recording_that_points_outside_is_quarantined(root: Path) -> None:
     wav.unlink()
     wav.symlink_to(root / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F001.wav")
     assert [reason.split(":")[0] for _, _, reason in iemocap.load(root).quarantined] == [
-        "path outside sentences/wav"
+        "path outside wav/"
     ]
+    followed = iemocap.load(root, links="follow")
+    assert len(followed.items) == 6 and not followed.quarantined
 
 
 def test_missing_classes_are_noted(tmp_path: Path) -> None:

@@ -62,14 +62,14 @@ def test_bad_lines_are_quarantined_with_their_number(tmp_path: Path) -> None:
         "tweet-5",
         "tweet-6",
     ]
-    reasons = [reason for _, _, reason in corpus.quarantined]
-    assert "'fear'" in reasons[0] and "line 3" in reasons[0]
-    assert (
-        reasons[1] == "expected 2 fields, found 1: line 4"
-        and reasons[2] == "expected 2 fields, found 3: line 5"
-    )
-    assert reasons[3] == "empty text: line 6"
-    assert corpus.notes == ["no tweets of happy, hate"]
+    assert [reason for _, _, reason in corpus.quarantined] == [
+        "label of no class: line 3, 'fear' is none of anger, happy, hate, sad",
+        "too few fields: line 4, 1 for 2 columns",
+        "too many fields: line 5, 3 for 2 columns",
+        "no text: line 6",
+    ]
+    assert "tweets left out, since their labels are of no class: fear 1" in corpus.notes
+    assert "no tweets of happy, hate" in corpus.notes
 
 
 def test_undecodable_bytes_do_not_stop_the_rest(tmp_path: Path) -> None:
@@ -80,12 +80,28 @@ def test_undecodable_bytes_do_not_stop_the_rest(tmp_path: Path) -> None:
     assert corpus.quarantined[0][0] == "tweet-3"
 
 
-@pytest.mark.parametrize("header", ["text\temotion", "text,label", ""])
+def test_quoted_line_ends_stay_in_their_tweet(tmp_path: Path) -> None:
+    path = _write(tmp_path / "t.tsv", '"first\nsecond"\tanger', '"she said ""no"""\tsad', "x\tjoy")
+    corpus = tweets.load(path)
+    assert [(item.id, item.text) for item in corpus.items] == [
+        ("tweet-2", "first\nsecond"),
+        ("tweet-4", 'she said "no"'),
+        ("tweet-5", "x"),
+    ]
+    assert not corpus.quarantined
+
+
+def test_a_comma_may_part_the_columns(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('label,text\nanger,"no, never"\n')
+    assert [item.text for item in tweets.load(tmp_path / "t.csv").items] == ["no, never"]
+
+
+@pytest.mark.parametrize("header", ["text\temotion", "text;emotion", ""])
 def test_a_missing_column_is_named(tmp_path: Path, header: str) -> None:
     path = tmp_path / "t.tsv"
     path.write_text(header + "\n")
     with pytest.raises(
-        ValueError, match="t.tsv, line 1: no column .*expected the header text<TAB>label"
+        ValueError, match="t.tsv, line 1: columns .*expected the header text<TAB>label"
     ) as error:
         tweets.load(path)
     assert "\n" not in str(error.value)
@@ -93,7 +109,7 @@ def test_a_missing_column_is_named(tmp_path: Path, header: str) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        FileNotFoundError, match="none.tsv is missing: expected a tab-separated file"
+        FileNotFoundError, match="none.tsv is missing: expected the header text<TAB>label"
     ):
         tweets.load(tmp_path / "none.tsv")
 

@@ -20,7 +20,12 @@ from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.manifest import COLUMNS, OPINIONS, read_manifest
-from sierlib.experiment.teachers import predict_opinions, read_held_out, train_teachers
+from sierlib.experiment.teachers import (
+    predict_opinions,
+    read_held_out,
+    teacher_reports,
+    train_teachers,
+)
 from sierlib.networks.parallelnet import teacher
 from sierlib.run import Run, read_json
 
@@ -78,7 +83,9 @@ def test_a_corpus_without_a_class_is_learned_and_told(
     )
     model, report = train_teachers(run, ["ser"])["ser"]
     assert report["classes"] == ["anger", "happy", "sad"] and report["missing"] == ["hate"]
-    assert report["notes"] == ["no tweets of hate"] and model.output.shape == (None, 3)
+    left_out = "tweets left out, since their labels are of no class: boredom 1"
+    assert report["notes"] == [left_out, "no tweets of hate"]
+    assert model.output.shape == (None, 3)
     assert (report["duplicates"], report["quarantined"]) == (3, 1)
     assert (
         report["rows"]["train"] + report["rows"]["held_out"] == 30
@@ -381,3 +388,103 @@ def test_a_labelled_class_that_some_part_lacks_is_named_with_its_line(
             build_dataset(run)
         parts.add(str(error.value).partition("(")[2].partition(" gets")[0])
     assert "the test part" in parts and len(parts) > 1
+
+
+# ------------------------------------------------------------------- teachers from tables of files
+def _recordings(root: Path, speakers: list[str]) -> Path:
+    """A table of short tones, five of each emotion and speaker."""
+    root.mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["audio,label,speaker"]
+    for speaker in speakers:
+        for number, label in enumerate(["angry", "happy", "sad"] * 5):
+            sound = 0.3 * np.sin(np.arange(8000) * (number + 1) / 9) + 0.01 * rng.normal(size=8000)
+            soundfile.write(root / f"{speaker}-{number}.wav", sound, 16_000)
+            lines.append(f"{speaker}-{number}.wav,{label},{speaker}")
+    (root / "r.csv").write_text("\n".join([*lines, ""]))
+    return root / "r.csv"
+
+
+@pytest.mark.parametrize(("count", "apart"), [(2, False), (4, True), (12, True)])
+def test_speakers_of_a_table_are_kept_apart_where_there_are_enough(
+    tmp_path: Path,
+    tiny_profile: settings.Profile,
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+    apart: bool,
+) -> None:
+    monkeypatch.setenv("SIER_WORKERS", "1")  # in this process, where training can be replaced
+    parts: dict[str, set[str]] = {}
+
+    def fit(build, train, validation, folder, profile, **options):
+        parts["train"], parts["validation"] = (
+            {path.rpartition("/")[2][:2] for path in rows["path"]} for rows in (train, validation)
+        )
+        return build(), {"epochs": []}
+
+    monkeypatch.setattr("sierlib.experiment.teachers.fit_network", fit)
+    path = _recordings(tmp_path / "corpus", [f"{n:02d}" for n in range(count)])
+    run = Run(tiny_profile, "synthetic", f"recordings:{path}", "synthetic", 0, tmp_path / "run")
+    _, report = train_teachers(run, ["ser"])["ser"]
+    assert report["speakers_apart"] is apart
+    assert report["rows"]["train"] + report["rows"]["held_out"] == 15 * count
+    assert bool(parts["train"] & parts["validation"]) is not apart
+    told = "too few speakers to keep them apart: the same are learned from and judged by"
+    assert (told in report["notes"]) is not apart
+
+
+# -------------------------------------------------------------- what comes to nothing is said first
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        (
+            ["gone.png,one", "gone.png,two"],
+            "not one usable row in it: 2 with missing image: line 2",
+        ),
+        (["0.png,one"] * 3, "1 usable pairs in .* have 1 different texts: at least 10"),
+        (["page.png,one"], "no usable pair in .*quarantine.csv"),
+    ],
+)
+@pytest.mark.parametrize("begin", [build_dataset, teacher_reports])
+def test_pairs_that_come_to_nothing_say_so_before_a_teacher_is_trained(
+    begin: Callable[[Run], Any],
+    rows: list[str],
+    told: str,
+    tmp_path: Path,
+    paint: Callable[..., Path],
+    tiny_profile: settings.Profile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "sierlib.experiment.teachers.train_teachers", lambda _: pytest.fail("a teacher was trained")
+    )
+    monkeypatch.setattr(
+        "sierlib.experiment.labels.train_teachers", lambda _: pytest.fail("a teacher was trained")
+    )
+    paint(tmp_path / "0.png")
+    (tmp_path / "page.png").write_text("<html>")
+    (tmp_path / "p.csv").write_text("\n".join(["image,text", *rows, ""]))
+    run = Run(
+        tiny_profile, f"pairs:{tmp_path / 'p.csv'}", "synthetic", "synthetic", 0, tmp_path / "run"
+    )
+    with pytest.raises(ValueError, match=told) as error:
+        begin(run)
+    assert "\n" not in str(error.value)
+
+
+def test_a_teachers_corpus_that_comes_to_nothing_is_told_before_the_other_is_trained(
+    tmp_path: Path,
+    pairs_csv: Callable[..., Path],
+    tiny_profile: settings.Profile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "sierlib.experiment.workers.run_in_workers", lambda *_: pytest.fail("a teacher was trained")
+    )
+    corpus = pairs_csv(tmp_path / "corpus", labelled=False)
+    (corpus.parent / "one.csv").write_text("image,label\n0.png,sad\n1.png,sad\n")
+    specs = f"pairs:{corpus}", "synthetic", f"pictures:{corpus.parent / 'one.csv'}"
+    run = Run(tiny_profile, *specs, 0, tmp_path / "run")
+    with pytest.raises(ValueError, match="ier=pictures:.*at least two of anger"):
+        build_dataset(run)
+    assert not (tmp_path / "run" / "dataset").exists()

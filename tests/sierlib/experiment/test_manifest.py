@@ -200,13 +200,29 @@ def test_too_few_pairs_say_so_and_leave_the_quarantine_behind(
 @given(rows=st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz")), max_size=15))
 def test_of_equal_rows_the_first_is_kept(rows: list[tuple[str, str]]) -> None:
     frame = pd.DataFrame(rows, columns=["image_hash", "text"]).assign(
-        id=[f"r{n}" for n in range(len(rows))], sound_hash=None
+        id=[f"r{n}" for n in range(len(rows))], sound_hash=None, label=None
     )
     kept, repeated = set_aside_duplicates(frame)
     firsts = {row: f"r{rows.index(row)}" for row in rows}
     assert set(kept["id"]) == set(firsts.values()) and len(kept) + len(repeated) == len(rows)
     for row in repeated.to_dict("records"):
         assert row["reason"] == f"duplicate: of {firsts[(row['image_hash'], row['text'])]}"
+
+
+def test_a_duplicate_with_another_label_is_told_to_contradict() -> None:
+    frame = pd.DataFrame(
+        [("a", "y", "anger"), ("b", "y", "sad"), ("c", "y", "anger"), ("d", "Y", "sad")]
+        + [("e", "Y", "anger")],
+        columns=["id", "text", "label"],
+    ).assign(image_hash="x", sound_hash=None)
+    kept, repeated = set_aside_duplicates(frame)
+    assert list(repeated["reason"]) == [
+        "contradicting duplicate: of a, labelled anger",
+        "duplicate: of a",
+        "contradicting duplicate: of a, labelled anger",
+        "duplicate: of d",
+    ]
+    assert list(kept["id"]) == ["a"]
 
 
 def test_groups_are_texts_of_the_same_words() -> None:

@@ -11,9 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sierlib import settings
-from sierlib.experiment.manifest import read_manifest
+from sierlib.experiment.manifest import GIVEN, read_manifest, read_truth
 from sierlib.experiment.train import load_model
-from sierlib.explorer.cases import ExplainedRow, case_payload, choose_rows, teacher_payload
+from sierlib.explorer.cases import (
+    ExplainedRow,
+    add_rows,
+    case_payload,
+    choose_rows,
+    describe_rows,
+    planted_payload,
+    put_showcase_first,
+    teacher_payload,
+)
 from sierlib.run import Run
 
 
@@ -87,6 +96,98 @@ def test_a_case_knows_whether_its_speech_decides(
     assert case.speech_decides is decides
 
 
+def test_rows_are_described_by_what_a_reader_may_choose_by() -> None:
+    rows = pd.DataFrame({"id": list("abcd"), "label": ["sad", "sad", "happy", "happy"]})
+    rows["winner"] = GIVEN
+    values = pd.DataFrame(
+        {
+            "predicted": ["sad", "sad", "happy", "sad"],
+            "speech": [0.4, -0.1, 0.1, 0.4],
+            "image": [0.1, -0.6, 0.4, 0.1],
+        }
+    )
+    planted = {name: {"relation": relation} for name, relation in zip("abcd", "acnc", strict=True)}
+    found = describe_rows(rows, values, planted)
+    assert found["decided_by"].tolist() == ["speech", "neither", "image", "neither"]
+    assert found["right"].tolist() == [True, True, True, False]
+    assert found["both_for"].tolist() == [True, False, True, False]
+    assert found["relation"].tolist() == list("acnc")
+    assert set(describe_rows(rows, values, {})["relation"]) == {""}, "nobody was asked"
+
+
+@given(count=st.integers(0, 30), seed=st.integers(0, 99))
+def test_rows_are_added_until_every_trait_is_there(count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    traits = pd.DataFrame(
+        {
+            "label": rng.choice(settings.CLASSES, 60, p=[0.05, 0.8, 0.05, 0.1]),
+            "right": rng.random(60) < 0.8,
+        },
+        index=range(100, 160),
+    )
+    rows = pd.DataFrame({"id": range(60)}, index=traits.index)
+    first = rows.head(2)
+    chosen = add_rows(first, rows, traits, count)
+    assert len(chosen) == max(2, min(count, 60)) and chosen.index.is_unique
+    assert list(chosen.index[:2]) == [100, 101]
+    if count >= 12:
+        for name in traits:
+            assert set(traits.loc[chosen.index, name]) == set(traits[name])
+
+
+def _case(name: str, speech: float, image: float, label: str = "sad") -> ExplainedRow:
+    regions = [
+        SimpleNamespace(modality="image", box=(0, 64, 0, 128), value=image),
+        SimpleNamespace(modality="image", box=(64, 128, 0, 128), value=0.0),
+    ]
+    found = SimpleNamespace(
+        speech_value=speech,
+        image_value=image,
+        speech_map=np.full((128, 128), speech / 128**2),
+        levels=[regions],
+    )
+    return ExplainedRow(
+        row={"id": name, "label": label},
+        item=None,  # type: ignore[arg-type]
+        audio=np.zeros(0),
+        speech=np.zeros(0),
+        image=np.zeros(0),
+        probabilities=np.eye(4)[3],
+        words=[],
+        explanations={"sad": {"owen": found}},
+    )
+
+
+def _truth(relation: str, box: list[int]) -> dict:
+    return {
+        "relation": relation,
+        "emotion": "sad",
+        "speech": {"emotion": "sad", "emotion_words": [0]},
+        "image": {"emotion": "sad", "boxes": [box]},
+    }
+
+
+def test_a_showcase_comes_first_and_without_one_the_order_stays() -> None:
+    against, wrong = _case("against", -0.4, 0.9), _case("wrong", 0.9, 0.9, label="hate")
+    weak, strong = _case("weak", 0.1, 0.1), _case("strong", 0.3, 0.2)
+    cases = [against, wrong, weak, strong]
+    assert put_showcase_first(cases, {}) == [strong, against, wrong, weak]
+    planted = {
+        "weak": _truth("agree", [10, 10, 20, 20]),
+        "strong": _truth("conflict", [0, 0, 9, 9]),
+    }
+    assert put_showcase_first(cases, planted)[0] is weak, "its strongest region is planted"
+    assert put_showcase_first([against, wrong], planted) == [against, wrong]
+    assert put_showcase_first([], {}) == []
+
+
+def test_planted_truth_is_told_in_shares_of_the_picture() -> None:
+    found = planted_payload(_truth("agree", [32, 64, 96, 128]))
+    assert found and found["image"]["boxes"] == [[0.25, 0.5, 0.75, 1.0]]
+    assert found["speech"]["words"] == [0] and found["relation"] == "agree"
+    assert planted_payload(None) is None and planted_payload({}) is None
+
+
 def test_rows_are_explained_with_all_that_is_known_of_them(
     tiny_run: Run, cases: list[ExplainedRow]
 ) -> None:
@@ -120,5 +221,24 @@ def test_a_case_becomes_a_payload_with_its_teachers(cases: list[ExplainedRow]) -
         [cases[0].row[f"ser_{name}"] for name in settings.CLASSES], rel=1e-3
     )
     assert teacher_payload({"winner": "given"}) is None
+    assert found["planted"] is None and found["blurred"] == {}
+    assert "left" not in found["explanations"]["owen"]["sad"]
     drawn = [element["kind"] for element in (cases[0].item.scene or {})["elements"]]
     assert drawn and all(kind in found["image"]["alt"] for kind in drawn)
+
+
+def test_a_payload_has_truth_blur_and_the_networks_scores_of_what_is_left(tiny_run: Run) -> None:
+    from sierlib.explorer.cases import explain_rows
+
+    manifest = read_manifest(tiny_run)
+    rows = manifest[manifest["split"] == "test"].head(1)
+    model = load_model(tiny_run, "fused")
+    (case,) = explain_rows(tiny_run, model, rows, depth=1, blurred=True)
+    truth = read_truth(tiny_run)[case.row["id"]]
+    found = case_payload(case, methods=("owen",), truth=truth, model=model)
+    assert found["planted"]["speech"]["words"] == truth["speech"]["emotion_words"]
+    for name, explanation in found["blurred"]["owen"].items():
+        k = settings.CLASSES.index(name)
+        for one in (explanation, found["explanations"]["owen"][name]):
+            assert one["left"]["keep"][0] == pytest.approx(case.probabilities, abs=2e-3)
+            assert one["left"]["remove"][0][k] == pytest.approx(one["base"], abs=2e-3)

@@ -181,9 +181,9 @@ def test_the_most_important_word_is_darkest_and_planted_ones_are_underlined() ->
     colours = [re.search(r"rgb\((\d+), (\d+), (\d+)\)", style).groups() for style in page.styles]
     assert colours[1:] == [
         ("255", "255", "255"),
-        ("255", "193", "7"),
+        ("244", "165", "76"),
     ]  # white where there is nothing to say, full
-    assert [int(value) for value in colours[0]] == [219, 233, 255] and [
+    assert [int(value) for value in colours[0]] == [236, 230, 249] and [
         "underline" in style for style in page.styles
     ] == [False, False, True]
     assert "<b>" not in html

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sierlib import settings
+from sierlib import colours, settings
+from sierlib.explorer import deletion
 from sierlib.explorer.payload import (
     encode_image,
     encode_mel,
@@ -23,7 +24,7 @@ from sierlib.explorer.payload import (
     explanation_payload,
     sample_payload,
 )
-from sierlib.explorer.widget import HERE, Explorer, static_html
+from sierlib.explorer.widget import CSS, MODULE, Explorer, static_html
 from tests import chromium
 
 NASTY = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
@@ -86,6 +87,43 @@ def make_sample(name: str, **changes: Any) -> dict[str, Any]:
         "text": " ".join(texts),
     }
     return sample_payload(name, **{**given, **changes})
+
+
+def by_loudness(x: dict[str, np.ndarray]) -> np.ndarray:
+    """Score happy by how much of speech and picture there is."""
+    joy = (x["speech"].mean(axis=(1, 2, 3)) + x["image"].mean(axis=(1, 2, 3))) / 2
+    return np.stack([0 * joy + 0.05, 0.1 + 0.7 * joy, 0 * joy + 0.05, 0.8 - 0.7 * joy], axis=1)
+
+
+PLANTED = {
+    "emotion": "happy",
+    "relation": "agree",
+    "speech": {"emotion": "happy", "words": [2]},
+    "image": {"emotion": "happy", "boxes": [[0.1, 0.2, 0.5, 0.6]]},
+}
+
+
+def make_full(name: str, **changes: Any) -> dict[str, Any]:
+    """Return a sample with all that the embedded corpus has: planted truth, blurred baselines, and
+    scores of what is left."""
+    methods = ("owen", "published")
+    blurred = {c: fake_explanation(k + 70) for k, c in enumerate(settings.CLASSES)}
+    sample = make_sample(
+        name, **{"methods": methods, "planted": PLANTED, "blurred": {"owen": blurred}, **changes}
+    )
+    deletion.add_scores(sample, by_loudness, np.ones((128, 128, 1)), np.ones((128, 128, 3)))
+    return sample
+
+
+def write_book(path: Path, samples: list[dict[str, Any]], **state: Any) -> Path:
+    """Write a page with an explorer of these samples."""
+    path.write_text(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Book</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
+        f"<body><h1>Book</h1>{static_html(samples, 'first', **state)}</body></html>",
+        encoding="utf-8",
+    )
+    return path
 
 
 # -------------------------------------------------------------------------------- the payload
@@ -209,14 +247,22 @@ def test_html_cannot_be_broken_out_of() -> None:
         page.count("</script>") == 3 and page.count("<script") == 3
     )  # settings, one sample, the module
     assert "<img src=x" not in page
-    module = (HERE / "explorer.js").read_text(encoding="utf-8")
+    module = MODULE
     assert not re.search(
         r"</script|innerHTML|insertAdjacentHTML|https?://|\bimport\b[^\n]* from", module
     )
 
 
+def test_colours_are_those_of_the_figures() -> None:
+    for name, colour in (("FOR", colours.FOR), ("AGAINST", colours.AGAINST)):
+        parts = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+        assert f"{name} = {parts}" in MODULE
+        assert f"--{name.lower()}: {' '.join(map(str, parts))};" in CSS
+    assert f"--planted: {colours.PLANTED};" in CSS
+
+
 def test_widget_and_module_agree_on_the_state() -> None:
-    module = (HERE / "explorer.js").read_text(encoding="utf-8")
+    module = MODULE
     declared = re.search(r"const STATE = \{(.*?)\};", module, re.DOTALL)
     assert declared
     defaults = dict(re.findall(r"(\w+): ([^,]+)", declared[1]))
@@ -289,9 +335,16 @@ class Reader:
         if message.type in ("error", "warning"):
             self.errors.append(message.text)
 
-    def open(self, state: str = "") -> Reader:
+    def open(self, state: str = "", folded: bool = False) -> Reader:
+        return self.visit(self.book, state, folded)
+
+    def visit(self, path: Path, state: str = "", folded: bool = False) -> Reader:
+        """Open a page, and unfold filters and settings unless told otherwise."""
         self.page.goto("about:blank")
-        self.page.goto(self.book.as_uri() + (HASH + state if state else ""))
+        self.page.goto(path.as_uri() + (HASH + state if state else ""))
+        if not folded:
+            for fold in self.page.locator(".fold").all():
+                fold.evaluate("(details) => { details.open = true; }")
         self.settle()
         return self
 
@@ -350,8 +403,7 @@ def test_page_shows_a_sample(reader: Reader) -> None:
             *settings.CLASSES,
             "Speech teacher",
             "Image teacher",
-            "true label",
-            "gave the label",
+            "label, by the speech teacher",
         )
     )
     assert "Interaction" in reader.shown(".shares") and "−0.020" in reader.shown(".shares")
@@ -389,7 +441,7 @@ def test_several_explorers_live_on_one_page(reader: Reader) -> None:
 def test_each_control_redraws_by_keyboard(
     reader: Reader, label: str, key: str, canvas: str
 ) -> None:
-    reader.open("threshold=50")
+    reader.open("threshold=50&stretch=true")
     before = reader.pixels(canvas)
     control = reader.field(label)
     control.focus()
@@ -411,7 +463,9 @@ def test_keys_stay_inside(reader: Reader) -> None:
 
 def test_threshold_silences_words_and_regions(reader: Reader) -> None:
     reader.open("keep=keep&threshold=0")
-    assert reader.find(".silenced").count() == 0 and "64 of 64" in reader.shown(".photo figcaption")
+    assert reader.find(".silenced").count() == 0 and "all 64 regions" in reader.shown(
+        ".photo figcaption"
+    )
     reader.open("keep=keep&threshold=50")
     assert "32 of 64" in reader.shown(".photo figcaption")
     kept = float(reader.find(".sound canvas >> nth=1").get_attribute("data-audible"))
@@ -426,9 +480,9 @@ def test_gallery_filters_and_keys(reader: Reader) -> None:
     assert reader.visible_samples() == ["1", "2", "3", "4", *broken]
     for label, option, expected in (
         ("Prediction", "wrong", ["2", "half"]),
-        ("Teachers", "conflict", ["2", "half"]),
+        ("Teachers' opinions", "conflict", ["2", "half"]),
         ("Decided by", "photograph", ["4", "half"]),
-        ("Class", "sad", ["3", "half"]),
+        ("Label", "sad", ["3", "half"]),
     ):
         box = reader.find(".filters").get_by_label(label)
         box.select_option(label=option)
@@ -476,10 +530,10 @@ def test_choosing_by_keyboard(reader: Reader) -> None:
             label
         )
     for label, key, expected in (
-        ("Class", "End", ["3"]),
+        ("Label", "End", ["3"]),
         ("Prediction", "End", ["2"]),
-        ("Teachers", "End", ["2"]),
-        ("Decided by", "End", ["4"]),
+        ("Teachers' opinions", "End", ["2"]),
+        ("Decided by", "End", ["2"]),
     ):
         box = reader.find(".filters").get_by_label(label)
         box.press(key)
@@ -491,7 +545,7 @@ def test_choosing_by_keyboard(reader: Reader) -> None:
 def test_words_by_keyboard_and_their_values(reader: Reader) -> None:
     reader.open()
     words = reader.find(".sentence").first.locator("button")
-    assert "underlined ones matter" in reader.shown(".hint")
+    assert "underlined words matter" in reader.shown(".hint")
     words.first.focus()
     assert re.match(r"“such”: [+−]0\.\d{3}, 0\.0 to 0\.5 s", reader.shown(".hint"))
     reader.page.keyboard.press("ArrowRight")
@@ -503,8 +557,8 @@ def test_words_by_keyboard_and_their_values(reader: Reader) -> None:
     assert reader.find(".play").first.inner_text() == "Pause"
     reader.page.wait_for_timeout(200)
     assert 1.0 <= float(reader.find(".transport input").first.input_value()) < 1.6
-    reader.page.keyboard.press("Tab")
-    assert "underlined ones matter" in reader.shown(".hint")
+    words.nth(2).evaluate("(word) => word.blur()")
+    assert "underlined words matter" in reader.shown(".hint")
 
 
 def test_after_a_word_the_sound_stands_where_it_was(reader: Reader) -> None:
@@ -639,12 +693,7 @@ def test_sound_plays_and_the_cursor_moves(reader: Reader) -> None:
 def test_muting_fades_and_decoding_is_right(reader: Reader) -> None:
     """Run the module's own functions on known sound."""
     reader.open()
-    module = (
-        (HERE / "explorer.js")
-        .read_text(encoding="utf-8")
-        .replace("export ", "")
-        .replace("default { render };", "")
-    )
+    module = MODULE.replace("export ", "").replace("default { render };", "")
     sound = (0.5 * np.sin(2 * np.pi * 220 * np.arange(8000) / 16_000)).astype(np.float32)
     body = "const s = soundOf(audio); return [[...s], [...muted(s, 16000, 0.1, [true, false])]];"
     script = f"(audio) => {{ {module}; {body} }}"
@@ -759,12 +808,7 @@ def test_widget_message_and_new_samples(reader: Reader) -> None:
     """What a kernel would do: send a message, then another sample; the view before stays until
     then."""
     reader.open()
-    module = (
-        (HERE / "explorer.js")
-        .read_text(encoding="utf-8")
-        .replace("export ", "")
-        .replace("default { render };", "")
-    )
+    module = MODULE.replace("export ", "").replace("default { render };", "")
     body = (
         "window.live = mount(document.body.appendChild(document.createElement('div')), data).model;"
     )
@@ -789,3 +833,262 @@ def test_widget_message_and_new_samples(reader: Reader) -> None:
     reader.page.evaluate("(s) => live.set('samples', [s])", make_sample("own"))
     reader.settle()
     assert "Sample own" in live.locator(".title").first.inner_text()
+
+
+# ---------------------------------------------------------------- what is planted, left, absent
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of samples with all that the embedded corpus has; the third speaks too long."""
+    long = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
+    samples = [make_full("1"), make_full("2", label="anger"), make_full("3", seconds=8, texts=long)]
+    return write_book(tmp_path_factory.mktemp("full") / "index.html", samples)
+
+
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_picture_sentence_and_sound_are_on_the_first_screen(
+    reader: Reader, full: Path, size: str
+) -> None:
+    width, height = SIZES[size]
+    reader.page.set_viewport_size({"width": width, "height": height})
+    reader.visit(full, folded=True)
+    bar = reader.find(".look").bounding_box()
+    for part in (".photo .stack", ".sentence", ".sound .stack", ".play"):
+        box = reader.find(part).first.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= bar["y"], part
+    assert bar["y"] + bar["height"] <= height
+    assert not reader.find(".filters").is_visible()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_newcomer_removes_what_matters_by_keyboard(reader: Reader, full: Path, size: str) -> None:
+    """Choose a sample, show what was planted, remove what matters, see the score fall, hear it."""
+    width, height = SIZES[size]
+    reader.page.set_viewport_size({"width": width, "height": height})
+    reader.visit(full, folded=True)
+    keys = reader.page.keyboard
+    reader.find(".strip button").first.focus()
+    keys.press("ArrowRight")
+    keys.press("Enter")
+    reader.settle()
+    assert "Sample 2" in reader.shown(".title")
+    keys.press("Tab")
+    keys.press("Space")
+    reader.settle()
+    assert reader.find(".sentence .planted").first.inner_text() == "wonderful"
+    assert reader.find(".photo i.planted").first.is_visible()
+    assert "“wonderful”" in reader.shown(".about") and "1 object" in reader.shown(".about")
+    assert "“happy” has 0.60" in reader.shown(".follow")
+    while reader.page.evaluate(
+        "() => document.querySelector('#first').shadowRoot.activeElement?.name !== 'keep'"
+    ):
+        keys.press("Tab")
+    keys.press("ArrowRight")
+    keys.press("ArrowRight")
+    reader.settle()
+    told = reader.shown(".follow")
+    before, after = map(float, re.findall(r"0\.\d\d", told))
+    assert after < before == 0.6 and "without what matters" in told
+    assert reader.find(".follow .bars i").count() == 2
+    reader.page.wait_for_timeout(700)
+    assert f"→ {after:.2f}" in reader.find("p.hidden").inner_text()  # told to who does not see it
+    play = reader.find(".play").first
+    while not play.evaluate("(b) => b.getRootNode().activeElement === b"):
+        keys.press("Shift+Tab")
+    keys.press("Enter")
+    reader.page.wait_for_function(
+        "() => document.querySelector('#first').shadowRoot"
+        ".querySelector('.transport input').value > 0.2"
+    )
+    assert play.inner_text() == "Pause"
+    state = reader.page.url.split(HASH)[1]
+    assert {"sample=2", "keep=remove", "planted=true"} <= set(state.split("&"))
+
+
+def test_scores_follow_threshold_and_way_in_the_table_too(reader: Reader, full: Path) -> None:
+    reader.visit(full, "keep=keep&threshold=0")
+    assert reader.find(".scores thead").inner_text().count("What matters") == 1
+    shown = {}
+    for state in ("keep=keep&threshold=90", "keep=remove&threshold=90", "keep=remove&threshold=0"):
+        reader.visit(full, state)
+        shown[state] = float(re.findall(r"→ (0\.\d\d)", reader.shown(".follow"))[0])
+        cells = reader.find(".scores .target").inner_text()
+        assert f"{shown[state]:.2f}" in cells and "0.60" in cells
+    kept, removed, nothing = shown.values()
+    assert nothing == 0.1 < kept < removed < 0.8, "nothing is left, little, and most of it"
+    reader.visit(full, "keep=remove&threshold=33")
+    assert "at percentile 30, the nearest that was computed" in reader.shown(".follow")
+    reader.visit(full, "keep=remove&level=2")
+    assert "finest level only: set Level to 6, not 2" in reader.shown(".follow")
+    assert "→" not in reader.shown(".follow")
+
+
+def test_words_are_underlined_by_their_own_value_and_silenced_with_it(
+    reader: Reader, full: Path
+) -> None:
+    for threshold in (0, 30, 55, 100):
+        reader.visit(full, f"keep=remove&threshold={threshold}")
+        words = reader.find(".sentence button").evaluate_all(
+            "(all) => all.map((b) => [parseFloat(b.title.replace('−', '-')), "
+            "b.classList.contains('matters'), b.classList.contains('silenced')])"
+        )
+        least = np.percentile([value for value, *_ in words], threshold)
+        for value, matters, silenced in words:
+            assert matters == silenced == (value >= least - 1e-3), (threshold, words)
+
+
+@pytest.mark.parametrize("texts", [["so", "many", "words", "here"], []])
+def test_page_and_computation_agree_on_what_matters(reader: Reader, texts: list[str]) -> None:
+    sample = make_sample("5", texts=texts, seconds=3.3)
+    one = sample["explanations"]["owen"]["sad"]
+    reader.open()
+    body = MODULE.replace("export ", "").replace("default { render };", "")
+    script = (
+        f"([one, sample, percent]) => {{ {body}; const c = columnsOf(one.levels.at(-1).speech);"
+    )
+    script += " return soundParts(c, sample, percent).matter; }"
+    for percent in deletion.THRESHOLDS:
+        found = reader.page.evaluate(script, [one, sample, percent])
+        frames, _ = deletion.find_parts(one, sample["words"], sample["duration"], percent)
+        assert found == frames[0].tolist(), percent
+
+
+def test_words_after_the_window_are_not_heard(reader: Reader, full: Path) -> None:
+    reader.visit(full, "sample=3")
+    late = reader.find(".sentence .unheard")
+    assert late.all_inner_texts() == ["eight"] and "first 6.4 s" in reader.shown(".posted")
+    assert late.get_attribute("aria-disabled") is not None
+    late.focus()
+    assert "not heard" in reader.shown(".hint") and "Press it" not in reader.shown(".hint")
+    reader.page.keyboard.press("Enter")
+    assert reader.find(".play").first.inner_text() == "Play"
+    assert "matters" not in (late.get_attribute("class") or "")
+
+
+def test_a_region_tells_its_value_to_pointer_and_keyboard(reader: Reader, full: Path) -> None:
+    reader.visit(full, "level=2")
+    stack = reader.find(".photo .stack").first
+    stack.hover(position={"x": 10, "y": 10})
+    assert re.match(r"Row 1, column 1 of 2 × 2: [+−]\d\.\d{3} ", reader.shown(".hint"))
+    assert reader.find(".cell").first.is_visible()
+    reader.page.mouse.move(2, 2)
+    assert "underlined words matter" in reader.shown(".hint")
+    stack.focus()
+    places = {reader.shown(".hint")[:15]}
+    for key in ("ArrowLeft", "ArrowUp", "ArrowRight", "ArrowDown"):
+        reader.page.keyboard.press(key)
+        places.add(reader.shown(".hint")[:15])
+    assert {f"Row {r}, column {c}" for r, c in ((1, 1), (1, 2), (2, 2))} <= places
+    sound = reader.find(".sound .stack").first
+    sound.focus()
+    reader.page.keyboard.press("ArrowLeft")
+    assert re.match(r"\d\.\d to \d\.\d s.*: [+−]\d\.\d{3} ", reader.shown(".hint"))
+
+
+def test_absence_can_be_blurred_and_maps_and_base_follow(reader: Reader, full: Path) -> None:
+    reader.visit(full)
+    before, shares = reader.pixels(".photo canvas"), reader.shown(".shares")
+    reader.field("What is absent").select_option("blur")
+    reader.settle()
+    assert reader.pixels(".photo canvas") != before
+    assert "with both blurred" in reader.shown(".shares") and "silence and black" in shares
+    assert "what detail brings" in reader.shown(".about")
+    reader.visit(full, "baseline=blur&method=published")
+    assert "blurred absence was not computed" in reader.shown(".about")
+    assert "Section 3.3" in reader.shown(".about")
+    reader.visit(full, "compare=baseline&keep=remove")
+    assert "detail" not in reader.shown(".about") and "detail" in reader.shown(".about", 1)
+
+
+def test_colours_mean_the_same_in_all_samples_unless_stretched(reader: Reader, full: Path) -> None:
+    legends = {}
+    for stretch in ("false", "true"):
+        for sample in "12":
+            reader.visit(full, f"sample={sample}&stretch={stretch}")
+            legends[stretch, sample] = reader.shown(".photo .legend")
+    assert legends["false", "1"] == legends["false", "2"]
+    assert legends["true", "1"] != legends["true", "2"]
+
+
+def test_a_single_region_is_not_one_of_several(reader: Reader, full: Path) -> None:
+    reader.visit(full, "level=0")
+    caption = reader.shown(".photo figcaption")
+    assert "is a single region, which stays" in caption and "others" not in caption
+    assert "single region" in reader.shown(".sound figcaption")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_text_is_smaller_than_eleven_pixels(reader: Reader, full: Path, size: str) -> None:
+    width, height = SIZES[size]
+    reader.page.set_viewport_size({"width": width, "height": height})
+    reader.visit(full, "keep=remove&planted=true&compare=method")
+    small = reader.page.evaluate(
+        """() => [...document.querySelector("#first").shadowRoot.querySelectorAll(".explorer *")]
+          .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+          .filter((e) => parseFloat(getComputedStyle(e).fontSize) < 11).map((e) => e.outerHTML)"""
+    )
+    assert small == []
+    edges = reader.find(".scores td:last-child").evaluate_all(
+        "(cells) => cells.map((cell) => cell.getBoundingClientRect().right)"
+    )
+    assert max(edges) <= width, "all of the table can be seen"
+    assert reader.page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+# ------------------------------------------------------------------------------- what is missing
+
+
+def test_a_corpus_without_planted_truth_says_so(reader: Reader) -> None:
+    reader.open("planted=true")
+    box = reader.field("Show what was planted")
+    assert box.is_disabled() and not box.is_checked()
+    assert "nothing is known to be" in reader.find(".folds").inner_text()
+    assert "planted" not in reader.shown(".scores")
+    assert "Teachers' opinions" in reader.find(".filters").inner_text()
+    assert "not scored" in reader.open("keep=remove").shown(".follow")
+    assert reader.field("What is absent").is_disabled()
+
+
+def test_planted_emotions_are_told_from_opinions(reader: Reader, full: Path) -> None:
+    reader.visit(full)
+    filters = reader.find(".filters").inner_text()
+    assert "Emotions planted" in filters and "Teachers' opinions" not in filters
+    assert "planted: the true label" in reader.shown(".scores")
+    reader.visit(full, "sample=2")  # labelled as nobody planted it
+    rows = reader.find(".scores tbody tr").all_inner_texts()
+    assert "label, by the speech teacher" in rows[0] and "planted" not in rows[0]
+    assert "planted: the true label" in rows[1]
+
+
+def test_labels_that_came_with_the_corpus_are_said_to(reader: Reader, tmp_path: Path) -> None:
+    samples = [make_sample(name, teachers=None) for name in "12"]
+    reader.visit(write_book(tmp_path / "index.html", samples))
+    assert "No teacher was asked" in reader.shown(".scores")
+    assert "label, from the corpus" in reader.shown(".scores")
+    assert reader.field("Emotions").is_disabled()
+    assert "not known here" in reader.find(".filters").inner_text()
+
+
+def test_two_classes_and_a_single_sample(reader: Reader, tmp_path: Path) -> None:
+    two = {c: fake_explanation(k) for k, c in enumerate(("calm", "cross"))}
+    sample = make_sample(
+        "1", classes=("calm", "cross"), scores=[0.3, 0.7], label=None, teachers=None,
+        explanations={"owen": two},
+    )  # fmt: skip
+    reader.visit(write_book(tmp_path / "index.html", [sample]))
+    assert reader.find(".scores tbody tr").count() == 2 and "cross" in reader.shown(".title")
+    assert "This is the only sample" in reader.find(".folds").inner_text()
+    assert "Nobody has labelled this sample" in reader.shown(".scores")
+    options = reader.field("Side by side with").locator("option").all_inner_texts()
+    assert options == ["Nothing"]
+    assert not reader.find(".strip").is_visible()
+
+
+def test_no_sample_is_said_and_leaves_no_empty_frame(reader: Reader, tmp_path: Path) -> None:
+    reader.visit(write_book(tmp_path / "index.html", []))
+    assert "There is no sample to show yet." in reader.find(".message").inner_text()
+    assert not reader.find(".panel").first.is_visible() and not reader.find(".look").is_visible()

@@ -1,0 +1,86 @@
+"""Tables as notebooks show them: numbers with their keys, recorded rows apart from this run's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from sierbook import numbers
+
+#: By column, for each row the number that stands there and its key, or None.
+Keys = Mapping[str, Sequence[tuple[float, numbers.Key] | None]]
+
+
+def show(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Styler:
+    """Return a table for a page: numbers written by `formats`, three digits else, with their keys.
+
+    A format is one of `str.format`, or "points" for a difference of two shares.
+
+    Parameters
+    ----------
+    table
+        Its ``attrs["keys"]``, where it has them, are `Keys`.
+    formats
+        By column.
+    """
+    written = table.astype(object)
+    keys: Keys = table.attrs.get("keys", {})
+    for column in table:
+        texts = [_write(value, (formats or {}).get(str(column))) for value in table[column]]
+        for row, known in enumerate(keys.get(str(column), ())):
+            if known is not None:
+                texts[row] = numbers.mark(texts[row], *known)
+        written[column] = texts
+    return written.style
+
+
+def _write(value: Any, spec: str | None) -> str:
+    """Write a cell."""
+    if isinstance(value, str):
+        return value
+    if pd.isna(value):
+        return "–"
+    if spec == "points":
+        return f"{100 * value:+.1f} points"
+    if spec is None:
+        spec = "{:.3f}" if isinstance(value, float) else "{}"
+    return spec.format(value)
+
+
+def by_origin(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> list[Styler]:
+    """Return this run's rows as one table and recorded ones as another, the origin above each.
+
+    Parameters
+    ----------
+    table
+        With a column `origin`, as `numbers.origin` writes it, unless all is of this run.
+    formats
+        As of `show`.
+    """
+    if "origin" not in table:
+        return [show(table, formats)]
+    origins = table["origin"].to_numpy()
+    recorded = pd.Series(origins).str.startswith("recorded").to_numpy()
+    shown = []
+    for kind, chosen in (("", ~recorded), ("recorded", recorded)):
+        if not chosen.any():
+            continue
+        part = table[chosen].drop(columns="origin")
+        keys = {}
+        for column, known in table.attrs.get("keys", {}).items():
+            keys[column] = [key for key, wanted in zip(known, chosen, strict=True) if wanted]
+        part.attrs["keys"] = keys
+        styled = show(part, formats).set_caption(_describe(list(origins[chosen])))
+        shown.append(styled.set_table_attributes(f'class="origin {kind}"'))
+    return shown
+
+
+def _describe(origins: Sequence[str]) -> str:
+    """Say once where the rows of a table come from."""
+    made = list(dict.fromkeys(origins))
+    trained = [name for name in made if name.startswith((numbers.THIS_RUN, "recorded"))]
+    text = "; ".join(trained) or "not trained yet"
+    return text[0].upper() + text[1:]

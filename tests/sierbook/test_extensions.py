@@ -1,0 +1,113 @@
+"""Pages made of made-up results: what is missing is said, and no frame is empty."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+
+from sierbook import numbers
+from tests.forged import ANGER, HAPPY, SAD, evaluated
+
+ROOT = Path(__file__).parents[2]
+PAGES = {
+    "index": "# Answers\n\n```{fusion-answer}\n```\n"
+    + "".join(f"\n```{{answer}} {name}\n```\n" for name in ("labels", "fusion", "explanations")),
+    "claims": "# Claims\n\n```{claims-origin}\n```\n\n```{claims-ledger}\n```\n",
+    "environment": "# Runs\n\n```{result-table}\n```\n\n```{network-table}\n```\n\n"
+    "```{version-table}\n```\n",
+}
+#: What a corpus may lack, and results that it then leaves.
+CORPORA: dict[str, dict[str, Any]] = {
+    "without planted truth": evaluated([ANGER, HAPPY, SAD] * 9, [ANGER, HAPPY, HAPPY] * 9),
+    "without teachers": evaluated([ANGER, HAPPY] * 9, [ANGER, HAPPY] * 9, teachers=False),
+    "with two classes": evaluated([ANGER, HAPPY] * 9, [ANGER, HAPPY] * 9, [HAPPY, ANGER] * 9),
+    "with one sample": evaluated([HAPPY], [HAPPY]),
+}
+
+
+@pytest.fixture(scope="module")
+def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]], dict[str, str]]:
+    """Build pages from results by notebook; a warning is an error."""
+
+    def build(results: dict[str, Any]) -> dict[str, str]:
+        source = tmp_path_factory.mktemp("pages")
+        place = source / "book" / "results"
+        place.mkdir(parents=True)
+        for name, file in results.items():
+            (place / f"{name}.json").write_text(json.dumps(file), encoding="utf-8")
+        shutil.copy(ROOT / "book" / "model-card.md", source)
+        card = (source / "model-card.md").read_text(encoding="utf-8")
+        card = re.sub(
+            r"{doc}`([^<]*) <[^>]*>`|\[\]\([^)]*\)", r"\1", card
+        )  # pages that are not here
+        for name, text in {**PAGES, "model-card": card}.items():
+            (source / f"{name}.md").write_text(
+                f"---\norphan: true\n---\n\n{text}", encoding="utf-8"
+            )
+        kinds = ("results", "answers", "claims")
+        settings = {
+            "extensions": ["myst_parser", *(f"sierbook.extensions.{kind}" for kind in kinds)],
+        }
+        with docutils_namespace():
+            app = Sphinx(
+                source, None, source / "out", source / "trees", "html", settings,
+                status=None, warning=None, warningiserror=True,
+            )  # fmt: skip
+            app.build()
+        return {
+            page.stem: page.read_text(encoding="utf-8") for page in (source / "out").glob("*.html")
+        }
+
+    return build
+
+
+def text_of(page: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+@pytest.mark.parametrize("kind", CORPORA)
+def test_a_page_says_what_a_corpus_lacks(
+    kind: str, render: Callable[[dict[str, Any]], dict[str, str]]
+) -> None:
+    pages = render({"04-results": CORPORA[kind]})
+    for name, page in pages.items():
+        assert not re.search(r"\bnan\b|\bNone\b", text_of(page)), name
+        assert "<tbody>\n</tbody>" not in page, name
+    card, index = text_of(pages["model-card"]), text_of(pages["index"])
+    truth = "truth" in CORPORA[kind]["scores"]
+    assert ("no ground truth" in index) != truth
+    assert ("there is none in these data" in pages["model-card"]) or kind == "with one sample"
+    assert "of no test row" in card
+    assert "No results yet" in index  # of the explanations, which have not run
+    assert ("the labels that it brought" in index) == (kind == "without teachers")
+
+
+def test_before_anything_has_run_every_page_says_so(
+    render: Callable[[dict[str, Any]], dict[str, str]],
+) -> None:
+    pages = render({})
+    assert text_of(pages["index"]).count("No results yet") == 4
+    assert "No results yet" in text_of(pages["model-card"])
+    assert "not yet computed" in pages["model-card"]
+    assert "Nothing has been computed yet" in text_of(pages["claims"])
+
+
+def test_a_number_has_its_key_wherever_a_page_shows_it(
+    render: Callable[[dict[str, Any]], dict[str, str]],
+) -> None:
+    pages = render({"04-results": CORPORA["with two classes"]})
+    key = "accuracy; fused; test; truth; this run"
+    for name in ("index", "model-card"):
+        found = {mark[1]: float(mark[0]) for mark in numbers.MARK.findall(pages[name])}
+        assert found[key] == 0.0, name
+    assert "&lt;data" not in "".join(pages.values())
+    assert re.search(r'aria-label="[^"<]*planted emotion in 0%', pages["index"])
