@@ -6,26 +6,36 @@ the rim.
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from sierlib import settings
 from sierlib.data.corpora.items import Unusable
 
 MAX_PIXELS = 50_000_000  # a larger picture is refused before it is decoded
 
+#: What is read. Pillow knows more, and runs other programs for some of it (Ghostscript for EPS).
+FORMATS = (
+    *("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "JPEG2000"),
+    *("PPM", "TGA", "PCX", "ICO"),
+)
+_READABLE = "JPEG, PNG, GIF, WebP, AVIF, TIFF, BMP and some others can be read"
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Scale pictures of 16 or 32 bits a pixel, which Pillow would cut at 255."""
-    if not picture.mode.startswith(("I", "F")):
-        return picture
-    values = np.asarray(picture, dtype=np.float64)
-    top = max(1.0, values.max(initial=0))
-    if picture.mode.startswith("I") and top > 255:
-        top = 65535.0  # a picture of 16 bits, however dark
-    return Image.fromarray(np.clip(values / top * 255, 0, 255).astype(np.uint8))
+# How to turn what a camera has stored, by EXIF orientation (EXIF 2.3, tag 0x0112).
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
@@ -34,43 +44,91 @@ def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
     Parameters
     ----------
     path
-        A picture in any format Pillow knows.
+        A picture in one of `FORMATS`.
     size
         Width and height of the result.
 
     Returns
     -------
     numpy.ndarray
-        uint8 (size, size, 3), upright and in RGB.
+        uint8 (size, size, 3), upright and in RGB; what is transparent lies on white. Of a picture
+        that moves it is the first frame.
 
     Raises
     ------
     Unusable
         When the file is missing, not an image, truncated or larger than `MAX_PIXELS`.
     """
-    if not path.is_file():
-        raise Unusable("missing image file")
-    if path.stat().st_size == 0:
-        raise Unusable("empty image file")
     try:
-        with Image.open(path) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise Unusable(
-                    f"image of {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,}"
-                )
-            picture.load()
-            upright = _eight_bits(ImageOps.exif_transpose(picture))
-            # Transparent parts are laid on white, as a browser shows them.
-            if upright.mode in ("RGBA", "LA", "P", "PA"):
-                white = Image.new("RGBA", upright.size, "white")
-                upright = Image.alpha_composite(white, upright.convert("RGBA"))
-            resized = upright.convert("RGB").resize((size, size), Image.Resampling.LANCZOS)
-            return np.asarray(resized)
+        if not os.path.isfile(path):  # for a name that is too long, too, it says no
+            raise Unusable("missing image file")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about what is odd in a file and does no harm
+            return _read_pixels(path, size)
+    except Unusable:
+        raise
+    except PermissionError as error:
+        raise Unusable("image file that may not be read") from error
     except UnidentifiedImageError as error:
-        raise Unusable("not an image") from error
+        raise Unusable(f"not an image that can be read; {_READABLE}") from error
     except Image.DecompressionBombError as error:
         raise Unusable(f"image of more than {MAX_PIXELS:,} pixels") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, Unusable):
-            raise
+    except Exception as error:  # decoders raise what they like about a damaged file
         raise Unusable("truncated or damaged image") from error
+
+
+def _read_pixels(path: Path, size: int) -> np.ndarray:
+    with open(path, "rb") as file:
+        head = file.read(40)
+    if not head:
+        raise Unusable("empty image file")
+    if head[4:8] == b"ftyp" and b"hei" in head:  # as telephones keep photographs
+        raise Unusable(f"HEIC photograph, which cannot be read; {_READABLE}")
+    with Image.open(path, formats=FORMATS) as picture:
+        if picture.width * picture.height > MAX_PIXELS:
+            raise Unusable(
+                f"image of {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,}"
+            )
+        picture.load()
+        flat = _flatten(picture)
+        turn = _TURNS.get(_orientation(picture))
+        upright = flat if turn is None else flat.transpose(turn)
+        return np.asarray(upright.resize((size, size), Image.Resampling.LANCZOS))
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return what the EXIF data say of how the camera was held.
+
+    Nothing else of them is read: a photograph is none the worse for a damaged date.
+    """
+    try:
+        return int(picture.getexif().get(_ORIENTATION, 1))
+    except Exception:  # damaged beyond reading: as it lies in the file
+        return 1
+
+
+def _flatten(picture: Image.Image) -> Image.Image:
+    """Return a picture in RGB; transparent parts are laid on white, as a browser shows them."""
+    if picture.mode.startswith(("I", "F")):
+        return _eight_bits(picture).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layer = picture.convert(
+        "RGBA"
+    )  # from every kind: of a pixel, of a palette's entry, of a colour
+    ground = Image.new("RGB", layer.size, "white")
+    ground.paste(layer, mask=layer.getchannel("A"))
+    return ground
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Scale pictures of 16 or 32 bits a pixel, which Pillow would cut at 255."""
+    values = np.asarray(picture).astype(np.float32)
+    clear = picture.info.get("transparency")  # the grey that is transparent
+    top = max(1.0, values.max(initial=0))
+    if picture.mode.startswith("I") and top > 255:
+        top = 65535.0  # a picture of 16 bits, however dark
+    scaled = np.clip(values * np.float32(255 / top), 0, 255).astype(np.uint8)
+    if isinstance(clear, int):
+        scaled[values == clear] = 255
+    return Image.fromarray(scaled)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,21 +37,32 @@ COLUMNS = (
     "image_hash",
     "sound_hash",
     "seconds",
+    "note",
     "reason",
     "path",
 )
+
+
+def item_text(item: Item) -> str:
+    """Return an item's words: what is read aloud, or those of a recording's transcript.
+
+    Raises `Unusable` where there are none.
+    """
+    if item.audio is not None:
+        return speech.clean_transcript(item.text or "")
+    return speech.clean_text(item.text or "")
 
 
 def item_sound(item: Item) -> np.ndarray:
     """Return an item's sound, float32 (samples,) at 16 kHz: its recording, or its text spoken."""
     if item.audio is not None:
         return speech.read_audio(item.audio)
-    return speech.speak(speech.clean_text(item.text or ""), seed=item.seed)
+    return speech.speak(item_text(item), seed=item.seed)
 
 
 def align_item(item: Item) -> list[speech.Word]:
     """Return when each word of an item's text is spoken in its sound."""
-    return speech.align(item_sound(item), speech.clean_text(item.text or ""))
+    return speech.align(item_sound(item), item_text(item))
 
 
 def item_picture(item: Item, size: int = settings.SIZE) -> np.ndarray:
@@ -76,22 +89,35 @@ def _encode_item(item: Item) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     arrays: dict[str, np.ndarray] = {}
     if item.image is not None or item.scene is not None:
         arrays["image"] = picture = item_picture(item)
-        row["image_hash"] = _short_hash(
-            item.image.read_bytes() if item.image else picture.tobytes()
-        )
+        row["image_hash"] = _short_hash(_picture_bytes(item, picture))
     if item.text is not None or item.audio is not None:
         arrays["speech"] = _encode_speech(item, row)
     return row, arrays
 
 
-def _encode_speech(item: Item, row: dict[str, Any]) -> np.ndarray:
-    """Return an item's log-mel, and put into its row the text and its length."""
+def _picture_bytes(item: Item, picture: np.ndarray) -> bytes:
+    """Return what tells two pictures apart: the file's bytes, or the drawn scene's pixels."""
     try:
-        row["text"] = speech.clean_text(item.text or "")
-    except Unusable:
-        if item.audio is None:  # a recording may do without words: it need not be spoken
-            raise
-    sound = item_sound(item)
+        return item.image.read_bytes() if item.image else picture.tobytes()
+    except OSError as error:
+        raise Unusable("image file that may not be read") from error
+
+
+def _encode_speech(item: Item, row: dict[str, Any]) -> np.ndarray:
+    """Return an item's log-mel, and put into its row the text, its length and what to know of it.
+
+    A note reads "<kind>: <which>", as a reason does.
+    """
+    if item.audio is None:
+        row["text"], unspoken = speech.read_aloud(item.text or "")
+        sound = speech.speak(row["text"], seed=item.seed)
+        notes = [f"not spoken: {' '.join(unspoken[:10])}"] if unspoken else []
+    else:
+        with suppress(Unusable):  # a recording may do without words: it need not be spoken
+            row["text"] = item_text(item)
+        sound, notes = speech.read_recording(item.audio)
+    if notes:
+        row["note"] = "; ".join(notes)
     row["seconds"] = round(len(sound) / settings.SAMPLE_RATE, 3)
     mel = np.round(speech.log_mel(sound) * 255).astype(np.uint8)
     if not mel.any():
@@ -148,7 +174,8 @@ def encode_corpus(corpus: Corpus, folder: Path, *, workers: int | None = None) -
     Returns
     -------
     pandas.DataFrame
-        A row for each item, in order; unusable ones have a `reason`.
+        A row for each item, in order; unusable ones have a `reason`, and those of which something
+        is to be known a `note`.
     """
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
@@ -171,6 +198,22 @@ def encode_corpus(corpus: Corpus, folder: Path, *, workers: int | None = None) -
         if column not in frame:
             frame[column] = None
     return frame
+
+
+def count_notes(notes: Iterable[str]) -> list[str]:
+    """Count the notes on rows by their kind.
+
+    Examples
+    --------
+    >>> count_notes(["not spoken: ♪", "silent channel: 1 of 2 left out; not spoken: 你好"])
+    ['2 rows: not spoken', '1 row: silent channel']
+    """
+    kinds = Counter(each.partition(":")[0] for note in notes for each in note.split("; "))
+    lines = []
+    for kind, count in kinds.most_common():
+        rows = "row" if count == 1 else "rows"
+        lines.append(f"{count:,} {rows}: {kind}")
+    return lines
 
 
 @lru_cache(maxsize=256)
@@ -223,7 +266,7 @@ def encode_role(
     Returns
     -------
     corpus, rows, folder
-        `rows` as `encode_corpus` gives them.
+        `rows` as `encode_corpus` gives them; their notes, counted, are among the corpus's.
     """
     corpus = open_corpus(getattr(run, role), role, run.profile, run.seed)
     name = place = f"teachers/{role}"
@@ -236,5 +279,6 @@ def encode_role(
         folder = run.fresh_folder(place, key)
     # Shards that are there are read, so this costs little where the artefact is up to date.
     rows = encode_corpus(corpus, folder, workers=workers)
+    corpus.notes += count_notes(rows["note"].dropna())
     run.done(name, key)
     return corpus, rows, folder

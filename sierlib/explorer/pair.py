@@ -19,6 +19,7 @@ from sierlib.explorer import deletion, listening
 from sierlib.explorer.payload import Payload, sample_payload
 from sierlib.shapley.explain import Explanation, ProgressCall, explain
 
+MAX_LOST = 40  # words beyond the window that are listed
 PICTURE_SIZE = 256  # pixels of the picture in the page, twice what the network sees
 
 
@@ -179,6 +180,8 @@ def explain_own(
 
 def _load_model(model: Any) -> Any:
     """Return a model, read where a path is given."""
+    from sierlib.networks import parallelnet  # noqa: F401, Keras finds ParallelNet's layers in it
+
     if not isinstance(model, str | Path):
         return model
     path = Path(model) / "models" / "fused.keras" if Path(model).is_dir() else Path(model)
@@ -186,12 +189,21 @@ def _load_model(model: Any) -> Any:
         raise FileNotFoundError(
             f"{path} is missing; expected a run's folder with a trained model, or a .keras file"
         )
+    if path.suffix != ".keras":
+        raise ValueError(f"{path} is not a .keras file, the only kind that cannot bring code along")
     try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError, TypeError) as error:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # whatever is wrong with a stranger's file, it is the file
         raise ValueError(
-            f"{path} is no model that Keras can read; expected a .keras file"
+            f"{path} is no model that Keras can read: {_first_sentences(error)}"
         ) from error
+
+
+def _first_sentences(error: Exception) -> str:
+    """Return what an error of Keras says, without the configurations that it quotes."""
+    message = str(error)
+    reason = message.partition("Exception encountered: ")[2] or message
+    return ". ".join(" ".join(reason.split()).split(". ")[:2])[:300].rstrip(".")
 
 
 def _read_file(read: Callable[..., Any], path: str | Path, *options: Any) -> Any:
@@ -228,19 +240,29 @@ def _read_speech(
     text: str | None, audio: str | Path | None, seed: int
 ) -> tuple[np.ndarray, list[speech.Word], list[speech.Word], list[str]]:
     """Return the sound inside the window, the words in it and after it, and notes on both."""
-    sentence = "" if text is None else speech.clean_text(text)
     if audio is None:
-        sound = speech.speak(sentence, seed=seed)
+        sentence, unspoken = speech.read_aloud(text or "")
+        said = speech.spoken_part(sentence)
+        sound = speech.speak(said, seed=seed)
+        beyond = sentence[len(said) :].split()
+        notes = [f"not spoken: {' '.join(unspoken)}"] if unspoken else []
     else:
-        sound = _read_file(speech.read_audio, audio)
+        said, beyond = _read_transcript(text), []
+        sound, notes = _read_file(speech.read_recording, audio)
+        if text is not None and not said:
+            notes.append("the transcript has no words: they were recognised")
     sound = np.pad(sound, (0, max(0, settings.HOP - len(sound))))  # one frame at least
     window = sound[: settings.SIZE * settings.HOP]
     silent = not speech.log_mel(window).any()
-    words, notes = ([], []) if silent else _find_words(sound, window, sentence)
+    words: list[speech.Word] = []
+    if not silent:
+        words, doubts = _find_words(sound, window, said, recorded=audio is not None)
+        notes += doubts
     inside = [word for word in words if word.start < settings.WINDOW_SECONDS]
     unheard = words[len(inside) :]
     if len(sound) > len(window):
-        notes.append(_describe_cut(sound, unheard))
+        lost = [word.text for word in unheard] + beyond
+        notes.append(_describe_cut(sound, lost, said_all=not beyond))
     if silent:
         part = "the recording is"
         if sound[len(window) :].any():
@@ -251,24 +273,44 @@ def _read_speech(
     return window, inside, unheard, notes
 
 
+def _read_transcript(text: str | None) -> str:
+    """Return the words of a transcript, "" where there are none."""
+    try:
+        return speech.clean_transcript(text or "")
+    except Unusable:
+        return ""
+
+
 def _find_words(
-    sound: np.ndarray, window: np.ndarray, sentence: str
+    sound: np.ndarray, window: np.ndarray, sentence: str, *, recorded: bool
 ) -> tuple[list[speech.Word], list[str]]:
-    """Align what is said to the sound, or recognise it; return what was warned of too."""
+    """Align what is said to the sound, or recognise it; return what is doubtful about it too."""
+    if not sentence:
+        return speech.recognise(window), []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        words = speech.align(sound, sentence) if sentence else speech.recognise(window)
-    notes = [str(each.message) for each in caught if issubclass(each.category, UserWarning)]
-    return words, notes
+        words = speech.align(sound, sentence)
+    if recorded and not speech.fits_sound(sentence, sound):
+        doubt = (
+            "the transcript does not seem to fit the sound, or there is too much noise to tell: "
+            "the times of its words are guesses"
+        )
+        return words, [doubt]
+    return words, [str(each.message) for each in caught if issubclass(each.category, UserWarning)]
 
 
-def _describe_cut(sound: np.ndarray, words: list[speech.Word]) -> str:
+def _describe_cut(sound: np.ndarray, lost: list[str], *, said_all: bool) -> str:
     """Say how much of the sound lies beyond the window, and which words are lost with it."""
     seconds = len(sound) / settings.SAMPLE_RATE
     window = settings.WINDOW_SECONDS
+    more = "" if said_all else "more than "  # the voice has not said all
     note = (
-        f"speech of {seconds:.1f} s is longer than the window of {window:.1f} s: "
-        f"{seconds - window:.1f} s were cut"
+        f"speech of {more}{seconds:.1f} s is longer than the window of {window:.1f} s: "
+        f"{more}{seconds - window:.1f} s were cut"
     )
-    lost = " ".join(word.text for word in words)
-    return f"{note}, and with them “{lost}”" if lost else note
+    if not lost:
+        return note
+    shown = " ".join(lost[:MAX_LOST])
+    if len(lost) > MAX_LOST:
+        shown += f" … and {len(lost) - MAX_LOST:,} more words"
+    return f"{note}, and with them “{shown}”"

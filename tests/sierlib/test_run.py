@@ -75,7 +75,7 @@ def _changed_stages(path: Path, text: str) -> set[str]:
 @pytest.mark.parametrize(
     ("edited", "computed_anew"),
     [
-        ("data/speech.py", {"arrays", "teachers", "labels", "networks"}),
+        ("data/speech/voice.py", {"arrays", "teachers", "labels", "networks"}),
         ("data/corpora/fi.py", {"arrays", "teachers", "labels", "networks"}),
         ("data/feed.py", {"teachers", "labels", "networks"}),
         # Scores are stored with each network and teacher.

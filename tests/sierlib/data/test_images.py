@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,18 +64,112 @@ def test_sixteen_bits_are_scaled_and_not_cut(tmp_path: Path) -> None:
     assert np.abs(found - RAMP).max() < 2
 
 
-def test_what_is_transparent_lies_on_white(tmp_path: Path) -> None:
-    clear = np.zeros((40, 40, 4), np.uint8)
-    clear[:, :20] = (200, 0, 0, 255)
-    Image.fromarray(clear).save(tmp_path / "a.png")
-    indexed = Image.new("P", (40, 40), 0)
-    indexed.putpalette([200, 0, 0, 0, 0, 0])
-    indexed.paste(1, (20, 0, 40, 40))
-    indexed.save(tmp_path / "p.gif", transparency=1)
-    for name in ("a.png", "p.gif"):
-        found = images.read_image(tmp_path / name)
-        assert tuple(found[64, 20]) == (200, 0, 0), name
-        assert tuple(found[64, 110]) == (255, 255, 255), name
+def _half_clear(kind: str, path: Path) -> None:
+    """Write a picture whose left half is of one colour or grey, the right half transparent."""
+    picture = Image.new("RGBA", (40, 40), (200, 0, 0, 255))
+    picture.paste((0, 90, 0, 0), (20, 0, 40, 40))
+    if kind in ("RGBA", "LA", "WEBP", "TIFF"):
+        picture.convert("LA" if kind == "LA" else "RGBA").save(path, quality=100, lossless=True)
+    elif kind == "P":
+        indexed = Image.new("P", (40, 40), 0)
+        indexed.putpalette([200, 0, 0, 0, 90, 0])
+        indexed.paste(1, (20, 0, 40, 40))
+        indexed.save(path, transparency=1)
+    elif kind in ("RGB", "L", "1"):
+        clear = {"RGB": (0, 90, 0), "L": 53, "1": 0}[kind]
+        plain = Image.new(kind, (40, 40), {"RGB": (200, 0, 0), "L": 60, "1": 1}[kind])
+        plain.paste(clear, (20, 0, 40, 40))
+        plain.save(path, transparency=clear)
+    else:
+        values = np.full((40, 40), 60 * 257, np.uint16)
+        values[:, 20:] = 53 * 257
+        Image.fromarray(values).save(path, transparency=53 * 257)
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "left"),
+    [
+        ("RGBA", "png", (200, 0, 0)),
+        ("LA", "png", (60, 60, 60)),
+        ("P", "png", (200, 0, 0)),
+        ("P", "gif", (200, 0, 0)),
+        ("RGB", "png", (200, 0, 0)),
+        ("L", "png", (60, 60, 60)),
+        ("1", "png", (255, 255, 255)),
+        ("I;16", "png", (60, 60, 60)),
+        ("WEBP", "webp", (200, 0, 0)),
+        ("TIFF", "tiff", (200, 0, 0)),
+    ],
+)
+@pytest.mark.parametrize("orientation", [1, 3])
+def test_what_is_transparent_lies_on_white(
+    kind: str, suffix: str, left: tuple[int, ...], orientation: int, tmp_path: Path
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    _half_clear(kind, path)
+    if orientation == 3 and suffix == "png":
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        with Image.open(path) as picture:
+            picture.save(path, exif=exif)
+    found = images.read_image(path)
+    if orientation == 3 and suffix == "png":
+        found = found[:, ::-1]
+    assert np.abs(found[64, 20].astype(int) - left).max() <= 1
+    assert tuple(found[64, 110]) == (255, 255, 255)
+
+
+def test_a_half_transparent_part_lets_white_through(tmp_path: Path) -> None:
+    Image.new("RGBA", (20, 20), (0, 0, 0, 128)).save(tmp_path / "a.png")
+    assert images.read_image(tmp_path / "a.png")[9, 9] == pytest.approx([127] * 3, abs=1)
+
+
+def _exif(orientation: int, damage: bytes) -> bytes:
+    """Return EXIF data with an orientation and a ResolutionUnit that is text, not a number."""
+    orientation_tag = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
+    unit_tag = struct.pack(">HHI4s", 0x0128, 2, 4, damage)
+    return b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2) + orientation_tag + unit_tag + bytes(4)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_damaged_exif_data_do_no_harm(suffix: str, tmp_path: Path) -> None:
+    wide = Image.new("RGB", (80, 40), "white")
+    wide.paste("black", (0, 0, 80, 20))
+    wide.save(tmp_path / f"a.{suffix}", exif=_exif(6, b"inch"))
+    found = images.read_image(tmp_path / f"a.{suffix}")
+    # Turned to the right, what was above is to the right.
+    assert found[64, 10].min() > 250 and found[64, 118].max() < 5
+    for broken in (b"Exif\0\0MM", b"Exif\0\0II*\0\xff\xff\xff\xff", _exif(6, b"inch")[:-9]):
+        wide.save(tmp_path / f"b.{suffix}", exif=broken)
+        assert images.read_image(tmp_path / f"b.{suffix}").shape == (128, 128, 3)
+
+
+def test_what_a_decoder_raises_is_that_files_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(_photograph())
+    for error in (KeyError("x"), RuntimeError(), MemoryError(), ZeroDivisionError()):
+
+        def fail(*_: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(Image.Image, "resize", fail)
+        with pytest.raises(Unusable, match="truncated or damaged image"):
+            images.read_image(tmp_path / "a.jpg")
+
+
+def test_of_a_format_that_cannot_be_read_those_are_named_that_can(tmp_path: Path) -> None:
+    box = b"\x00\x00\x00\x24ftypheic\x00\x00\x00\x00mif1MiHEheicmiaf" + bytes(300)
+    (tmp_path / "IMG_1.HEIC").write_bytes(box)
+    with pytest.raises(Unusable, match="^HEIC photograph, which cannot be read; JPEG, PNG"):
+        images.read_image(tmp_path / "IMG_1.HEIC")
+    (tmp_path / "a.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    with pytest.raises(Unusable, match="^not an image that can be read; JPEG, PNG"):
+        images.read_image(tmp_path / "a.svg")
+    # For these Pillow would run a program of somebody else's on a file of somebody else's.
+    Image.new("RGB", (9, 9)).save(tmp_path / "a.eps")
+    with pytest.raises(Unusable, match="^not an image that can be read"):
+        images.read_image(tmp_path / "a.eps")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -129,7 +224,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, paint: Callable[..., Path]
         (tmp_path / name).write_bytes(data)
         with pytest.raises(Unusable, match=reason):
             images.read_image(tmp_path / name)
-    for name in ("gone.jpg", "folder.jpg"):
+    for name in ("gone.jpg", "folder.jpg", "x" * 300 + ".jpg", "a\0.jpg"):
         with pytest.raises(Unusable, match="missing image file"):
             images.read_image(tmp_path / name)
 
@@ -152,6 +247,8 @@ def test_a_damaged_file_gives_a_picture_or_a_reason(
     whole = bytearray(_photograph(kind))
     for place in data.draw(st.lists(st.integers(0, min(400, len(whole) - 1)), max_size=4)):
         whole[place] = data.draw(st.integers(0, 255))
+    if data.draw(st.integers(0, 9)) == 0:
+        whole = bytearray(data.draw(st.binary(min_size=1, max_size=300)))
     (tmp_path / "a").write_bytes(whole[: data.draw(st.integers(1, len(whole)))])
     try:
         assert images.read_image(tmp_path / "a").shape == (128, 128, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,14 @@ from sierlib.data import speech
 from sierlib.data.corpora import Corpus, Item, open_corpus
 from sierlib.data.corpora.embedded import plans
 from sierlib.data.feed import read_inputs
-from sierlib.data.shards import encode_corpus, encode_role, item_picture, item_sound, load_arrays
+from sierlib.data.shards import (
+    count_notes,
+    encode_corpus,
+    encode_role,
+    item_picture,
+    item_sound,
+    load_arrays,
+)
 from sierlib.experiment.manifest import read_manifest, set_aside_duplicates
 from sierlib.run import Run
 
@@ -160,6 +168,66 @@ def test_a_recording_needs_no_words_in_its_transcript(tmp_path: Path) -> None:
     frame = encode_corpus(Corpus("x", items), tmp_path / "arrays", workers=1).set_index("id")
     assert frame.loc["silent", "reason"] == "silent recording"
     assert pd.isna(frame.loc["laugh"].get("reason"))
+
+
+def _encode(items: list[Item], folder: Path) -> pd.DataFrame:
+    (folder / "arrays").mkdir()
+    return encode_corpus(Corpus("x", items), folder / "arrays", workers=1).set_index("id")
+
+
+def test_what_is_to_be_known_of_a_row_stands_beside_it(tmp_path: Path) -> None:
+    tone = 0.5 * np.sin(np.arange(8_000) / 5)
+    soundfile.write(tmp_path / "left.wav", np.stack([tone, 0 * tone], axis=1), 16_000)
+    soundfile.write(tmp_path / "mono.wav", tone, 16_000)
+    items = [
+        Item("said", text="I am sad"),
+        Item("half", text="so 悲しい and ♪ sad"),
+        Item("left", text="[LAUGHTER] Okay #sad", audio=tmp_path / "left.wav"),
+        Item("mono", text="😂", audio=tmp_path / "mono.wav"),
+    ]
+    rows = _encode(items, tmp_path)
+    assert rows["reason"].isna().all() and rows["text"]["left"] == "Okay"
+    assert rows["text"]["mono"].startswith("[recording ")
+    assert rows["note"].dropna().to_dict() == {
+        "half": "not spoken: 悲しい ♪",
+        "left": "silent channel: 1 of 2 left out",
+    }
+    assert count_notes(rows["note"].dropna()) == ["1 row: not spoken", "1 row: silent channel"]
+
+
+def test_the_notes_on_rows_are_counted_in_the_corpus_notes(
+    tmp_path: Path, tiny_profile: settings.Profile, paint: Callable[..., Path]
+) -> None:
+    lines = ["id,text,image"]
+    for number in range(3):
+        paint(tmp_path / f"{number}.png")
+        lines.append(f"{number},word {number} {'♪' * number},{number}.png")
+    (tmp_path / "pairs.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    spec = f"pairs:{tmp_path / 'pairs.csv'}"
+    run = Run(tiny_profile, spec, "synthetic", "synthetic", 0, tmp_path / "run")
+    for _ in range(2):  # whether encoded now or read again
+        corpus, _, _ = encode_role(run, "data", workers=1)
+        assert "2 rows: not spoken" in corpus.notes
+
+
+def test_a_file_that_breaks_a_decoder_costs_its_row_only(
+    tmp_path: Path, paint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    good, bad = paint(tmp_path / "good.png"), paint(tmp_path / "bad.png")
+    load = Image.Image.convert
+
+    def fail(picture: Image.Image, *options: object) -> Image.Image:
+        if "bad" in str(getattr(picture, "filename", "")):
+            raise KeyError("in a decoder")
+        return load(picture, *options)
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    rows = _encode(
+        [Item("a", text="so sad", image=good), Item("b", text="so", image=bad)], tmp_path
+    )
+    assert pd.isna(rows["reason"]["a"]) and rows["reason"]["b"] == "truncated or damaged image"
 
 
 def test_nothing_is_read_from_no_reference(tmp_path: Path) -> None:

@@ -1,19 +1,18 @@
-"""Speech: what is read aloud, its log-mel, the way back, and words with times."""
+"""Speech: the voice, its log-mel, the way back, and words with times."""
 
 from __future__ import annotations
 
+import resource
+import time
 import warnings
-from pathlib import Path
 
 import librosa
 import numpy as np
 import pytest
-import soundfile
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from sierlib.data import speech
 from sierlib.data.corpora import Unusable
+from sierlib.data.speech import words as words_module
 from sierlib.settings import HOP, SAMPLE_RATE, SIZE, WINDOW_SECONDS
 
 SENTENCE = "The old farmer was crying by the river, and nobody helped him."
@@ -28,55 +27,6 @@ def _tone(hertz: float, seconds: float, rate: int = SAMPLE_RATE, level: float = 
 @pytest.fixture(scope="module")
 def spoken() -> np.ndarray:
     return speech.speak(SENTENCE, seed=3)
-
-
-# -----------------------------------------------------------------------------------------------
-# text
-@pytest.mark.parametrize(
-    ("raw", "read"),
-    [
-        ("see https://t.co/Ab1?x=2#y now", "see now"),
-        ("WWW.example.org/a_b is up", "is up"),
-        ("@some_one and @other: hi", "and : hi"),
-        ("mail me@home.org", "mail me home.org"),
-        ("#WorldPeace", "World Peace"),
-        ("#worldpeace", "world peace"),
-        ("#summer2016", "summer 2016"),
-        ("so #happy_day!", "so happy day !"),
-        ("I ❤️ it", "I red heart it"),
-        ("😂ok😂", "face with tears of joy ok face with tears of joy"),
-        ("rock &amp; roll", "rock & roll"),
-        ("rock &amp;amp; roll", "rock & roll"),
-        ("it&#39;s", "it's"),
-        ("so fleeeeek", "so fleek"),
-        ("two\nlines\\nhere", "two lines here"),
-        ("  wide   space ", "wide space"),
-        ("“quoted” <b>*bold*</b>", "quoted b bold b"),
-        ("café", "café"),
-        ("100% of $5", "100% of $5"),
-    ],
-)
-def test_a_tweet_is_cleaned_for_speaking(raw: str, read: str) -> None:
-    assert speech.clean_text(raw) == read
-
-
-@pytest.mark.parametrize("raw", ["", "   ", "@you http://t.co/x", "...!?", "&amp;", "%", "—"])
-def test_a_text_without_words_is_unusable(raw: str) -> None:
-    with pytest.raises(Unusable, match="text without words"):
-        speech.clean_text(raw)
-
-
-@settings(max_examples=200)
-@given(
-    raw=st.text(max_size=60) | st.from_regex(r"(#\w+|@\w+|https?://\S+|&\w+;| )*", fullmatch=True)
-)
-def test_any_text_is_cleaned_to_one_plain_line_or_refused(raw: str) -> None:
-    try:
-        read = speech.clean_text(raw)
-    except Unusable:
-        return
-    assert read == " ".join(read.split()) and not set(read) & set("#@<>\n\t*")
-    assert "http://" not in read and any(char.isascii() and char.isalnum() for char in read)
 
 
 # ----------------------------------------------------------------------------------------------
@@ -111,65 +61,41 @@ def test_odd_texts_are_spoken_or_refused(text: str) -> None:
         assert str(reason)
 
 
-# --------------------------------------------------------------------------------------------
-# reading
-@pytest.mark.parametrize(
-    ("suffix", "rate", "channels"),
-    [("wav", 44_100, 2), ("flac", 8_000, 1), ("ogg", 48_000, 2), ("wav", 16_000, 1)],
-)
-def test_recordings_of_any_rate_become_16_khz_mono(
-    suffix: str, rate: int, channels: int, tmp_path: Path
-) -> None:
-    tone = _tone(440, 1.5, rate, 0.5)
-    soundfile.write(tmp_path / f"a.{suffix}", np.stack([tone] * channels, axis=1), rate)
-    found = speech.read_audio(tmp_path / f"a.{suffix}")
-    assert found.shape == (24_000,) and found.dtype == np.float32
-    spectrum = np.abs(np.fft.rfft(found))
-    assert np.argmax(spectrum) / 1.5 == pytest.approx(440, abs=2)
-    assert np.abs(found[2_000:-2_000]).max() == pytest.approx(0.5, abs=0.05)
+def test_of_a_long_text_no_more_is_spoken_than_can_be_heard() -> None:
+    sentence = "The window was broken and nobody came, not even on Sunday. "
+    short = sentence.strip()
+    assert speech.spoken_part(short) == short
+    for text in (sentence * 200, "9 " * 5_000, "a" * 10_000, "1" * 400):
+        said = speech.spoken_part(text)
+        assert text.startswith(said) and 0 < len(said) <= 400
+        assert said == said.rstrip()
+    whole = speech.speak(speech.spoken_part(sentence * 200), seed=1)
+    np.testing.assert_array_equal(speech.speak(sentence * 200, seed=1), whole)
+    # Even the fastest speech fills the window.
+    assert len(speech.speak(sentence * 200, seed=1, speed=2)) > WINDOW_SECONDS * SAMPLE_RATE
 
 
-def test_channels_are_averaged(tmp_path: Path) -> None:
-    tone = _tone(440, 0.5)
-    soundfile.write(tmp_path / "a.wav", np.stack([tone, -tone], axis=1), SAMPLE_RATE)
-    assert np.abs(speech.read_audio(tmp_path / "a.wav")).max() < 1e-3
+def test_ten_thousand_characters_take_two_seconds_and_300_mb() -> None:
+    text = "the window was broken and nobody came " * 270
+    speech.speak("warm up")
+    before, start = _memory(), time.perf_counter()
+    speech.speak(speech.clean_text(text))
+    assert time.perf_counter() - start < 2
+    assert _memory() - before < 300
 
 
-def test_recordings_that_cannot_be_used_say_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "page.wav").write_text("<html>not found</html>")
-    (tmp_path / "none.wav").write_bytes(b"")
-    soundfile.write(tmp_path / "empty.wav", np.zeros((0, 1)), SAMPLE_RATE)
-    soundfile.write(tmp_path / "long.wav", np.zeros(8_000), SAMPLE_RATE)
-    soundfile.write(
-        tmp_path / "nan.wav",
-        np.full(800, np.nan, np.float32),
-        SAMPLE_RATE,
-        subtype="FLOAT",
-    )
-    monkeypatch.setattr(speech, "MAX_SECONDS", 0.4)
-    wanted = {
-        "gone.wav": "missing audio file",
-        "page.wav": "unreadable",
-        "none.wav": "unreadable",
-        "empty.wav": "empty or damaged",
-        "nan.wav": "empty or damaged",
-        "long.wav": "recording of",
-    }
-    for name, reason in wanted.items():
-        with pytest.raises(Unusable, match=reason):
-            speech.read_audio(tmp_path / name)
+def _memory() -> float:
+    """Return the most that this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def test_of_a_format_that_cannot_be_read_those_are_named_that_can(tmp_path: Path) -> None:
-    (tmp_path / "memo.m4a").write_bytes(
-        b"\x00\x00\x00\x20ftypM4A \x00\x00\x00\x00M4A mp42isom" + bytes(400)
-    )
-    with pytest.raises(
-        Unusable, match=r"^unreadable audio file; WAV, FLAC, OGG, Opus, MP3 and AIFF can be read$"
-    ):
-        speech.read_audio(tmp_path / "memo.m4a")
+def test_what_breaks_the_voice_is_that_texts_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("in a library")
+
+    monkeypatch.setattr("sierlib.data.speech.voice._voice", lambda: fail)
+    with pytest.raises(Unusable, match="text that the voice cannot speak"):
+        speech.speak("hello")
 
 
 # -------------------------------------------------------------------------------------------
@@ -277,7 +203,7 @@ def test_an_alignment_does_not_depend_on_the_ones_before() -> None:
     sounds = [speech.speak(text) for text in texts]
     found = []
     for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
-        speech._aligner.cache_clear()
+        words_module._aligner.cache_clear()
         found.append({place: speech.align(sounds[place], texts[place]) for place in order})
     assert found[0] == found[1] == found[2]
 
@@ -297,13 +223,28 @@ def test_unknown_words_and_digits_get_their_time_too(text: str) -> None:
     assert sum(word.end - word.start for word in words) > 0.5 * len(sound) / SAMPLE_RATE
 
 
-def test_where_alignment_is_hopeless_the_time_is_shared_out() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+def test_where_alignment_is_hopeless_the_time_is_shared_out_and_said() -> None:
+    with pytest.warns(UserWarning, match="the aligner gave up"):
         words = speech.align(np.zeros(800, np.float32), "one two three four five six")
     assert [word.text for word in words] == ["one", "two", "three", "four", "five", "six"]
     assert all(0 <= word.start <= word.end <= 0.1 for word in words)
     assert speech.align(np.zeros(800, np.float32), "") == []
+
+
+def test_a_transcript_of_something_else_does_not_fit(spoken: np.ndarray) -> None:
+    assert speech.fits_sound(SENTENCE, spoken)
+    noise = np.random.default_rng(0).normal(scale=0.002, size=len(spoken)).astype(np.float32)
+    assert speech.fits_sound(SENTENCE, spoken + noise)
+    others = (
+        "We won the game, and everybody was dancing in the street.",
+        "Yes",
+        "laughter applause " + SENTENCE + " and music again",
+        " ".join([SENTENCE] * 4),
+        "",
+    )
+    for other in others:
+        assert not speech.fits_sound(other, spoken), other
+    assert not speech.fits_sound(SENTENCE, np.zeros(SAMPLE_RATE, np.float32))
 
 
 def test_the_aligner_agrees_with_the_beginning_spoken_alone() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +85,10 @@ def test_the_words_of_a_recording_are_recognised_and_those_of_a_text_aligned(
         and both.text == TEXT
         and both.notes == []
     )
-    np.testing.assert_allclose(both.audio, spoken, atol=1e-4)  # the file, not the voice
+    # The file, not the voice, and as loud as the voice is in the middle.
+    gain = np.abs(both.audio).max() / np.abs(spoken).max()
+    assert 0.8 < gain < 1.25
+    np.testing.assert_allclose(both.audio, spoken * gain, atol=1e-4)
     text = own_of(photo, text=TEXT)
     np.testing.assert_array_equal(text.audio, spoken)
     assert [word.text for word in text.words] == TEXT.split() and text.notes == []
@@ -136,10 +141,71 @@ def test_what_the_aligner_estimates_is_said(
     def lost(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(speech, "_segments", lost)
-    found = own_of(photo, audio=recording(spoken), text=TEXT)
+    monkeypatch.setattr("sierlib.data.speech.words._segments", lost)
+    found = own_of(photo, text=TEXT)
     assert found.notes == ["the aligner gave up on an utterance; its word times are estimated"]
     assert [word.text for word in found.words] == TEXT.split()
+    (note,) = own_of(photo, audio=recording(spoken), text=TEXT).notes
+    assert note.startswith("the transcript does not seem to fit the sound")
+
+
+def test_a_transcript_of_something_else_is_said_not_to_fit(
+    recording: Callable[..., Path], spoken: np.ndarray, photo: Path
+) -> None:
+    path = recording(spoken)
+    for other in ("Nobody ever told them about the accident in the garden.", TEXT + TEXT * 5):
+        (note,) = own_of(photo, audio=path, text=other).notes
+        assert note.startswith("the transcript does not seem to fit the sound")
+
+
+def test_what_a_transcriber_adds_is_not_aligned(
+    recording: Callable[..., Path], spoken: np.ndarray, photo: Path
+) -> None:
+    path = recording(spoken)
+    plain = own_of(photo, audio=path, text=TEXT)
+    found = own_of(photo, audio=path, text=f"[LAUGHTER] {TEXT} 😂 #happy :)")
+    assert found.words == plain.words and found.notes == []
+    assert found.text.startswith("[LAUGHTER]")  # as it was given
+    nothing = own_of(photo, audio=path, text="[LAUGHTER]")
+    assert nothing.notes == ["the transcript has no words: they were recognised"]
+    assert nothing.words == own_of(photo, audio=path).words
+
+
+def test_what_is_put_right_in_a_recording_is_said_and_changes_nothing(
+    recording: Callable[..., Path], spoken: np.ndarray, photo: Path
+) -> None:
+    plain = own_of(photo, audio=recording(spoken))
+    copies = {
+        "quiet.wav": spoken / 4,
+        "left.wav": np.stack([spoken, 0 * spoken], axis=1),
+        "turned.wav": np.stack([spoken, -spoken], axis=1),
+        "moved.wav": spoken / 2 + 0.3,
+    }
+    notes = []
+    for name, sound in copies.items():
+        copy = own_of(photo, audio=recording(sound, name=name))
+        notes += copy.notes
+        for label, probability in plain.probabilities.items():
+            assert copy.probabilities[label] == pytest.approx(probability, abs=0.01), name
+    assert [note.partition(":")[0] for note in notes] == [
+        "silent channel",
+        "channel in opposite phase",
+        "constant offset",
+    ]
+
+
+def test_what_cannot_be_spoken_is_said(photo: Path) -> None:
+    found = own_of(photo, text=f"{TEXT} 悲しい ♪")
+    assert found.notes == ["not spoken: 悲しい ♪"]
+    assert [word.text for word in found.words] == TEXT.split()
+
+
+def test_of_a_very_long_text_the_rest_is_counted(photo: Path) -> None:
+    found = own_of(photo, text="the window was broken and nobody came " * 270)
+    (note,) = found.notes
+    assert re.match(r"speech of more than \d+\.\d s is longer than the window of 6\.4 s", note)
+    assert note.endswith(" more words”") and len(note) < 500
+    assert len(found.audio) == settings.SIZE * settings.HOP and len(found.words) > 10
 
 
 def test_what_is_longer_than_the_window_is_cut_and_said(
@@ -265,8 +331,40 @@ def test_a_model_may_be_a_network_a_file_or_a_run(
             found.probabilities, abs=1e-6
         )
     file.write_text("no model", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"fused\.keras is no model that Keras can read"):
+    with pytest.raises(ValueError, match=r"fused\.keras is no model that Keras can read: "):
         own_of(photo, file, text=TEXT)
+
+
+@pytest.mark.slow
+def test_a_trained_network_is_read_where_nothing_else_was_imported(
+    network: keras.Model, tmp_path: Path
+) -> None:
+    network.save(tmp_path / "fused.keras")
+    code = "import sys; from sierlib.explorer import pair; pair._load_model(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path / "fused.keras")]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+
+
+def test_a_model_that_would_bring_code_along_is_refused_with_the_reason(
+    photo: Path, tmp_path: Path
+) -> None:
+    class Gate(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            return x
+
+    layers = {
+        "custom": (Gate(), "Could not locate class 'Gate'"),
+        "lambda": (keras.layers.Lambda(lambda x: x), "`Lambda` layer.* disallowed"),
+    }
+    for name, (layer, reason) in layers.items():
+        keras.Sequential([keras.Input((4,)), layer]).save(tmp_path / f"{name}.keras")
+        with pytest.raises(ValueError, match=rf"{name}\.keras is no model .*{reason}") as told:
+            own_of(photo, tmp_path / f"{name}.keras", text=TEXT)
+        assert len(str(told.value)) < 500 and "\n" not in str(told.value)
+    (tmp_path / "model.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(ValueError, match=r"model\.h5 is not a \.keras file"):
+        own_of(photo, tmp_path / "model.h5", text=TEXT)
 
 
 def test_a_model_of_other_classes_is_explained_by_number(photo: Path, tmp_path: Path) -> None:
