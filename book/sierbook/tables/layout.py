@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
-from pandas.io.formats.style import Styler
 
 
 def write_points(value: Any) -> str:
@@ -20,14 +19,6 @@ def write_points(value: Any) -> str:
     ('+2.5', '-10.0')
     """
     return f"{100 * value:+.1f}"
-
-
-def format_differences(table: pd.DataFrame, column: str = "difference") -> Styler:
-    """Format a table whose `column`, `low` and `high` are differences of shares; `p` in it too."""
-    points = f"{column}, points"
-    shown = table.rename(columns={column: points}).style.format(precision=3)
-    shown.format(write_points, subset=[points, "low", "high"])
-    return shown.format("{:.2g}", subset=[name for name in table if str(name).startswith("p")])
 
 
 def fold(table: pd.DataFrame, numbers: pd.DataFrame, title: str, file: str) -> HTML:

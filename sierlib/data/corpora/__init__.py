@@ -34,7 +34,7 @@ def open_corpus(spec: str, role: str, profile: settings.Profile, seed: int) -> C
         When the layout is not what the spec says, the adapter has no such option, or no row can be
         used; one line names the path and what was expected or seen.
     """
-    from sierlib.data.corpora import bt4sa, fi, iemocap, pairs, pictures, recordings, tweets
+    from sierlib.data.corpora import bt4sa, fi, iemocap, labelled, pairs, tweets
 
     kind, _, rest = resolve_spec(spec, role).partition(":")
     if kind == "synthetic":
@@ -45,8 +45,8 @@ def open_corpus(spec: str, role: str, profile: settings.Profile, seed: int) -> C
         "tweets": tweets.load,
         "iemocap": iemocap.load,
         "fi": fi.load,
-        "recordings": recordings.load,
-        "pictures": pictures.load,
+        "recordings": labelled.load_recordings,
+        "pictures": labelled.load_pictures,
     }
     load = adapters[kind]
     path, _, query = rest.partition("?")

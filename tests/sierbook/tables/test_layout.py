@@ -1,4 +1,4 @@
-"""Tables as pages show them: points, and long tables folded away with a download."""
+"""Long tables as pages show them: folded away with a download."""
 
 from __future__ import annotations
 
@@ -9,21 +9,6 @@ import re
 import pandas as pd
 
 from sierbook.tables import layout
-
-
-def test_differences_are_in_points_and_counts_stay_whole() -> None:
-    table = pd.DataFrame(
-        {"difference": [0.0254], "low": [-0.1], "high": [0.2], "p": [0.0004], "n": [1200]}
-    )
-    shown = layout.format_differences(table).to_html()
-    assert re.findall(r"<td[^>]*>([^<]*)</td>", shown) == [
-        "+2.5",
-        "-10.0",
-        "+20.0",
-        "0.0004",
-        "1200",
-    ]
-    assert "difference, points" in shown
 
 
 def test_a_folded_table_brings_its_numbers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,6 +72,20 @@ def test_of_those_the_furthest_ahead_are_chosen_and_none_where_none_qualifies() 
     assert len(choose_rows(rows[:4], sure[:4], 6, lead[:4])) == 4, "none qualifies, none is lost"
 
 
+def _explained(row: dict[str, str], found: Any) -> ExplainedRow:
+    """A row that is predicted to be sad, with an explanation and no inputs."""
+    return ExplainedRow(
+        row=row,
+        item=None,  # type: ignore[arg-type]
+        audio=np.zeros(0),
+        speech=np.zeros(0),
+        image=np.zeros(0),
+        probabilities=np.eye(4)[3],
+        words=[],
+        explanations={"sad": {"owen": found}},
+    )
+
+
 @pytest.mark.parametrize(
     ("label", "speech", "image", "decides"),
     [
@@ -83,16 +98,8 @@ def test_of_those_the_furthest_ahead_are_chosen_and_none_where_none_qualifies() 
 def test_a_case_knows_whether_its_speech_decides(
     label: str, speech: float, image: float, decides: bool
 ) -> None:
-    case = ExplainedRow(
-        row={"label": label},
-        item=None,  # type: ignore[arg-type]
-        audio=np.zeros(0),
-        speech=np.zeros(0),
-        image=np.zeros(0),
-        probabilities=np.eye(4)[3],
-        words=[],
-        explanations={"sad": {"owen": SimpleNamespace(speech_value=speech, image_value=image)}},
-    )
+    found = SimpleNamespace(speech_value=speech, image_value=image)
+    case = _explained({"label": label}, found)
     assert case.speech_decides is decides
 
 
@@ -146,16 +153,7 @@ def _case(name: str, speech: float, image: float, label: str = "sad") -> Explain
         speech_map=np.full((128, 128), speech / 128**2),
         levels=[regions],
     )
-    return ExplainedRow(
-        row={"id": name, "label": label},
-        item=None,  # type: ignore[arg-type]
-        audio=np.zeros(0),
-        speech=np.zeros(0),
-        image=np.zeros(0),
-        probabilities=np.eye(4)[3],
-        words=[],
-        explanations={"sad": {"owen": found}},
-    )
+    return _explained({"id": name, "label": label}, found)
 
 
 def _truth(relation: str, box: list[int]) -> dict:
