@@ -113,9 +113,8 @@ def _flatten(picture: Image.Image) -> Image.Image:
         return _eight_bits(picture).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    layer = picture.convert(
-        "RGBA"
-    )  # from every kind: of a pixel, of a palette's entry, of a colour
+    # Of a pixel, of a palette's entry, of a colour: every kind of transparency becomes one.
+    layer = picture.convert("RGBA")
     ground = Image.new("RGB", layer.size, "white")
     ground.paste(layer, mask=layer.getchannel("A"))
     return ground

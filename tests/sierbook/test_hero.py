@@ -26,10 +26,9 @@ def _sample(**changes: Any) -> dict[str, Any]:
     explanation = {"speech": 0.2, "image": -0.2, "levels": levels}
     sample = {
         "id": "pair-1",
-        "window": 1.0,
         "words": [
-            {"text": "so <b>", "start": 0.0, "end": 0.25},
-            {"text": "sad", "start": 0.5, "end": 1.0},
+            {"text": "so <b>", "start": 0.0, "end": 1.6},
+            {"text": "sad", "start": 3.2, "end": 6.4},
         ],
         "image": {"src": encode_image(np.zeros((8, 8, 3), np.uint8)), "alt": 'a "cloud"'},
         "audio": encode_sound(SOUND, RATE),

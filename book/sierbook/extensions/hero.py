@@ -20,7 +20,10 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from sierlib import settings
 from sierlib.colours import AGAINST, FOR
+from sierlib.data.speech import Word
+from sierlib.explorer.listening import word_values
 
 #: Below the folder of results; `sierbook.site` puts it there.
 FILE = "hero.json"
@@ -92,17 +95,15 @@ def _draw_regions(grid: dict[str, Any], boxes: Sequence[Sequence[float]]) -> str
 def _mark_words(sample: dict[str, Any], grid: dict[str, Any], planted: Sequence[int]) -> str:
     """Write the sentence, each word shaded by the value of the time in which it is spoken."""
     steps = np.reshape(grid["values"], (grid["rows"], grid["cols"])).sum(axis=0)
-    edges = np.linspace(0, sample["window"], len(steps) + 1)
-    values = []
-    for word in sample["words"]:
-        inside = np.clip(edges, word["start"], word["end"])
-        values.append(float(steps @ np.diff(inside) / (edges[1] - edges[0])))
+    each = settings.SIZE // len(steps)  # frames of a step, which share its value
+    words = [Word(word["text"], word["start"], word["end"]) for word in sample["words"]]
+    values = list(word_values(words, np.repeat(steps / each, each)[np.newaxis]))
     top = max(map(abs, values), default=0.0) or 1.0
     marked = []
-    for number, (word, value) in enumerate(zip(sample["words"], values, strict=True)):
+    for number, (word, value) in enumerate(zip(words, values, strict=True)):
         kind = ' class="planted"' if number in planted else ""
         style = f'style="background: {_shade(value, top)}" title="{value:+.3f}"'
-        marked.append(f"<span{kind} {style}>{html.escape(word['text'])}</span>")
+        marked.append(f"<span{kind} {style}>{html.escape(word.text)}</span>")
     return f'<p class="hero-sentence">“{" ".join(marked)}”</p>'
 
 

@@ -1,11 +1,15 @@
-"""Tables as notebooks show them: numbers with their keys, recorded rows apart from this run's."""
+"""Tables as notebooks show them: numbers with their keys, recorded rows apart from this run's, long
+ones folded away with a download."""
 
 from __future__ import annotations
 
+import base64
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from IPython.display import HTML
 from pandas.io.formats.style import Styler
 
 from sierbook import numbers
@@ -84,3 +88,24 @@ def _describe(origins: Sequence[str]) -> str:
     trained = [name for name in made if name.startswith((numbers.THIS_RUN, "recorded"))]
     text = "; ".join(trained) or "not trained yet"
     return text[0].upper() + text[1:]
+
+
+def fold(table: pd.DataFrame, numbers: pd.DataFrame, title: str, file: str) -> HTML:
+    """Return a table behind a title, and a link that saves numbers as CSV.
+
+    Parameters
+    ----------
+    table
+        What is shown, its cells as text; a cell may have several lines.
+    numbers
+        What is saved, a row for each number.
+    file
+        What the saved file is called.
+    """
+    shown = table.style.set_table_attributes('class="folded"').to_html()
+    data = base64.b64encode(numbers.to_csv(index=False).encode()).decode()
+    return HTML(
+        f"<details><summary>{html.escape(title)}</summary>{shown}</details>\n"
+        f'<a download="{html.escape(file)}" href="data:text/csv;base64,{data}">{html.escape(file)}'
+        "</a>"
+    )
