@@ -23,7 +23,8 @@ FORMATS = (
     *("JPEG", "PNG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "DIB", "JPEG2000"),
     *("PPM", "TGA", "PCX", "ICO"),
 )
-_READABLE = "JPEG, PNG, GIF, WebP, AVIF, TIFF, BMP and some others can be read"
+#: What a refusal says can be read.
+READABLE = "JPEG, PNG, GIF, WebP, AVIF, TIFF, BMP and some others can be read"
 
 # How to turn what a camera has stored, by EXIF orientation (EXIF 2.3, tag 0x0112).
 _ORIENTATION = 0x0112
@@ -70,7 +71,7 @@ def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
     except PermissionError as error:
         raise Unusable("image file that may not be read") from error
     except UnidentifiedImageError as error:
-        raise Unusable(f"not an image that can be read; {_READABLE}") from error
+        raise Unusable(f"not an image: {READABLE}") from error
     except Image.DecompressionBombError as error:
         raise Unusable(f"image of more than {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # decoders raise what they like about a damaged file
@@ -83,7 +84,7 @@ def _read_pixels(path: Path, size: int) -> np.ndarray:
     if not head:
         raise Unusable("empty image file")
     if head[4:8] == b"ftyp" and b"hei" in head:  # as telephones keep photographs
-        raise Unusable(f"HEIC photograph, which cannot be read; {_READABLE}")
+        raise Unusable(f"HEIC photograph: {READABLE}")
     with Image.open(path, formats=FORMATS) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise Unusable(

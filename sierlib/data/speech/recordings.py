@@ -27,7 +27,7 @@ VOICE_LEVEL = 0.0543
 
 _SILENCE = 1e-4  # of full scale, -80 dB: a sound that stays below it is silence
 _BLOCK = 4096  # frames read at a time: what a damaged file loses at most before the damage
-_UNREADABLE = "unreadable audio file; WAV, FLAC, OGG, Opus, MP3 and AIFF can be read"
+_UNREADABLE = "unreadable audio file: WAV, FLAC, OGG, Opus, MP3 and AIFF can be read"
 
 
 class Recording(NamedTuple):

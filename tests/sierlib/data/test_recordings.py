@@ -200,7 +200,7 @@ def test_of_a_format_that_cannot_be_read_those_are_named_that_can(tmp_path: Path
         b"\x00\x00\x00\x20ftypM4A \x00\x00\x00\x00M4A mp42isom" + bytes(400)
     )
     with pytest.raises(
-        Unusable, match=r"^unreadable audio file; WAV, FLAC, OGG, Opus, MP3 and AIFF can be read$"
+        Unusable, match=r"^unreadable audio file: WAV, FLAC, OGG, Opus, MP3 and AIFF can be read$"
     ):
         speech.read_audio(tmp_path / "memo.m4a")
 

@@ -18,6 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from sierlib import settings
+from sierlib.data import images
 from sierlib.data.corpora import open_corpus
 from sierlib.data.feed import Feed, one_hot
 from sierlib.data.shards import load_arrays
@@ -193,7 +194,9 @@ def test_too_few_pairs_say_so_and_leave_the_quarantine_behind(
     with pytest.raises(ValueError, match="no usable pair in .*quarantine.csv"):
         build_dataset(run)
     quarantine = pd.read_csv(run.folder / "dataset" / "quarantine.csv")
-    assert list(quarantine["id"]) == ["a", "b"] and set(quarantine["reason"]) == {"not an image"}
+    assert list(quarantine["id"]) == ["a", "b"] and set(quarantine["reason"]) == {
+        f"not an image: {images.READABLE}"
+    }
 
 
 # -------------------------------------------------------------------------------------- duplicates
