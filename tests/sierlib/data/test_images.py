@@ -168,7 +168,7 @@ def test_of_a_format_that_cannot_be_read_those_are_named_that_can(tmp_path: Path
         images.read_image(tmp_path / "a.svg")
     # For these Pillow would run a program of somebody else's on a file of somebody else's.
     Image.new("RGB", (9, 9)).save(tmp_path / "a.eps")
-    with pytest.raises(Unusable, match="^not an image that can be read"):
+    with pytest.raises(Unusable, match="^not an image: "):
         images.read_image(tmp_path / "a.eps")
 
 
