@@ -81,7 +81,7 @@ class Answer(SphinxDirective):
         notebook, answer = answers[self.arguments[0]]
         found = read_results(self.env).get(notebook)
         said = answer(found) if found else NONE_YET
-        return [nodes.paragraph("", said)]
+        return [nodes.paragraph("", said.replace("**", ""))]  # as text: no Markdown is read here
 
 
 class Duration(SphinxRole):
