@@ -32,25 +32,25 @@ ENVIRONMENT = {
 
 
 def plan(folds: int, repeats: int) -> list[tuple[str, int, int]]:
-    """Return what is trained, what is needed most first: network, fold, repetition."""
+    """Return what is trained, what is needed most first: network, fold, repetition.
+
+    Repetitions come after other networks: started together with the first, they would each be
+    compiled too.
+    """
     from sierlib.experiment.models import GROUPS, NETWORKS, names_in_group
 
+    def once(*groups: str) -> list[tuple[str, int, int]]:
+        names = [name for group in groups for name in names_in_group(group)]
+        return [(name, 0, 0) for name in names if not NETWORKS[name].repeated]
+
     compared = [*names_in_group("Table 1"), "addition", "agreement"]
-    jobs = [(name, 0, repeat) for repeat in range(repeats) for name in compared]
-    jobs += [(name, 0, 0) for name in names_in_group("learning curve")]
+    jobs = [(name, 0, 0) for name in compared]
+    jobs += once("choice")
+    jobs += [(name, 0, repeat) for repeat in range(1, repeats) for name in compared]
+    jobs += once("learning curve")
+    jobs += once(*(group for group in GROUPS if group not in ("choice", "learning curve", "N2")))
     jobs += [("fused", fold, 0) for fold in range(1, folds)]
-    rest = [group for group in GROUPS if group not in ("Table 1", "learning curve", "N2")]
-    for group in (*rest, "N2"):
-        jobs += [(name, 0, 0) for name in names_in_group(group) if not NETWORKS[name].repeated]
-    return jobs
-
-
-class _TimeOverError(Exception):
-    """Raised in the middle of the work."""
-
-
-def _stop(*_: object) -> None:
-    raise _TimeOverError
+    return jobs + once("N2")
 
 
 def main() -> None:
@@ -76,20 +76,25 @@ def main() -> None:
     run = Run.open(options.profile, run_dir=options.run_dir)
     place = recorded.find_place(run.profile.name)
     start = time.perf_counter()
-    signal.signal(signal.SIGALRM, _stop)
+
+    def finish(*_: object) -> None:
+        """Record what is ready; networks that are half trained are not waited for."""
+        try:
+            written = recorded.record(run)
+            print(f"{len(written)} files recorded after {time.perf_counter() - start:.0f} s")
+        except (OSError, ValueError) as error:
+            print(error)
+        sys.stdout.flush()
+        os._exit(0)
+
+    signal.signal(signal.SIGALRM, finish)
     signal.alarm(options.seconds)
-    try:
-        asked = {key: getattr(run, key) for key in recorded.COMMON}
-        build_dataset(run, recorded.recorded_labels(place, asked))
-        recorded.adopt_networks(run, place)
-        print(f"{run.profile.pairs} pairs after {time.perf_counter() - start:.0f} s", flush=True)
-        train_all(run, plan(run.profile.folds, run.profile.repeats)[: options.first])
-    except _TimeOverError:
-        print("the time is over")
-    signal.alarm(0)
-    print(f"{len(recorded.record(run))} files recorded after {time.perf_counter() - start:.0f} s")
-    sys.stdout.flush()
-    os._exit(0)  # networks that are half trained are not waited for
+    asked = {key: getattr(run, key) for key in recorded.COMMON}
+    build_dataset(run, recorded.recorded_labels(place, asked))
+    recorded.adopt_networks(run, place, asked=())
+    print(f"{run.profile.pairs} pairs after {time.perf_counter() - start:.0f} s", flush=True)
+    train_all(run, plan(run.profile.folds, run.profile.repeats)[: options.first])
+    finish()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -203,11 +203,16 @@ def list_labels(run: Run) -> pd.DataFrame:
 
 
 # ------------------------------------------------------------------ going on with another's pieces
-def adopt_networks(run: Run, place: Path) -> list[str]:
+def adopt_networks(
+    run: Run, place: Path, asked: Collection[str] = tuple(HALVES.values())
+) -> list[str]:
     """Put recorded histories into a run that has the recorded labels, so that what another machine
     has trained is not trained again.
 
-    ParallelNet and its halves are left out: notebooks ask these networks themselves.
+    Parameters
+    ----------
+    asked
+        Networks that notebooks ask themselves: a history alone is not enough of these.
 
     Returns
     -------
@@ -219,7 +224,7 @@ def adopt_networks(run: Run, place: Path) -> list[str]:
     adopted = []
     for name, history in read_histories(place).items():
         job = (history["spec"]["name"], history["fold"], history["repeat"])
-        if job[0] not in NETWORKS or (job[0] in HALVES.values() and job[1:] == (0, 0)):
+        if job[0] not in NETWORKS or (job[0] in asked and job[1:] == (0, 0)):
             continue
         history["provenance"]["adopted"] = True
         if put_history(run, job, history):
