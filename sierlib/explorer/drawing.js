@@ -111,8 +111,13 @@ function outline(context, { image: { rows, cols }, imageMatter }) {
 
 /** The log-mel as a grey picture, low frequencies at the bottom; made once per sample. */
 function melCanvas({ rows, cols, data }) {
-  const bytes = bytesOf(data), canvas = h("canvas", { width: cols, height: rows }), context = canvas.getContext("2d");
+  const bytes = bytesOf(data);
   if (bytes.length !== rows * cols) throw new Error("the log-mel is incomplete");
+  return greyCanvas(bytes, rows, cols);
+}
+
+function greyCanvas(bytes, rows, cols) {
+  const canvas = h("canvas", { width: cols, height: rows }), context = canvas.getContext("2d");
   const pixels = context.createImageData(cols, rows);
   bytes.forEach((v, i) => {
     const to = 4 * ((rows - 1 - Math.floor(i / cols)) * cols + i % cols), grey = 18 + 0.86 * v;

@@ -19,6 +19,10 @@ HERE = Path(__file__).parent
 PARTS = ("values", "reading", "drawing", "sound", "panel", "controls", "explorer")
 MODULE = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in PARTS)
 CSS = (HERE / "explorer.css").read_text(encoding="utf-8")
+#: "Try it yourself" goes after those, where a model lies beside the page.
+TRY_PARTS = ("shape", "owen", "client", "inputs", "edits", "finding", "tryout")
+TRY_MODULE = "\n".join((HERE / f"inpage/{name}.js").read_text(encoding="utf-8") for name in TRY_PARTS)
+TRY_CSS = CSS + (HERE / "inpage/tryout.css").read_text(encoding="utf-8")
 
 
 def _json_block(value: Any, dom_id: str, sample: str | None = None) -> str:
@@ -29,7 +33,9 @@ def _json_block(value: Any, dom_id: str, sample: str | None = None) -> str:
     return f'<script type="application/json" data-explorer="{dom_id}"{name}>{text}</script>\n'
 
 
-def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
+def static_html(
+    samples: Sequence[Payload], dom_id: str, *, model: Payload | None = None, **state: Any
+) -> str:
     """Write the explorer as HTML that needs neither kernel nor server nor network.
 
     A page opened from disk may not import a module from a file, so the module is written into the
@@ -41,6 +47,9 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
         From `sample_payload`.
     dom_id
         Letters, digits, `-` and `_`; must be unique in the page, whose headings have ids too.
+    model
+        Where "Try it yourself" finds the model: ``address``, of the script that
+        `sierlib.explorer.export.write_script` wrote, as the page sees it, and ``megabytes``.
     state
         Any of the traits of `Explorer`, such as `threshold=50`.
 
@@ -61,17 +70,29 @@ def static_html(samples: Sequence[Payload], dom_id: str, **state: Any) -> str:
     blocks = [_json_block({"ids": ids, "state": state}, dom_id)]
     for name, sample in zip(ids, samples, strict=True):
         blocks.append(_json_block(sample, dom_id, name))
-    css = json.dumps(CSS).replace("<", "\\u003c")
+    css = _script_value(CSS)
     # The book's theme puts a light ground behind HTML outputs in dark mode, and a scroll box, where
     # nothing sticks.
     output = f"html[data-theme] .bd-content div.cell_output .text_html:has(> #{dom_id})"
+    module, more, place = MODULE, "", ""
+    if model is not None:
+        module = f"{MODULE}\n{TRY_MODULE}"
+        place = f'<div id="{dom_id}-try"></div>\n'
+        told = _script_value({**model, "css": TRY_CSS})
+        more = f'mountTryOut(document.querySelector("#{dom_id}-try"), explorer.model, {told});\n'
     return (
         f"<style>{output} {{ background: none; padding: 0; overflow: visible; }}</style>\n"
         f'<div id="{dom_id}" data-mount><noscript>The explorer needs JavaScript.</noscript></div>\n'
-        f"{''.join(blocks)}"
-        f'<script type="module">\n{MODULE}\n'
-        f'mountBlocks(document.querySelector("div#{dom_id}[data-mount]"), {css});\n</script>\n'
+        f"{place}{''.join(blocks)}"
+        f'<script type="module">\n{module}\n'
+        f'const explorer = mountBlocks(document.querySelector("div#{dom_id}[data-mount]"), {css});\n'
+        f"{more}</script>\n"
     )
+
+
+def _script_value(value: Any) -> str:
+    """Write a value into a script; no text in it can end the script."""
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 
 class Explorer(anywidget.AnyWidget):
