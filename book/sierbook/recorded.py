@@ -41,6 +41,8 @@ STAND_IN = "full"
 LABELS = "labels.csv"
 #: What was tried for the training recipe, by ``benchmarks/search_recipe.py``.
 SEARCH = "search.json"
+#: How fast and how exact the model in the page is, by ``benchmarks/engine.py``.
+ENGINE = "page-engine.json"
 #: What two pieces have to have in common.
 COMMON = ("data", "ser", "ier", "seed", "recipe")
 #: What makes a label; emotion and relation are there to compare networks by.

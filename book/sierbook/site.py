@@ -24,6 +24,8 @@ _DOWNLOADS = (
     "{{download}}`these are the numbers on this page <../book/results/{name}.json>`.\n:::"
 )
 
+#: What notebook 06 leaves for the explorer's page: the model, loaded on demand.
+MODEL = "explorer-model.js"
 # What pages are made of; they quote the package.
 _PAGES = ("_config.yml", "_toc.yml", "book", "sierlib")
 
@@ -87,6 +89,7 @@ def stage(run: Run) -> Path:
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
+    shutil.copy2(run.folder / "explanations" / MODEL, place / "book" / "assets" / MODEL)
     if samples := read_json(run.folder / "explanations" / "samples.json"):
         write_json(place / "book" / "results" / hero.FILE, samples[0])
     return place

@@ -1,22 +1,23 @@
 """A trained ParallelNet as data that the page's own engine runs (`inpage/network.js`).
 
 A graph is written as steps over named tensors, in three parts: what leads from the speech to where
-the modalities meet, what leads from the image there, and the head behind it. Large arrays are
-rounded to float16; `round_weights` makes the Keras model that computes with the same ones.
+the modalities meet, what leads from the image there, and the head behind it.
 
     parts     {speech: {input, steps, outputs}, image: the same, head: {inputs, steps, outputs}}
     step      {op, in: names, out: name, shape: of `out` without the batch, ...}
-              convolve   weights, bias: slots; kernel: [rows, columns]; stride: [down, across];
-                         pad: [top, left, bottom, right]; relu. A dense layer is one of 1 by 1
+              convolve   weights, factor, bias: slots; kernel: [rows, columns]; stride: [down,
+                         across]; pad: [top, left, bottom, right]; relu. A dense layer is one of
+                         1 by 1, whose pixels are the rows of the batch
               pool       size, stride: [down, across]
-              scale      factor, shift: slots, one number a channel; relu
+              scale      factor, shift: slots, one number a channel
               relu, add, multiply, softmax
               mix        weights: numbers, one for each tensor (Eq. 2)
     slot      {at: bytes from the start, count, type: "float16" or "float32"}
 
 Filters are filled up to a multiple of four, and in blocks of eight, as the engine's kernel reads
-them. Batch normalisation goes into the convolution before it, which is exact where nothing stands
-between the two; elsewhere it is a `scale`.
+them. Batch normalisation goes into the convolution right before it, which is exact; elsewhere it is
+a `scale`. Kernels are rounded to float16, vectors are not: `round_weights` makes the Keras model
+that computes with the same numbers.
 """
 
 from __future__ import annotations
@@ -25,57 +26,32 @@ import base64
 import hashlib
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from sierlib import settings
 from sierlib.explorer.payload import Payload
+from sierlib.shapley.keras_parts import find_cut
 
 ENGINE = Path(__file__).parent / "inpage"
 #: The parts of a worker, each of one idea; the last one answers.
 ENGINE_PARTS = ("shape", "kernel", "network", "logmel", "owen", "worker")
 #: The engine computes this many filters at a time, and stores this many together.
 BLOCK, GROUP = 8, 4
-_KEPT_WHOLE = 2  # arrays of fewer axes are small: they stay float32
-
-
-class ExportError(ValueError):
-    """A model has a layer, or a use of one, that the page's engine does not know."""
-
-
-class _Step(NamedTuple):
-    """A layer with its tensors, still as Keras names and stores it."""
-
-    layer: Any
-    inputs: list[str]
-    output: str
-    shape: tuple[int, ...]
 
 
 def round_weights(model: Any) -> Any:
-    """Copy a Keras model with the weights that the page computes with.
-
-    Returns
-    -------
-    keras.Model
-        Arrays of two axes or more are rounded to float16; vectors are as they were.
-    """
+    """Copy a Keras model, its kernels rounded to float16 as the page has them."""
     import keras
 
     copy = keras.models.clone_model(model)
-    copy.set_weights([_rounded(values) for values in model.get_weights()])
+    copy.set_weights(
+        [w.astype(np.float16).astype(w.dtype) if w.ndim > 1 else w for w in model.get_weights()]
+    )
     return copy
-
-
-def _rounded(values: np.ndarray) -> np.ndarray:
-    """Return float32 values as float16 has them, if there are enough to be worth it."""
-    if values.ndim < _KEPT_WHOLE:
-        return values
-    return values.astype(np.float16).astype(np.float32)
 
 
 def export_model(model: Any) -> Payload:
@@ -90,359 +66,232 @@ def export_model(model: Any) -> Payload:
 
     Raises
     ------
-    ExportError
-        Naming the layer that the engine cannot run, or when the modalities meet at once.
+    ValueError
+        Naming the layer that the engine cannot run; or when the modalities meet at once.
     """
-    from sierlib.shapley.keras_parts import _find_cut
-
-    cut = _find_cut(model)
+    cut = find_cut(model)
     if not cut:
-        raise ExportError("the model has no part of its own for each modality")
+        raise ValueError("the model has no part of its own for each modality")
+    graph = _Graph()
     names = {id(tensor): tensor.name for tensor in model.inputs}
-    steps = _list_steps(model, names)
+    graph.add(model, names)
+    data = graph.pack()
     ends = {m: [names[id(tensor)] for tensor in tensors] for m, tensors in cut.items()}
-    output = names[id(model.outputs[0])]
-    kept = {output, *(name for some in ends.values() for name in some)}
-
-    weights = _Weights()
-    written = _write_steps(_fuse(steps, kept), weights, {m: settings.CHANNELS[m] for m in ends})
     parts: Payload = {}
     for m, outputs in ends.items():
-        parts[m] = {"input": m, "steps": _needed(written, outputs, {m}), "outputs": outputs}
+        parts[m] = {"input": m, "steps": graph.between([m], outputs), "outputs": outputs}
     inputs = [name for m in settings.MODALITIES for name in ends[m]]
-    head = _needed(written, [output], set(inputs))
-    parts["head"] = {"inputs": inputs, "steps": head, "outputs": [output]}
-    data = b"".join(weights.pieces)
+    outputs = [names[id(model.outputs[0])]]
+    head = graph.between(inputs, outputs)
     return {
-        "parts": parts,
+        "parts": {**parts, "head": {"inputs": inputs, "steps": head, "outputs": outputs}},
         "classes": int(model.outputs[0].shape[-1]),
-        "weights": base64.b64encode(data).decode("ascii"),
+        "weights": _base64(data),
         "bytes": len(data),
         "checksum": hashlib.sha256(data).hexdigest()[:16],
     }
 
 
 def write_script(
-    path: Path, model: Any, inputs: Mapping[str, np.ndarray], about: Mapping[str, Any]
+    path: Path, model: Any, pictures: Mapping[str, np.ndarray], about: Mapping[str, Any]
 ) -> int:
-    """Write a model as a script that a page opened from disk can load.
+    """Write a model as a script, which a page opened from disk can load; return its bytes.
 
     Parameters
     ----------
-    path
-        Of the script.
-    inputs
+    pictures
         By sample, its picture as the network sees it, (128, 128, 3) in [0, 1].
     about
         ``profile`` and ``date`` of the run, which the page tells.
-
-    Returns
-    -------
-    int
-        Its size in bytes.
     """
-    pictures = {}
-    for name, picture in inputs.items():
-        values = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-        pictures[name] = base64.b64encode(values.tobytes()).decode("ascii")
-    value = {
-        **export_model(model),
-        "inputs": pictures,
-        "about": dict(about),
-        "engine": engine_source(),
-    }
-    text = json.dumps(value, allow_nan=False)
-    path.write_text(f"globalThis.sierlibModel = {text};\n", encoding="utf-8")
-    return path.stat().st_size
-
-
-def engine_source() -> str:
-    """Return what a worker runs: a page opened from disk may not import it from a file."""
     parts = [(ENGINE / f"{name}.js").read_text(encoding="utf-8") for name in ENGINE_PARTS]
-    return re.sub(r"^export ", "", "\n".join(parts), flags=re.MULTILINE)
+    inputs = {
+        name: _base64(np.rint(picture * 255).astype(np.uint8).tobytes())
+        for name, picture in pictures.items()
+    }
+    # A worker has one script: nothing in it is imported.
+    engine = re.sub(r"^export ", "", "\n".join(parts), flags=re.MULTILINE)
+    value = {**export_model(model), "inputs": inputs, "about": dict(about), "engine": engine}
+    return path.write_text(f"globalThis.sierlibModel = {json.dumps(value)};\n", encoding="utf-8")
 
 
-# --- from a Keras graph to a list of layers ---
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
-def _list_steps(model: Any, names: dict[int, str]) -> list[_Step]:
-    """List a graph's layers in the order in which they run, those of models inside it in place."""
-    steps: list[_Step] = []
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if node.is_input:
-                continue
-            layer = node.operation
-            inputs = [names[id(tensor)] for tensor in node.input_tensors]
-            if hasattr(layer, "_nodes_by_depth"):
-                inner = {id(t): name for t, name in zip(layer.inputs, inputs, strict=True)}
-                steps += _list_steps(layer, inner)
-                names[id(node.outputs[0])] = inner[id(layer.outputs[0])]
-                continue
-            output = f"t{id(node.outputs[0])}"
-            names[id(node.outputs[0])] = output
-            steps.append(_Step(layer, inputs, output, tuple(node.outputs[0].shape[1:])))
-    return steps
+class _Graph:
+    """Steps in the order in which they run; those not yet packed have arrays for slots."""
 
+    def __init__(self) -> None:
+        self.steps: list[Payload] = []
+        self.channels = dict(settings.CHANNELS)  # by tensor, as many as are stored
 
-def _needed(steps: list[Payload], outputs: list[str], given: set[str]) -> list[Payload]:
-    """Return the steps that lead from what is given to the outputs."""
-    wanted = set(outputs) - given
-    found: list[Payload] = []
-    for step in reversed(steps):
-        if step["out"] in wanted:
-            found.insert(0, step)
-            wanted |= set(step["in"]) - given
-    return found
+    def between(self, given: list[str], outputs: list[str]) -> list[Payload]:
+        """Return the steps that lead from some tensors to others."""
+        wanted = set(outputs) - set(given)
+        found = []
+        for step in reversed(self.steps):
+            if step["out"] in wanted:
+                found.append(step)
+                wanted |= set(step["in"]) - set(given)
+        return found[::-1]
 
+    def add(self, model: Any, names: dict[int, str]) -> None:
+        """Write a model's layers, those of models inside it in their place.
 
-# --- what goes together ---
+        `names` has what the input tensors are called, by id, and is told the others.
+        """
+        for depth in sorted(model._nodes_by_depth, reverse=True):
+            for node in model._nodes_by_depth[depth]:
+                if node.is_input:
+                    continue
+                layer, output = node.operation, node.outputs[0]
+                inputs = [names[id(tensor)] for tensor in node.input_tensors]
+                if hasattr(layer, "_nodes_by_depth"):
+                    inner = {id(t): name for t, name in zip(layer.inputs, inputs, strict=True)}
+                    self.add(layer, inner)
+                    names[id(output)] = inner[id(layer.outputs[0])]
+                else:
+                    names[id(output)] = self.write(layer, inputs, list(output.shape[1:]))
 
-
-class _Fused(NamedTuple):
-    """A step with what was put into it: factor and shift for each channel, a ReLU at the end."""
-
-    step: _Step
-    factor: np.ndarray | float
-    shift: np.ndarray | float
-    relu: bool
-
-
-def _fuse(steps: list[_Step], kept: set[str]) -> list[_Fused]:
-    """Put normalisation and ReLU into the layer before, where nothing else asks for its output."""
-    uses = Counter(name for step in steps for name in step.inputs)
-    uses.update(kept)
-    fused: dict[str, _Fused] = {}  # by the tensor a step ends with
-    renamed: dict[str, str] = {}
-    for step in steps:
-        inputs = [renamed.get(name, name) for name in step.inputs]
-        step = step._replace(inputs=inputs)
-        kind = type(step.layer).__name__
+    def write(self, layer: Any, inputs: list[str], shape: list[int]) -> str:
+        """Write a layer and return the name of what it gives."""
+        kind = type(layer).__name__
+        stored = self.channels[inputs[0]]
         if kind in ("Dropout", "Flatten", "Identity"):  # nothing is computed, or moved in memory
-            _refuse_odd_flatten(step, fused)
-            uses[inputs[0]] += uses[step.output] - 1
-            renamed[step.output] = inputs[0]
-            continue
-        before = fused.get(inputs[0])
-        if before and uses[inputs[0]] == 1 and not before.relu:
-            joined = _join(before, step, kind)
-            if joined:
-                del fused[inputs[0]]
-                fused[step.output] = joined._replace(
-                    step=joined.step._replace(output=step.output)
-                )
-                continue
-        fused[step.output] = _as_fused(step, kind)
-    return list(fused.values())
+            if kind == "Flatten" and stored % GROUP:
+                raise _refuse(layer, f"flattens {stored} channels, no multiple of {GROUP}")
+            return inputs[0]
+        before: Payload = self.steps[-1] if self.steps else {"out": None}
+        if before["out"] == inputs[0] and before.pop("open", False):
+            if kind == "BatchNormalization":
+                factor, shift = (_fill(each) for each in _normalisation(layer))
+                before["factor"] = before["factor"] * factor
+                before["bias"] = before["bias"] * factor + shift
+                before["open"] = _has_one_reader(layer)
+                return inputs[0]
+            if kind == "ReLU":
+                before["relu"] = True
+                return inputs[0]
+        if kind not in _WRITERS:
+            raise _refuse(layer, "is of a kind that it does not know")
+        step = _WRITERS[kind](layer, stored)
+        step |= {"in": inputs, "out": f"t{len(self.steps)}", "shape": shape}
+        if step["op"] == "convolve" or stored % GROUP == 0:
+            shape[-1] += -shape[-1] % GROUP
+        self.channels[step["out"]] = shape[-1]
+        self.steps.append(step)
+        return str(step["out"])
+
+    def pack(self) -> bytes:
+        """Put slots into the places of arrays and return the arrays' bytes."""
+        data = bytearray()
+        for step in self.steps:
+            step.pop("open", None)
+            for name, value in step.items():
+                if isinstance(value, np.ndarray):
+                    packed = value.astype(np.float16 if name == "weights" else np.float32)
+                    step[name] = {
+                        "at": len(data),
+                        "count": packed.size,
+                        "type": packed.dtype.name,
+                    }
+                    data += packed.tobytes()
+                    data += bytes(-len(data) % 4)  # the next one begins at a multiple of four
+        return bytes(data)
 
 
-def _refuse_odd_flatten(step: _Step, fused: Mapping[str, _Fused]) -> None:
-    before = fused.get(step.inputs[0])
-    if type(step.layer).__name__ == "Flatten" and before and before.step.shape[-1] % GROUP:
-        raise ExportError(
-            f"layer {step.layer.name} flattens {before.step.shape[-1]} channels; the page's engine "
-            f"wants a multiple of {GROUP}"
-        )
+def _refuse(layer: Any, why: str) -> ValueError:
+    kind = type(layer).__name__
+    return ValueError(f"the page's engine cannot run layer {layer.name} ({kind}): it {why}")
 
 
-def _join(before: _Fused, step: _Step, kind: str) -> _Fused | None:
-    """Return a layer with the one behind it in it, None where that cannot be."""
-    if kind == "ReLU" and not _is_leaky(step.layer):
-        return before._replace(relu=True)
-    linear = type(before.step.layer).__name__ in ("Conv2D", "Dense", "BatchNormalization")
-    if kind == "BatchNormalization" and linear:
-        factor, shift = _normalisation(step.layer)
-        # Behind a flattened map there are more channels, those of the map again and again.
-        old, added = (np.resize(each, factor.shape) for each in (before.factor, before.shift))
-        return before._replace(factor=old * factor, shift=added * factor + shift)
-    return None
+def _has_one_reader(layer: Any) -> bool:
+    return len(layer._outbound_nodes) == 1
 
 
-def _as_fused(step: _Step, kind: str) -> _Fused:
-    relu = False
-    if kind in ("Conv2D", "Dense"):
-        activation = step.layer.activation.__name__
-        if activation not in ("linear", "relu"):
-            raise ExportError(f"layer {step.layer.name} ends with {activation}, not with a ReLU")
-        relu = activation == "relu"
-    if kind == "BatchNormalization":
-        return _Fused(step, *_normalisation(step.layer), relu)
-    return _Fused(step, 1.0, 0.0, relu)
+def _fill(values: np.ndarray) -> np.ndarray:
+    """Add zeros at the end of the last axis, up to what the engine stores."""
+    return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % GROUP)])
 
 
 def _normalisation(layer: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return factor and shift of a batch normalisation, float64 (channels,)."""
-    mean, variance = (
-        np.asarray(each, np.float64) for each in (layer.moving_mean, layer.moving_variance)
-    )
-    factor = 1 / np.sqrt(variance + layer.epsilon)
-    if layer.scale:
-        factor = factor * np.asarray(layer.gamma, np.float64)
-    shift = -mean * factor
-    if layer.center:
-        shift = shift + np.asarray(layer.beta, np.float64)
-    return factor, shift
+    gamma, beta, mean, variance = (np.asarray(each, np.float64) for each in layer.get_weights())
+    factor = gamma / np.sqrt(variance + layer.epsilon)
+    return factor, beta - mean * factor
 
 
-def _is_leaky(layer: Any) -> bool:
-    return bool(layer.max_value is not None or layer.negative_slope or layer.threshold)
-
-
-# --- steps as data ---
-
-
-class _Weights:
-    """Arrays one after the other, each from a multiple of four bytes on."""
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.size = 0
-
-    def add(self, values: np.ndarray, dtype: Any) -> Payload:
-        """Append an array, rounded to `dtype`; return its slot."""
-        data = np.ascontiguousarray(values, dtype).tobytes()
-        slot = {"at": self.size, "count": int(values.size), "type": np.dtype(dtype).name}
-        data += bytes(-len(data) % 4)
-        self.pieces.append(data)
-        self.size += len(data)
-        return slot
-
-
-def _fill(count: int) -> int:
-    """Round a number of channels up to what the engine stores."""
-    return -(-count // GROUP) * GROUP
-
-
-def _write_steps(
-    fused: list[_Fused], weights: _Weights, channels: dict[str, int]
-) -> list[Payload]:
-    """Write each step; `channels` says how many the tensors have as they are stored."""
-    written = []
-    for one in fused:
-        step, kind = one.step, type(one.step.layer).__name__
-        write = _WRITERS.get(kind)
-        if write is None:
-            raise ExportError(
-                f"layer {step.layer.name} is a {kind}, which the page's engine does not know"
-            )
-        fields = write(one, weights, [channels.get(name, 0) for name in step.inputs])
-        shape = list(step.shape)
-        if fields["op"] == "convolve":
-            channels[step.output] = shape[-1] = _fill(shape[-1])
-        else:
-            channels[step.output] = shape[-1] = channels.get(step.inputs[0], shape[-1])
-        written.append({**fields, "in": step.inputs, "out": step.output, "shape": shape})
-    return written
-
-
-def _write_convolution(one: _Fused, weights: _Weights, stored: list[int]) -> Payload:
-    layer = one.step.layer
-    kernel = np.asarray(layer.kernel, np.float64)
-    if kernel.ndim == 2:  # dense: its input may be a map, flattened
+def _write_convolution(layer: Any, stored: int) -> Payload:
+    kernel, *bias = (np.asarray(each, np.float64) for each in layer.get_weights())
+    kind = layer.activation.__name__
+    if kind not in ("linear", "relu"):
+        raise _refuse(layer, f"ends with {kind}")
+    if getattr(layer, "groups", 1) > 1:
+        raise _refuse(layer, "has groups of channels")
+    pad, stride = [0, 0, 0, 0], [1, 1]
+    if kernel.ndim == 2:  # dense
         kernel = kernel[None, None]
-        stride, pad = [1, 1], [0, 0, 0, 0]
     else:
-        if layer.groups != 1 or set(layer.dilation_rate) != {1}:
-            raise ExportError(f"layer {layer.name} has groups or dilation")
         stride = list(layer.strides)
-        pad = _padding(layer, one.step)
-    kernel = _with_channels(kernel, stored[0])
-    rows, columns, _, filters = kernel.shape
-    bias = np.asarray(layer.bias, np.float64) if layer.use_bias else np.zeros(filters)
-    factor = np.broadcast_to(one.factor, filters)
+        if layer.padding == "same":
+            pad = _padding(layer)
+    # Channels that fill up the input have no weight. Filters come in blocks, in each its taps.
+    rows, columns, channels, filters = kernel.shape
+    kernel = np.pad(kernel, [(0, 0), (0, 0), (0, max(0, stored - channels)), (0, 0)])
+    taps = _fill(kernel.reshape(-1, filters))
+    blocks = [taps[:, at : at + BLOCK].ravel() for at in range(0, taps.shape[1], BLOCK)]
     return {
         "op": "convolve",
         "kernel": [rows, columns],
         "stride": stride,
         "pad": pad,
-        "relu": one.relu,
-        # Rounded before it is scaled: these are the model's own weights, a little coarser.
-        "weights": weights.add(_in_blocks(kernel), np.float16),
-        "factor": weights.add(_with_filters(factor), np.float32),
-        "bias": weights.add(_with_filters(bias * factor + one.shift), np.float32),
+        "relu": kind == "relu",
+        "weights": np.concatenate(blocks),
+        "factor": _fill(np.ones(filters)),
+        "bias": _fill(bias[0] if bias else np.zeros(filters)),
+        "open": kind == "linear" and _has_one_reader(layer),
     }
 
 
-def _with_channels(kernel: np.ndarray, stored: int) -> np.ndarray:
-    """Give a kernel (rows, columns, channels, filters) zeros for the channels that fill up."""
-    missing = max(0, stored - kernel.shape[2])
-    return np.pad(kernel, [(0, 0), (0, 0), (0, missing), (0, 0)])
-
-
-def _with_filters(values: np.ndarray) -> np.ndarray:
-    return np.pad(values, (0, _fill(len(values)) - len(values)))
-
-
-def _in_blocks(kernel: np.ndarray) -> np.ndarray:
-    """Order a kernel as the engine reads it: blocks of filters, in each its taps."""
-    taps = kernel.reshape(-1, kernel.shape[-1])
-    filled = np.pad(taps, [(0, 0), (0, _fill(taps.shape[1]) - taps.shape[1])])
-    blocks = [filled[:, at : at + BLOCK].ravel() for at in range(0, filled.shape[1], BLOCK)]
-    return np.concatenate(blocks)
-
-
-def _padding(layer: Any, step: _Step) -> list[int]:
+def _padding(layer: Any) -> list[int]:
     """Return what "same" adds at the top, left, bottom and right."""
-    if layer.padding == "valid":
-        return [0, 0, 0, 0]
-    sizes = layer.input.shape[1:3]
-    before, after = [], []
-    for size, kernel, stride, out in zip(
-        sizes, layer.kernel_size, layer.strides, step.shape, strict=False
+    totals = []
+    for size, kernel, stride in zip(
+        layer.input.shape[1:3], layer.kernel_size, layer.strides, strict=True
     ):
-        total = max(0, (out - 1) * stride + kernel - size)
-        before.append(total // 2)
-        after.append(total - total // 2)
-    return [*before, *after]
+        totals.append(max(0, (-(-size // stride) - 1) * stride + kernel - size))
+    before = [total // 2 for total in totals]
+    return before + [total - half for total, half in zip(totals, before, strict=True)]
 
 
-def _write_pool(one: _Fused, _weights: _Weights, _stored: list[int]) -> Payload:
-    layer = one.step.layer
+def _write_pool(layer: Any, stored: int) -> Payload:
     if layer.padding != "valid":
-        raise ExportError(f"layer {layer.name} pools beyond the border")
+        raise _refuse(layer, "pools beyond the border")
     return {"op": "pool", "size": list(layer.pool_size), "stride": list(layer.strides)}
 
 
-def _write_scale(one: _Fused, weights: _Weights, stored: list[int]) -> Payload:
-    count = len(np.asarray(one.factor))
-    missing = (0, max(0, stored[0] - count))
-    factor, shift = (np.pad(each, missing) for each in (one.factor, one.shift))
-    return {
-        "op": "scale",
-        "factor": weights.add(factor, np.float32),
-        "shift": weights.add(shift, np.float32),
-        "relu": one.relu,
-    }
+def _write_scale(layer: Any, stored: int) -> Payload:
+    factor, shift = _normalisation(layer)
+    if stored % GROUP == 0:  # the input is one of the engine's
+        factor, shift = _fill(factor), _fill(shift)
+    return {"op": "scale", "factor": factor, "shift": shift}
 
 
-def _write_mix(one: _Fused, _weights: _Weights, _stored: list[int]) -> Payload:
-    layer = one.step.layer
-    count = len(one.step.inputs)
-    shares = getattr(layer, "shares", None)
-    mixed = [1 / count] * count if shares is None else np.asarray(shares, np.float64).tolist()
-    return {"op": "mix", "weights": mixed}
-
-
-def _write_softmax(one: _Fused, _weights: _Weights, _stored: list[int]) -> Payload:
-    name = one.step.layer.activation.__name__
-    if name != "softmax":
-        raise ExportError(f"layer {one.step.layer.name} ends with {name}, not with a softmax")
+def _write_softmax(layer: Any, stored: int) -> Payload:
+    if layer.activation.__name__ != "softmax":
+        raise _refuse(layer, f"is a {layer.activation.__name__}")
     return {"op": "softmax"}
 
 
-def _plain(op: str) -> Callable[[_Fused, _Weights, list[int]], Payload]:
-    return lambda _one, _weights, _stored: {"op": op}
-
-
-_WRITERS: dict[str, Callable[[_Fused, _Weights, list[int]], Payload]] = {
+_WRITERS: dict[str, Callable[[Any, int], Payload]] = {
     "Conv2D": _write_convolution,
     "Dense": _write_convolution,
     "MaxPooling2D": _write_pool,
     "BatchNormalization": _write_scale,
-    "ReLU": _plain("relu"),
-    "Add": _plain("add"),
-    "Multiply": _plain("multiply"),
-    "WeightedAddition": _write_mix,
-    "Average": _write_mix,
+    "WeightedAddition": lambda layer, _: {"op": "mix", "weights": layer.shares.tolist()},
     "Activation": _write_softmax,
+    "ReLU": lambda *_: {"op": "relu"},
+    "Add": lambda *_: {"op": "add"},
+    "Multiply": lambda *_: {"op": "multiply"},
 }

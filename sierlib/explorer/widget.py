@@ -21,7 +21,9 @@ MODULE = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in
 CSS = (HERE / "explorer.css").read_text(encoding="utf-8")
 #: "Try it yourself" goes after those, where a model lies beside the page.
 TRY_PARTS = ("shape", "owen", "client", "inputs", "edits", "finding", "tryout")
-TRY_MODULE = "\n".join((HERE / f"inpage/{name}.js").read_text(encoding="utf-8") for name in TRY_PARTS)
+TRY_MODULE = "\n".join(
+    (HERE / f"inpage/{name}.js").read_text(encoding="utf-8") for name in TRY_PARTS
+)
 TRY_CSS = CSS + (HERE / "inpage/tryout.css").read_text(encoding="utf-8")
 
 
@@ -85,7 +87,8 @@ def static_html(
         f'<div id="{dom_id}" data-mount><noscript>The explorer needs JavaScript.</noscript></div>\n'
         f"{place}{''.join(blocks)}"
         f'<script type="module">\n{module}\n'
-        f'const explorer = mountBlocks(document.querySelector("div#{dom_id}[data-mount]"), {css});\n'
+        f'const place = document.querySelector("div#{dom_id}[data-mount]");\n'
+        f"const explorer = mountBlocks(place, {css});\n"
         f"{more}</script>\n"
     )
 

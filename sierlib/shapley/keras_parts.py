@@ -89,7 +89,7 @@ def _compiled(model: Any, precision: str | None) -> Parts | Callee:
     known = _COMPILED.setdefault(model, {})
     if precision not in known:
         copy = _copy_in_precision(model, precision) if precision else None
-        cut = _find_cut(model)
+        cut = find_cut(model)
         scorer = _compile_parts(copy or model, model) if cut else _compile_whole(model)
         known[precision] = _Kept(scorer, copy)
     kept = known[precision]
@@ -99,7 +99,7 @@ def _compiled(model: Any, precision: str | None) -> Parts | Callee:
     return kept.scorer
 
 
-def _find_cut(model: Any) -> Cut:
+def find_cut(model: Any) -> Cut:
     """Return, by modality, the last tensors of a Keras graph that depend on that modality alone.
 
     Empty when there is nothing to gain: a single modality, or inputs that meet at once.
@@ -134,11 +134,11 @@ def _find_cut(model: Any) -> Cut:
 
 def _compile_parts(branch_model: Any, model: Any) -> Parts:
     """Compile the branches of one model and the heads of another with the same graph."""
-    branch_cut = _find_cut(branch_model)
+    branch_cut = find_cut(branch_model)
     branches = {}
     for tensor in branch_model.inputs:
         branches[tensor.name] = _compile_branch(tensor, branch_cut[tensor.name])
-    return Parts(branches, _compile_heads(model, _find_cut(model)))
+    return Parts(branches, _compile_heads(model, find_cut(model)))
 
 
 def _compile_branch(start: Any, features: list[Any]) -> Compiled:

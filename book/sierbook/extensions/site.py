@@ -21,6 +21,12 @@ ICONS = re.compile(r"\s*<!-- So that users can add custom icons -->\s*<script[^>
 PDF_LINK = '<p id="whole-book" hidden><a href="../book.pdf">The whole book as a PDF</a></p>'
 #: The theme's buttons that lead to a repository.
 BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
+#: The page on which readers choose pictures and speak. Its model runs in workers made of text.
+EXPLORER = "notebooks/06-explorer"
+ASKS_NOBODY = (
+    "connect-src 'none'; worker-src blob:; form-action 'none'; "
+    "script-src 'self' file: 'unsafe-inline' 'wasm-unsafe-eval'"
+)
 ROWS = {
     "pairs": "Pairs of the embedded corpus",
     "speech_items": "Items of the speech teacher",
@@ -99,6 +105,13 @@ def leave_out_icons(app, error):
         page.write_text(ICONS.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
     for left in Path(app.outdir, "_static", "scripts").glob("fontawesome.js*"):
         left.unlink()
+
+
+def keep_inputs_in(app, pagename, templatename, context, doctree):
+    """Let the explorer's page ask nobody anything: what a reader chooses there cannot leave it."""
+    if pagename == EXPLORER:
+        policy = f'<meta http-equiv="Content-Security-Policy" content="{ASKS_NOBODY}">'
+        context["metatags"] = context.get("metatags", "") + policy
 
 
 def unnumbered(app, config):
@@ -192,6 +205,7 @@ def setup(app):
     app.connect("config-inited", leave_out_thebe)
     app.connect("config-inited", offer_repository)
     app.connect("doctree-read", caption_images_only)
+    app.connect("html-page-context", keep_inputs_in)
     app.connect("build-finished", leave_out_icons)
     app.add_directive("profile-table", ProfileTable)
     app.add_directive("cite-book", CiteBook)

@@ -159,6 +159,7 @@ export function gridOf(modality, level, values, target) {
 export function forScripts(engine) {
   return {
     load: () => engine.load(),
+    logMel: (sound) => engine.mel(Float32Array.from(sound)),
     predict: async (pair) => Array.from(await engine.predict({ speech: checkInput("speech", pair?.speech), image: checkInput("image", pair?.image) })),
     async explain({ speech, image, target, depth = 3 }) {
       let finest = null;

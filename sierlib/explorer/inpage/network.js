@@ -62,9 +62,8 @@ const STEPS = {
   },
   scale(net, step, at, [from], n) {
     const f = net.memory.floats, factor = net.read(step.factor), shift = net.read(step.shift), count = factor.length;
-    const least = step.relu ? 0 : -Infinity;
     for (let i = 0, all = n * step.count; i < all; i++) {
-      f[at / FLOAT + i] = Math.max(least, f[from / FLOAT + i] * factor[i % count] + shift[i % count]);
+      f[at / FLOAT + i] = f[from / FLOAT + i] * factor[i % count] + shift[i % count];
     }
   },
   relu(net, step, at, [from], n) {

@@ -14,7 +14,7 @@ class TryOut {
    * @param settings {address, megabytes, css}
    */
   constructor(el, explorer, { address, megabytes, css }) {
-    Object.assign(this, { explorer, megabytes, engine: new Engine(address), edits: new Edits(), count: 0 });
+    Object.assign(this, { explorer, megabytes, engine: new Engine(address), edits: new Edits(), count: 0, busy: 0 });
     this.samples = explorer.get("samples").filter((sample) => !problemOf(sample));
     this.classes = this.samples[0]?.classes ?? [];
     this.build(el, css);
@@ -167,11 +167,14 @@ class TryOut {
   /** Do what may fail; what keeps it from being done is said, and what was on view stays. */
   async attempt(work) {
     this.said.textContent = "";
+    this.bars.setAttribute("aria-busy", String(++this.busy > 0));
     try {
       await work();
     } catch (error) {
       this.said.textContent = `${error.message[0].toUpperCase()}${error.message.slice(1)}.`;
       if (!this.engine.ready) this.unload();
+    } finally {
+      this.bars.setAttribute("aria-busy", String(--this.busy > 0));
     }
   }
   take(file) {
@@ -236,8 +239,9 @@ class TryOut {
       }
       this.loadButton.hidden = true;
       this.tools.disabled = false;
-      if (!this.values) this.choosePicture(this.pictureFrom.value);
-      this.changed("picture", "speech");
+      this.dirty = new Set(["picture", "speech"]); // the workers know neither yet
+      if (this.values) this.changed();
+      else this.choosePicture(this.pictureFrom.value);
       await this.predicting;
     });
   }
@@ -252,13 +256,14 @@ class TryOut {
   /** Something is another one: predict anew as soon as the model is free, for the last change only. */
   changed(...what) {
     this.found = null;
+    this.told.textContent = "";
     this.stopping?.abort();
     this.dirty = new Set([...(this.dirty ?? []), ...what]);
     this.draw();
-    if (!this.tools.disabled) this.predicting ??= this.predict().finally(() => (this.predicting = null));
+    if (!this.tools.disabled) this.predicting ??= this.predict();
   }
-  predict() {
-    return this.attempt(async () => {
+  async predict() {
+    await this.attempt(async () => {
       while (this.dirty.size) {
         const { speech, image } = this.inputs(), given = {};
         if (this.dirty.has("speech")) given.speech = speech;
@@ -268,6 +273,7 @@ class TryOut {
         this.drawScores();
       }
     });
+    this.predicting = null;
   }
   paint(x, y) {
     Object.assign(this.brush, { x, y });
@@ -367,7 +373,6 @@ class TryOut {
     this.drawSpeech(grids?.speech);
     this.drawScores();
     for (const button of [this.keepButton, this.pngButton, this.jsonButton]) button.hidden = !this.found;
-    if (!shown && !this.stopping) this.told.textContent = "";
     this.undoButton.disabled = !this.edits.past.length;
   }
   drawPicture(grid) {

@@ -1,0 +1,367 @@
+"""The model in the page: the same numbers as Keras', from a page opened from disk."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from sierlib import settings
+from sierlib.data.speech import log_mel
+from sierlib.explorer.export import ENGINE, export_model, round_weights, write_script
+from sierlib.explorer.widget import static_html
+from sierlib.networks import parallel_net
+from sierlib.shapley import explain
+from tests import chromium
+from tests.sierlib.explorer.test_widget import make_sample
+
+SCRIPT = "model.js"
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """ParallelNet, small, whose normalisations have seen something."""
+    keras.utils.set_random_seed(3)
+    network = parallel_net("smoke")
+    chance = np.random.default_rng(0)
+    for layer in network._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            count = layer.gamma.shape
+            gamma, variance = chance.uniform(0.5, 2, (2, *count))
+            beta, mean = chance.normal(0, 0.3, (2, *count))
+            layer.set_weights([gamma, beta, mean, variance])
+    for name in ("O_sp", "O_img", "O_mul"):  # far from sure of anything
+        layer = network.get_layer(name)
+        layer.set_weights([0.02 * values for values in layer.get_weights()])
+    return network
+
+
+@pytest.fixture(scope="module")
+def pair() -> dict[str, np.ndarray]:
+    """Speech that ends after two thirds of the window, and a picture."""
+    chance = np.random.default_rng(1)
+    speech = chance.random((128, 128, 1), np.float32)
+    speech[:, 85:] = 0
+    return {"speech": speech, "image": chance.random((128, 128, 3), np.float32)}
+
+
+@pytest.fixture(scope="module")
+def folder(model: keras.Model, pair: dict[str, np.ndarray], tmp_path_factory: Any) -> Path:
+    """A page with the explorer, the model beside it."""
+    place: Path = tmp_path_factory.mktemp("try")
+    samples = [make_sample("s1"), make_sample("s2")]
+    pictures = {sample["id"]: pair["image"] for sample in samples}
+    about = {"profile": "smoke", "date": "2026-01-01"}
+    size = write_script(place / SCRIPT, model, pictures, about)
+    page = static_html(samples, "e", model={"address": SCRIPT, "megabytes": round(size / 1e6)})
+    text = (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>t</title><main>{page}</main>'
+    )
+    (place / "page.html").write_text(text, encoding="utf-8")
+    return place
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """With a microphone and a camera that show something made up."""
+    flags = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    with chromium.started(*flags) as started:
+        yield started
+
+
+def open_page(browser: Any, folder: Path) -> Any:
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.complaints, opened.asked = [], []
+    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    opened.on("request", lambda request: opened.asked.append(request.url))
+    opened.goto((folder / "page.html").as_uri())
+    return opened
+
+
+@pytest.fixture
+def page(browser: Any, folder: Path) -> Iterator[Any]:
+    opened = open_page(browser, folder)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def loaded(browser: Any, folder: Path) -> Any:
+    """A page whose model is loaded, for tests that only ask `sierlibLive`."""
+    opened = open_page(browser, folder)
+    opened.evaluate("() => sierlibLive.load()")
+    return opened
+
+
+def flat(pair: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    return {name: values.ravel().tolist() for name, values in pair.items()}
+
+
+def test_probabilities_are_those_of_keras_with_the_same_weights(
+    loaded: Any, model: keras.Model, pair: dict[str, np.ndarray]
+) -> None:
+    silence = {name: np.zeros_like(values) for name, values in pair.items()}
+    for inputs in (pair, silence, {**pair, "speech": silence["speech"]}):
+        expected = round_weights(model)({name: x[None] for name, x in inputs.items()}).numpy()[0]
+        assert expected.max() < 0.9
+        found = loaded.evaluate("(pair) => sierlibLive.predict(pair)", flat(inputs))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_owen_values_are_those_of_explain(
+    loaded: Any, model: keras.Model, pair: dict[str, np.ndarray]
+) -> None:
+    expected = explain(round_weights(model), **pair, target=2, depth=3)
+    call = "(pair) => sierlibLive.explain({...pair, target: 2, depth: 3})"
+    found = loaded.evaluate(call, flat(pair))
+    assert abs(expected.speech_value) > 1e-3 and abs(expected.image_value) > 1e-3
+    for name, value in (("value", expected.value), ("base", expected.base_value)):
+        assert found[name] == pytest.approx(value, abs=1e-5)
+    assert found["interaction"] == pytest.approx(expected.interaction, abs=1e-5)
+    for modality in settings.MODALITIES:
+        regions = [region for region in expected.levels[3] if region.modality == modality]
+        regions.sort(key=lambda region: (region.box[0], region.box[2]))
+        values = [region.value for region in regions]
+        np.testing.assert_allclose(found[modality], values, atol=1e-5)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 6.4, 8.0])
+def test_the_log_mel_is_that_of_python(loaded: Any, seconds: float) -> None:
+    chance = np.random.default_rng(7)
+    t = np.arange(int(seconds * settings.SAMPLE_RATE)) / settings.SAMPLE_RATE
+    sound = (0.3 * np.sin(2 * np.pi * (200 + 900 * t) * t) + chance.normal(0, 0.01, len(t))).astype(
+        np.float32
+    )
+    found = loaded.evaluate(
+        "async (sound) => Array.from(await sierlibLive.logMel(sound))", sound.tolist()
+    )
+    np.testing.assert_allclose(found, log_mel(sound).ravel(), atol=1e-3)
+
+
+def test_without_simd_the_numbers_are_the_same(
+    page: Any, model: keras.Model, pair: dict[str, np.ndarray]
+) -> None:
+    call = """async (pair) => {
+        await new Promise((done) => {
+            const script = document.createElement("script");
+            Object.assign(script, { src: "model.js", onload: done });
+            document.head.append(script);
+        });
+        const { engine } = sierlibModel;
+        sierlibModel.engine = engine.replace("WebAssembly.validate(bytes)", "false");
+        const { simd } = await sierlibLive.load();
+        return [simd, await sierlibLive.predict(pair)];
+    }"""
+    simd, found = page.evaluate(call, flat(pair))
+    expected = round_weights(model)({name: x[None] for name, x in pair.items()}).numpy()[0]
+    assert simd is False
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_kernel_is_what_its_source_compiles_to() -> None:
+    wasmtime = pytest.importorskip("wasmtime")
+    compiled = wasmtime.wat2wasm((ENGINE / "kernel.wat").read_text(encoding="utf-8"))
+    source = (ENGINE / "kernel.js").read_text(encoding="utf-8")
+    used = re.search(r'COMPILED = "([^"]+)"', source)
+    assert used and base64.b64decode(used[1]) == bytes(compiled)
+
+
+def test_a_layer_that_the_engine_does_not_know_is_named(model: keras.Model) -> None:
+    inputs = {
+        "speech": keras.Input((128, 128, 1), name="speech"),
+        "image": keras.Input((128, 128, 3), name="image"),
+    }
+    features = []
+    for x in inputs.values():
+        x = keras.layers.GlobalAveragePooling2D(name=f"mean_{x.name}")(x)
+        features.append(keras.layers.Dense(4)(x))
+    output = keras.layers.Add()(features)
+    with pytest.raises(ValueError, match=r"cannot run layer mean_(speech|image) \(GlobalAverage"):
+        export_model(keras.Model(inputs, output))
+
+
+def test_modalities_that_meet_at_once_are_refused() -> None:
+    speech, image = (
+        keras.Input((128, 128, channels), name=name) for name, channels in settings.CHANNELS.items()
+    )
+    joined = keras.layers.Flatten()(keras.layers.Concatenate()([speech, image]))
+    network = keras.Model({"speech": speech, "image": image}, keras.layers.Dense(4)(joined))
+    with pytest.raises(ValueError, match="no part of its own"):
+        export_model(network)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda text: text[: len(text) // 2], "is no model of this book, or it is cut off"),
+        (lambda text: text.replace('"weights": "', '"weights": "AAAA'), "cut off: "),
+        (lambda text: re.sub(r'"checksum": "\w+"', '"checksum": "0"', text), "damaged"),
+        (None, "is not beside this page"),
+    ],
+)
+def test_a_damaged_model_is_one_line_and_the_page_stays(
+    browser: Any, folder: Path, tmp_path: Path, change: Any, line: str
+) -> None:
+    (tmp_path / "page.html").write_bytes((folder / "page.html").read_bytes())
+    if change:
+        text = (folder / SCRIPT).read_text(encoding="utf-8")
+        (tmp_path / SCRIPT).write_text(change(text), encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    page.get_by_role("button", name="Load the model").click()
+    page.locator("#e-try .said", has_text=line).wait_for()
+    assert page.locator("#e-try .scores tr").count() == 4
+    page.close()
+
+
+def test_inputs_that_the_network_does_not_take_are_refused(loaded: Any) -> None:
+    call = "(pair) => sierlibLive.predict(pair).catch((error) => error.message)"
+    assert "has 3 values; expected 16384" in loaded.evaluate(call, {"speech": [0, 0, 0]})
+    speech = [0.0] * 16384
+    assert "speech has the value 2" in loaded.evaluate(call, {"speech": [2, *speech[1:]]})
+    assert "image has no values; expected 49152" in loaded.evaluate(call, {"speech": speech})
+
+
+# --- by hand ---
+
+
+def ready(page: Any) -> Any:
+    page.get_by_role("button", name="Load the model").click()
+    tried = page.locator("#e-try .try")
+    tried.locator("fieldset:not([disabled])").wait_for()
+    return tried
+
+
+def scores(tried: Any) -> list[float]:
+    tried.page.wait_for_timeout(50)
+    tried.locator(".scores[aria-busy=false]").wait_for()
+    return [float(text) for text in tried.locator(".scores td:last-child").all_inner_texts()]
+
+
+def test_a_pair_of_ones_own_is_predicted_edited_explained_and_kept(
+    page: Any, tmp_path: Path
+) -> None:
+    from PIL import Image
+    from soundfile import write
+
+    Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 40).convert("RGB").save(
+        tmp_path / "own.png"
+    )
+    chance = np.random.default_rng(0)
+    write(tmp_path / "own.wav", chance.normal(0, 0.1, 40_000), 22_050)
+    tried = ready(page)
+    before = scores(tried)
+    tried.get_by_label("or a file").set_input_files(tmp_path / "own.png")
+    tried.get_by_label("or a recording").set_input_files(tmp_path / "own.wav")
+    own = scores(tried)
+    assert own != before and sum(own) == pytest.approx(1, abs=0.002)
+
+    picture = tried.locator("canvas").first
+    picture.focus()
+    for key in (" ", *["ArrowRight"] * 8, " "):
+        page.keyboard.press(key)
+    assert scores(tried) != own
+    tried.get_by_role("button", name="Put all back").click()
+    assert scores(tried) == own
+
+    tried.get_by_label("how fine").select_option("4")
+    tried.get_by_role("button", name="Explain").click()
+    tried.locator(".told", has_text="regions add up to that.").wait_for()
+    with page.expect_download() as waiting:
+        tried.get_by_role("button", name="Values (JSON)").click()
+    values = json.loads(Path(waiting.value.path()).read_text(encoding="utf-8"))
+    total = sum(values["speech"]["values"]) + sum(values["image"]["values"])
+    assert total == pytest.approx(values["value"] - values["base"], abs=1e-5)
+    tried.get_by_role("button", name="Show it in the explorer").click()
+    page.locator("#e .title", has_text="yours 1").wait_for()
+    assert page.complaints == []
+    assert {url.split(":")[0] for url in page.asked} <= {"file", "blob", "data"}
+
+
+def test_drawing_on_the_picture_and_along_the_speech_changes_the_answer(page: Any) -> None:
+    tried = ready(page)
+    seen = [scores(tried)]
+    for place in (0, 1):
+        box = tried.locator("canvas").nth(place).bounding_box()
+        page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.3 * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.7 * box["height"], steps=6)
+        page.mouse.up()
+        seen.append(scores(tried))
+    assert seen[0] != seen[1] != seen[2]
+    for expected in (seen[1], seen[0]):
+        tried.get_by_role("button", name="Undo").click()
+        assert scores(tried) == expected
+
+
+def test_camera_and_microphone_give_a_pair(page: Any) -> None:
+    tried = ready(page)
+    before = scores(tried)
+    tried.get_by_role("button", name="Camera").click()
+    tried.get_by_role("button", name="Take this picture").click()
+    after = scores(tried)
+    assert after != before
+    tried.get_by_role("button", name="Record", exact=True).click()
+    page.wait_for_timeout(1500)
+    tried.get_by_role("button", name="Stop").click()
+    tried.get_by_role("button", name="Record", exact=True).wait_for()
+    assert scores(tried) != after
+    assert page.complaints == []
+
+
+def test_what_cannot_be_read_is_one_line_and_what_was_on_view_stays(
+    page: Any, tmp_path: Path
+) -> None:
+    from soundfile import write
+
+    tried = ready(page)
+    before = scores(tried)
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    (tmp_path / "torn.wav").write_bytes(b"RIFF" + bytes(40))
+    write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
+    write(tmp_path / "short.wav", np.ones(160) * 0.1, 16_000)
+    for label, name, line in (
+        ("or a file", "photo.heic", "is a HEIC photograph"),
+        ("or a file", "torn.png", "is damaged, or of a kind"),
+        ("or a recording", "torn.wav", "cannot be decoded"),
+        ("or a recording", "silent.wav", "is silent"),
+        ("or a recording", "short.wav", "too short"),
+    ):
+        tried.get_by_label(label).set_input_files(tmp_path / name)
+        tried.locator(".said", has_text=line).wait_for()
+        assert scores(tried) == before
+
+
+def test_an_explanation_can_be_stopped(page: Any) -> None:
+    tried = ready(page)
+    tried.get_by_label("how fine").select_option("5")
+    tried.get_by_role("button", name="Explain").click()
+    tried.locator(".told", has_text="Level 2 of 5").wait_for()
+    tried.get_by_role("button", name="Stop").click()
+    tried.locator(".told", has_text="Stopped.").wait_for()
+    assert tried.get_by_role("button", name="Explain").is_enabled()
+
+
+def test_a_lost_worker_is_said_and_the_model_can_be_loaded_again(page: Any) -> None:
+    page.add_init_script(
+        "const Real = Worker; window.workers = [];"
+        "window.Worker = class extends Real {"
+        "  constructor(...given) { super(...given); workers.push(this); }"
+        "};"
+    )
+    page.reload()
+    tried = ready(page)
+    page.evaluate("() => workers.forEach((worker) => worker.onerror(new Event('error')))")
+    tried.get_by_label("of the sample").first.select_option(index=1)
+    tried.locator(".said", has_text="worker was lost").wait_for()
+    tried.get_by_role("button", name="Load the model").click()
+    tried.locator("fieldset:not([disabled])").wait_for()
+    assert sum(scores(tried)) == pytest.approx(1, abs=0.002)
