@@ -46,8 +46,8 @@ def time_page(page: Page, pair: dict[str, list[float]]) -> dict[str, float]:
     """Return how long each of `TIMED` takes on a page just opened, in milliseconds."""
     found = {}
     for name, call in TIMED.items():
-        script = f"async (pair) => {{ const t = performance.now(); await {call}; return performance.now() - t; }}"
-        found[name] = page.evaluate(script, pair)
+        timed = f"const start = performance.now(); await {call}; return performance.now() - start;"
+        found[name] = page.evaluate(f"async (pair) => {{ {timed} }}", pair)
     return found
 
 
