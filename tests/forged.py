@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sierbook import statistics
+from sierbook import numbers, statistics
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.models import NETWORKS
@@ -17,6 +19,16 @@ from sierlib.experiment.scores import score_predictions
 from sierlib.run import Run
 
 ANGER, HAPPY, HATE, SAD = range(4)
+
+
+def in_plain(said: Iterable[str]) -> list[str]:
+    """Return sentences as a reader sees them, each of whose results is found to have its key."""
+    sentences = list(said)
+    for sentence in sentences:
+        rest = re.sub(r"\[[^]]*\]", "", numbers.MARK.sub("", sentence))  # intervals go with a value
+        assert not re.search(r"\d ?%|\d points|\d\.\d\d", rest), sentence
+    return [numbers.plain(sentence) for sentence in sentences]
+
 
 #: Differences whose intervals are above zero, below it, and on both sides.
 ABOVE = {"value": 0.1, "low": 0.05, "high": 0.15, "n": 100}

@@ -226,8 +226,8 @@ def test_an_explained_pair_says_prediction_label_and_score(cases: list[Explained
     figure = _drawn(sample_plots.explained(case, truth=truth))
     title = figure.get_suptitle()
     assert (
-        f"P: {case.predicted}" in title
-        and f"GT: {case.row['label']}" in title
+        f"predicted: {case.predicted}" in title
+        and f"label: {case.row['label']}" in title
         and f"{case.probabilities.max():.2f}" in title
     )
     assert _drawn(sample_plots.explained(cases[1]))
