@@ -121,6 +121,45 @@ def evaluated(
     }
 
 
+def audited(n: int, planted: bool, teachers: bool) -> dict[str, Any]:
+    """Results of notebook 07 for `n` test rows; without teachers or truth much is empty."""
+    right = accuracy(0.8)
+    teacher = {"accuracy": right}
+    partners = {"any row": {"difference": BELOW}, "the same label": {"difference": NEITHER}}
+    blanked = {name: {"difference": BELOW} for name in ("silence", "grey image")}
+    repeated = {"difference": NEITHER} if n > 1 else None
+    return {
+        "notebook": "07-experiment",
+        "teachers": {"ser": teacher, "ier": teacher} if teachers else {},
+        "relabelled": {"share": 0.1} if teachers else {},
+        "label_provenance": {"noise": {"all": teacher} if planted and teachers else {}},
+        "shortcuts": {
+            "split": {"repeated": n - 1, "on_repeated": repeated},
+            "same_picture": n - 1,
+            "blanked": blanked,
+            "exchanged": {"image": partners, "speech": partners},
+        },
+    }
+
+
+def asked_of_explanations(n: int, planted: bool) -> dict[str, Any]:
+    """Results of notebook 08 for `n` samples; where nothing was planted, or too few, none is
+    scored."""
+    row = {"rival": "random", "share": 0.5, "chance": 0.2, "ahead": ABOVE}
+    scored = settings.MODALITIES if planted and n > 1 else ()
+    areas = [
+        {"measure": "deletion", "part": "joint", "method": name, "mean": {"value": value}}
+        for name, value in (("owen", 0.2), ("random", 0.4))
+    ]
+    return {
+        "notebook": "08-explanations",
+        "planted": [row | {"part": part} for part in scored],
+        "scores": areas,
+        "randomised": [{"method": "owen", "value": 0.1}] if n > 1 else [],
+        "speech_share": 0.4,
+    }
+
+
 #: Both agree and are right; speech wins and is right; the image wins and is wrong; both are wrong.
 FOUR = forged(
     (sure(HAPPY, 0.9), sure(HAPPY, 0.8)),

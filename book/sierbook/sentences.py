@@ -23,6 +23,17 @@ def bullets(sentences: Iterable[str]) -> str:
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
 
+def count(number: int, noun: str, more: str = "") -> str:
+    """Write how many there are of something: "no row", "1 row", "2 rows".
+
+    Examples
+    --------
+    >>> count(0, "row"), count(1, "row falls", "rows fall"), count(1200, "row")
+    ('no row', '1 row falls', '1,200 rows')
+    """
+    return f"{number or 'no':{',' * bool(number)}} {noun if number < 2 else more or f'{noun}s'}"
+
+
 def write_signed(found: Estimate, key: numbers.Key | None = None) -> str:
     """Write a difference of two shares with its interval, in percentage points, and its key."""
     value, low, high = (100 * found[end] for end in ("value", "low", "high"))
@@ -234,7 +245,8 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
         results.key_of("largest class", kind, "", evaluation),
     )
     said = (
-        f"On {scores['fused']['n']:,} pairs that were set aside, speech and picture together "
+        f"On {count(scores['fused']['n'], 'pair that was', 'pairs that were')} set aside, "
+        "speech and picture together "
         f"{named} in {reached['fused']}, the picture alone in {reached['image']}, the "
         f"speech alone in {reached['speech']}, and always naming the largest class would in "
         f"{largest}."
@@ -258,39 +270,36 @@ _BLIND = {"random": "random noise", "edges, no model": "an edge filter, which as
 
 def answer_explanations(explanations: dict[str, Any]) -> str:
     """Answer whether explanations are right, from notebook 08's results."""
-    return " ".join(answer_explanations_by_part(explanations))
+    return " ".join(answer_explanations_by_part(explanations).values())
 
 
-def answer_explanations_by_part(explanations: dict[str, Any]) -> list[str]:
-    """Answer the same in a sentence for each modality, or in one where nobody knows."""
-    rows = explanations.get("planted")
-    if not rows:
-        return [
-            "Nobody knows here: there are too few samples of which it is known what was planted "
-            "for the class that is explained."
-        ]
+def answer_explanations_by_part(explanations: Mapping[str, Any]) -> dict[str, str]:
+    """Answer the same in one sentence for the speech, and one for the image."""
     run = numbers.name_run(explanations.get("provenance", {}))
-    said = []
+    said = {}
     for part in settings.MODALITIES:
-        found = [row for row in rows if row["part"] == part]
+        found = [row for row in explanations.get("planted", ()) if row["part"] == part]
+        if not found:
+            said[part] = (
+                f"Nobody knows of the {part}: there are too few samples of which it is known what "
+                "was planted for the class that is explained."
+            )
+            continue
         verdicts = []
         for row in found:
             words = choose_words(
                 row["ahead"], "clearly more than", "clearly less than", "not clearly more than"
             )
             verdicts.append(f"{words} {_BLIND[row['rival']]}")
-        if found:
-            share, chance = (
-                numbers.write(
-                    found[0][name], ".0%", _PLANTED, who, f"explained, {part}", "truth", run
-                )
-                for name, who in (("share", "owen"), ("chance", "chance"))
-            )
-            said.append(
-                f"Of what speaks for the class in the {part}, {share} lies on what was planted "
-                f"there, where chance is {chance} ({found[0]['ahead']['n']} samples): "
-                f"{' and '.join(verdicts)}."
-            )
+        share, chance = (
+            numbers.write(found[0][name], ".0%", _PLANTED, who, f"explained, {part}", "truth", run)
+            for name, who in (("share", "owen"), ("chance", "chance"))
+        )
+        said[part] = (
+            f"Of what speaks for the class in the {part}, {share} lies on what was planted there, "
+            f"where chance is {chance} ({count(found[0]['ahead']['n'], 'sample')}): "
+            f"{' and '.join(verdicts)}."
+        )
     return said
 
 

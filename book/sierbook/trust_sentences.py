@@ -15,7 +15,7 @@ from sierbook.faithfulness.rivals import EXACT
 from sierbook.faithfulness.scores import FEWEST, compare_methods
 from sierbook.numbers import Key, key_of_teacher, write
 from sierbook.records import as_nested, as_records
-from sierbook.sentences import answer_explanations, choose_words, write_signed
+from sierbook.sentences import answer_explanations_by_part, choose_words, count, write_signed
 from sierlib import settings
 from sierlib.experiment.models import HALVES, NETWORKS
 
@@ -23,17 +23,6 @@ NOT_ASKED = (
     "This corpus brought its labels and no teacher was asked: there are no opinions to question "
     "here."
 )
-
-
-def count(number: int, noun: str, more: str = "") -> str:
-    """Write how many there are of something: "no row", "1 row", "2 rows".
-
-    Examples
-    --------
-    >>> count(0, "row"), count(1, "row falls", "rows fall"), count(1200, "row")
-    ('no row', '1 row falls', '1,200 rows')
-    """
-    return f"{number or 'no':{',' * bool(number)}} {noun if number < 2 else more or f'{noun}s'}"
 
 
 # ------------------------------------------------------------------- 07: is the experiment sound?
@@ -437,12 +426,8 @@ def say_shared_pictures(pictures: int) -> str:
 
 def find_explanations(found: Mapping[str, Any]) -> dict[str, str]:
     """Return five findings of notebook 08 from its results, by what they are about."""
-    made = found.get("provenance", {})
-    run = numbers.name_run(made)
-    planted = {}
-    for part in settings.MODALITIES:
-        rows = [row for row in found.get("planted", ()) if row["part"] == part]
-        planted[part] = answer_explanations({"planted": rows, "provenance": made})
+    run = numbers.name_run(found.get("provenance", {}))
+    planted = answer_explanations_by_part(found)
     areas = {
         row["method"]: row["mean"]["value"]
         for row in found["scores"]

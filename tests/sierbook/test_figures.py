@@ -278,6 +278,23 @@ def test_scores_name_their_methods_where_a_part_has_none() -> None:
     assert named == ["owen", "random"]
 
 
+@pytest.mark.filterwarnings("ignore:vert")  # seaborn's, until its next release
+@pytest.mark.parametrize("opinions", [["agree", "differ"], ["not asked"]])
+@pytest.mark.parametrize("classes", [settings.CLASSES, ("happy",)])
+def test_values_of_modalities_are_drawn_whoever_was_asked_and_whatever_is_said(
+    opinions: list[str], classes: tuple[str, ...]
+) -> None:
+    values = pd.DataFrame(
+        [
+            {"predicted": name, "teachers": opinion, "share": 0.4, "interaction": 0.1}
+            for name in classes
+            for opinion in opinions
+        ]
+    )
+    figure = _drawn(trust_plots.modality_values(values))
+    assert all(opinion in _texts(figure) for opinion in opinions)
+
+
 def test_maps_side_by_side_have_one_colour_for_and_one_against() -> None:
     ramp = np.linspace(-1, 1, 128)[None].repeat(128, axis=0)
     mel = np.zeros((128, 128, 1), np.float32)

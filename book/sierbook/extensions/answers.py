@@ -81,7 +81,10 @@ class Answer(SphinxDirective):
         answers = {
             "labels": ("04-results", lambda found: [sentences.describe_ceilings(found)]),
             "fusion": ("04-results", sentences.judge_fusion),
-            "explanations": ("08-explanations", sentences.answer_explanations_by_part),
+            "explanations": (
+                "08-explanations",
+                lambda found: list(sentences.answer_explanations_by_part(found).values()),
+            ),
         }
         notebook, answer = answers[self.arguments[0]]
         found = read_results(self.env).get(notebook)
