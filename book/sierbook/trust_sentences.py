@@ -69,8 +69,8 @@ def judge_relabelling(found: Mapping[str, Any]) -> str:
         return write(found[name], ".1%", *_key_of_relabelled(name))
 
     text = (
-        f"With both temperatures put right, the winner changes in {found['winners']} of the "
-        f"{found['kept']} pairs kept either way, and with it "
+        f"With both temperatures put right, the winner changes in {found['winners']} of "
+        f"{count(found['kept'], 'pair')} kept either way, and with it "
         f"**{count(found['changed'], 'label')} ({quote('share')})**; "
         f"{count(found['dropped'], 'pair falls', 'pairs fall')} below the threshold and "
         f"{count(found['rescued'], 'pair rises', 'pairs rise')} above it. The speech teacher wins "
