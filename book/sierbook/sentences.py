@@ -111,17 +111,22 @@ def name_lacking_classes(manifest: pd.DataFrame) -> list[str]:
 # ----------------------------------------------------------------------- 02, 03: what was trained
 def judge_learning(histories: Mapping[str, dict[str, Any]]) -> list[str]:
     """Say for each network, by title, whether it is above always naming the largest class."""
-    sentences = []
+    sentences, names = [], {spec.title: name for name, spec in NETWORKS.items()}
     for title, history in histories.items():
         scores = history["validation"]
+        run = numbers.origin(history) if "origin" in history else numbers.THIS_RUN
+        key = ("validation", "labels", run)
+        name = names.get(title, title)
+        reached = numbers.write(scores["accuracy"]["value"], ".3f", "accuracy", name, *key)
+        largest = numbers.write(scores["majority"], ".3f", "largest class", name, *key)
+        kappa = numbers.write(scores["kappa"], ".2f", "kappa", name, *key)
         verdict, end = "is clearly above", "."
         if scores["accuracy"]["low"] <= scores["majority"]:
             verdict = "is not clearly above"
             end = f", with {history['rows']['train']} rows to learn from."
         sentences.append(
             f"**{title}** {verdict} always naming the largest class "
-            f"({scores['accuracy']['value']:.3f} against {scores['majority']:.3f}, kappa "
-            f"{scores['kappa']:.2f}){end}"
+            f"({reached} against {largest}, kappa {kappa}){end}"
         )
     return sentences
 

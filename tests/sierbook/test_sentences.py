@@ -68,7 +68,7 @@ def test_a_network_that_learned_nothing_is_called_so() -> None:
     histories = {
         name: {"validation": value, "rows": rows} for name, value in (("A", good), ("B", bad))
     }
-    first, second = sentences.judge_learning(histories)
+    first, second = in_plain(sentences.judge_learning(histories))
     assert first.startswith("**A** is clearly above") and "(0.850 against 0.500" in first
     assert second.startswith("**B** is not clearly above")
     assert second.endswith("kappa 0.00), with 84 rows to learn from.")
