@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sierbook import statistics
+from sierbook import numbers, statistics
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.models import NETWORKS
@@ -17,6 +19,16 @@ from sierlib.experiment.scores import score_predictions
 from sierlib.run import Run
 
 ANGER, HAPPY, HATE, SAD = range(4)
+
+
+def in_plain(said: Iterable[str]) -> list[str]:
+    """Return sentences as a reader sees them, each of whose results is found to have its key."""
+    sentences = list(said)
+    for sentence in sentences:
+        rest = re.sub(r"\[[^]]*\]", "", numbers.MARK.sub("", sentence))  # intervals go with a value
+        assert not re.search(r"\d ?%|\d points|\d\.\d\d", rest), sentence
+    return [numbers.plain(sentence) for sentence in sentences]
+
 
 #: Differences whose intervals are above zero, below it, and on both sides.
 ABOVE = {"value": 0.1, "low": 0.05, "high": 0.15, "n": 100}
@@ -106,6 +118,45 @@ def evaluated(
         "relations": {},
         "calibration": {"fused": {"ece": 0.1}},
         "comparisons": [],
+    }
+
+
+def audited(n: int, planted: bool, teachers: bool) -> dict[str, Any]:
+    """Results of notebook 07 for `n` test rows; without teachers or truth much is empty."""
+    right = accuracy(0.8)
+    teacher = {"accuracy": right}
+    partners = {"any row": {"difference": BELOW}, "the same label": {"difference": NEITHER}}
+    blanked = {name: {"difference": BELOW} for name in ("silence", "grey image")}
+    repeated = {"difference": NEITHER} if n > 1 else None
+    return {
+        "notebook": "07-experiment",
+        "teachers": {"ser": teacher, "ier": teacher} if teachers else {},
+        "relabelled": {"share": 0.1} if teachers else {},
+        "label_provenance": {"noise": {"all": teacher} if planted and teachers else {}},
+        "shortcuts": {
+            "split": {"repeated": n - 1, "on_repeated": repeated},
+            "same_picture": n - 1,
+            "blanked": blanked,
+            "exchanged": {"image": partners, "speech": partners},
+        },
+    }
+
+
+def asked_of_explanations(n: int, planted: bool) -> dict[str, Any]:
+    """Results of notebook 08 for `n` samples; where nothing was planted, or too few, none is
+    scored."""
+    row = {"rival": "random", "share": 0.5, "chance": 0.2, "ahead": ABOVE}
+    scored = settings.MODALITIES if planted and n > 1 else ()
+    areas = [
+        {"measure": "deletion", "part": "joint", "method": name, "mean": {"value": value}}
+        for name, value in (("owen", 0.2), ("random", 0.4))
+    ]
+    return {
+        "notebook": "08-explanations",
+        "planted": [row | {"part": part} for part in scored],
+        "scores": areas,
+        "randomised": [{"method": "owen", "value": 0.1}] if n > 1 else [],
+        "speech_share": 0.4,
     }
 
 

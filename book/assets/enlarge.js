@@ -17,7 +17,7 @@
   dialog.addEventListener("click", ({ target }) => target === dialog && dialog.close()); // beside it
   dialog.addEventListener("close", () => place.replaceChildren());
 
-  for (const picture of document.querySelectorAll("article figure :is(img, svg)")) {
+  for (const picture of document.querySelectorAll("article figure:not(.hero) :is(img, svg)")) {
     const frame = make("div", { className: "figure-frame" });
     const button = make("button", { type: "button", className: "enlarge", title: "Enlarge" });
     picture.replaceWith(frame);

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sierbook import sentences
+from sierbook import numbers, sentences, trust_sentences
+from sierbook.numbers import key_of_path, key_of_teacher, write
 from sierlib import settings
+from sierlib.experiment.models import HALVES
 from sierlib.run import Run
 
 Results = Mapping[str, Any]
@@ -23,54 +25,82 @@ def learned(run: Run, name: str) -> str:
     return sentences.bullets(LESSONS[name](run.results(name)))
 
 
+def run_of(found: Results) -> str:
+    """Name the run of a notebook's results, as keys do."""
+    return numbers.name_run(found.get("provenance", {}))
+
+
 def of_dataset(found: Results) -> list[str]:
     """Say how many labels there are, and how right they and their teachers are."""
     summary, truth = found["summary"], found["label_truth"]
     largest = max(summary["per_class"], key=summary["per_class"].get)
+    run = run_of(found)
     share = summary["per_class"][largest] / summary["usable"]
+    usable, rows = (
+        write(summary[name], ",", *key_of_path("01-dataset", f"summary.{name}", run))
+        for name in ("usable", "rows")
+    )
     said = [
-        f"{summary['usable']:,} of {summary['rows']:,} pairs have a label, and {share:.0%} of the "
-        f"labels are *{largest}*: always saying so is the accuracy to beat."
+        f"{usable} of {rows} pairs have a label, and "
+        f"{write(share, '.0%', 'largest class', 'label', 'all', '', run)} of the labels are "
+        f"*{largest}*: always saying so is the accuracy to beat."
     ]
     for name, scores in found["teachers"].items():
-        reached = scores["accuracy"]["value"]
-        said.append(f"The {name} teacher is right on {reached:.0%} of the items kept from it.")
+        key = key_of_teacher("accuracy", HALVES[name], run)
+        reached = write(scores["accuracy"]["value"], ".0%", *key)
+        said.append(f"The {name} teacher is right on {reached} of the items kept from it.")
     if truth:
-        said.append(f"The label is the planted emotion in {truth['all']:.0%} of the pairs.")
+        right = write(truth["all"], ".0%", *key_of_path("01-dataset", "label_truth.all", run))
+        said.append(f"The label is the planted emotion in {right} of the pairs.")
     return said
 
 
 def of_training(found: Results) -> list[str]:
     """Say what each network came to on the validation rows, and whether it was still learning."""
-    models = found["models"].values()
+    models, run = found["models"].values(), run_of(found)
     said = []
-    for history in models:
+    for name, history in found["models"].items():
         scores = history["validation"]
+        reached, largest = (
+            write(value, ".0%", quantity, name, "validation", "labels", run)
+            for quantity, value in (
+                ("accuracy", scores["accuracy"]["value"]),
+                ("largest class", scores["majority"]),
+            )
+        )
         said.append(
-            f"{history['title']}: {scores['accuracy']['value']:.0%} on the validation rows, where "
-            f"the largest class is {scores['majority']:.0%}."
+            f"{history['title']}: {reached} on the validation rows, where the largest class is "
+            f"{largest}."
         )
     late = [history["best_epoch"] == len(history["epochs"]) for history in models]
     if any(late):
         said.append(
-            f"{sum(late)} of {len(late)} networks were best in their last epoch: more epochs might "
-            "have taken them further."
+            f"{sum(late)} of {len(late)} networks {'was' if sum(late) == 1 else 'were'} best in "
+            "the last epoch: more epochs might have taken it further."
         )
     return said
 
 
 def of_ablation(found: Results) -> list[str]:
     """Say in what order the networks of this run come, and what the late fusion adds."""
-    rows = [row for row in found["studies"].values() if row["origin"] == "this run"]
-    rows = [row for row in rows if row["group"] == "Table 1"]
-    rows.sort(key=lambda row: row["validation"]["accuracy"]["value"], reverse=True)
-    order = [f"{row['title']} ({row['validation']['accuracy']['value']:.0%})" for row in rows]
+    run, reached = run_of(found), {}
+    for name, row in found["studies"].items():
+        if row["origin"] == numbers.THIS_RUN and row["group"] == "Table 1":
+            reached[name] = row["validation"]["accuracy"]["value"]
+    order = []
+    for name in sorted(reached, key=reached.__getitem__, reverse=True):
+        value = write(reached[name], ".0%", "accuracy", name, "validation", "labels", run)
+        order.append(f"{found['studies'][name]['title']} ({value})")
     heads = found["heads"]
     best = max(("O_sp", "O_img", "O_mul"), key=lambda name: heads[name])
+    alone, together = (
+        write(heads[head], ".0%", "accuracy", network, "validation", "labels", run)
+        for head, network in ((best, f"fused, {best}"), ("all three", "fused"))
+    )
     return [
         f"On the validation rows the networks of this run come in this order: {', '.join(order)}.",
-        f"The best single output of ParallelNet, `{best}`, reaches {heads[best]:.0%}, all three "
-        f"together {heads['all three']:.0%}.",
+        f"The best single output of ParallelNet, `{best}`, reaches {alone}, all three together "
+        f"{together}.",
     ]
 
 
@@ -89,40 +119,50 @@ def of_results(found: Results) -> list[str]:
 
 def of_interpretability(found: Results) -> list[str]:
     """Say whether values add up, and how often the speech decides."""
-    largest = {name: max(gaps) for name, gaps in found["gaps"].items()}
+    run = run_of(found)
+    exact, literal = (
+        write(max(found["gaps"][name]), spec, "largest gap", name, "explained", "score", run)
+        for name, spec in (("owen", ".1g"), ("published", ".2f"))
+    )
+    decided = write(found["speech_decides"], ",", *key_of_decided(run))
     return [
         "Owen values of the parts add up to the value of the whole; the largest gap seen is "
-        f"{largest['owen']:.1g}. Read literally, the paper's recursion misses by up to "
-        f"{largest['published']:.2f}.",
-        f"By the rule of Fig. 4 the speech decides {found['speech_decides']:,} of the test rows.",
+        f"{exact}. Read literally, the paper's recursion misses by up to {literal}.",
+        f"The rule of Fig. 4, that speech decides, holds in {decided} of the test rows.",
     ]
+
+
+def key_of_decided(run: str = numbers.THIS_RUN) -> numbers.Key:
+    """Return the key of how many test rows the speech decides."""
+    return numbers.Key("rows that the speech decides", "fused", "test", "labels", run)
 
 
 def of_experiment(found: Results) -> list[str]:
     """Say how far labels, split and network can be trusted."""
-    said = []
+    said, run = [], run_of(found)
     noise = found["label_provenance"]["noise"]
     if noise:
-        wrong = 1 - noise["all"]["accuracy"]["value"]
-        said.append(f"{wrong:.0%} of the labels are not what was planted.")
+        wrong = trust_sentences.write_wrong(noise, run)
+        said.append(f"{wrong} of the labels are not what was planted.")
+    else:
+        said.append("How many labels are wrong is not known: nothing was planted, or nobody asked.")
     shortcuts = found["shortcuts"]
-    said.append(f"{shortcuts['same_picture']} test rows show a picture that was trained on.")
-    for name in ("silence", "grey image"):
+    said.append(trust_sentences.say_shared_pictures(shortcuts["same_picture"]))
+    for name, instead in (("silence", "silence"), ("grey image", "a grey image")):
         lost = shortcuts["blanked"][name]["difference"]
-        said.append(
-            f"With {name}, ParallelNet's accuracy changes by {sentences.write_signed(lost)}."
-        )
+        signed = sentences.write_signed(lost, trust_sentences.key_of_change(name, run))
+        said.append(f"With {instead}, ParallelNet's accuracy changes by {signed}.")
     return said
 
 
 def of_explanations(found: Results) -> list[str]:
     """Say whether explanations find what was planted, and whether they need a trained network."""
     said = [sentences.answer_explanations(dict(found))]
-    left = [row["value"] for row in found["randomised"] if row["method"] == "owen"]
+    left = trust_sentences.write_left(found["randomised"], run_of(found))
     if left:
         said.append(
             "When all blocks of the network have lost their weights, a map still has a rank "
-            f"correlation of {left[-1]:+.2f} with the old one; at 1 it would be of the input alone."
+            f"correlation of {left} with the old one; at 1 it would be of the input alone."
         )
     return said
 

@@ -37,7 +37,18 @@ class Key(NamedTuple):
 
 def mark(text: str, value: float, key: Key) -> str:
     """Return a number as pages show it, with its value to the last digit and its key, as HTML."""
+    text = show_minus(text)
     return f'<data value="{value:.12g}" data-key="{key}">{text}</data>'
+
+
+def show_minus(text: str) -> str:
+    """Return what a number is written as with the sign that it is read as, where no line breaks."""
+    return text.replace("-", "−")
+
+
+def write(value: float, spec: str, *key: str) -> str:
+    """Return a number written by a format, with its key: the fields of `Key` in their order."""
+    return mark(format(value, spec), value, Key(*key))
 
 
 def plain(text: str) -> str:
@@ -82,7 +93,22 @@ def key_of_path(notebook: str, path: str, run: str) -> Key:
     learned = re.fullmatch(r"models\.(\w+)\.validation\.(\w+)\.value", path)
     if notebook == "02-training" and learned:
         return Key(learned[2], learned[1], "validation", "labels", run)
+    asked = re.fullmatch(r"teachers\.(\w+)\.accuracy\.value", path)
+    if notebook == "01-dataset" and asked:
+        return key_of_teacher("accuracy", HALVES[asked[1]], run)
+    if (notebook, path) == ("01-dataset", "label_truth.all"):
+        return Key("accuracy", "label", "all", "truth", run)
     return Key(f"{notebook} {path}", "", "", "", run)
+
+
+def key_of_teacher(quantity: str, role: str, run: str = THIS_RUN) -> Key:
+    """Return the key of what is said of a teacher, "ser" or "ier", on items of its own corpus."""
+    return Key(quantity, f"{role} teacher", "held out", "its corpus", run)
+
+
+def key_of_seeds(count: int, reference: str, run: str = THIS_RUN) -> Key:
+    """Return the key of ParallelNet's mean lead over its better half, over recorded seeds."""
+    return Key(name_lead(count), "fused - better half", "test", reference, run)
 
 
 def name_lead(*trainings: int) -> str:

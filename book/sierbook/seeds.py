@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sierbook import statistics
+from sierbook import numbers, statistics
 from sierlib import settings
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import Estimate
@@ -141,14 +141,20 @@ def judge_seeds(seeds: dict[str, Any]) -> list[str]:
         trainings = summarise_seeds(seeds)[str(against)]
         behind = int((single["ahead"] < 0).sum())
         rows, seeds_drawn = _write_interval(mean), _write_interval(trainings)
+        lead = numbers.mark(
+            f"{100 * trainings['value']:+.1f} points",
+            trainings["value"],
+            numbers.key_of_seeds(len(single), str(against)),
+        )
+        reference = {"labels": "labels", "truth": "planted truth"}[str(against)]
         sentences.append(
-            f"**On the {against}**, over {len(single)} seeds: ParallelNet is ahead of its better "
-            f"half by {100 * mean['ahead']:+.1f} points, {rows} where only rows are drawn anew, "
-            f"{seeds_drawn} by Student over the seeds; it is behind in {behind} of them."
+            f"**On the {reference}**, over {len(single)} seeds: ParallelNet is ahead of its better "
+            f"half by {lead}, {rows} where only rows are drawn anew, {seeds_drawn} by Student over "
+            f"the seeds; it is behind in {behind or 'none'} of them."
         )
     return sentences
 
 
 def _write_interval(ends: Any) -> str:
     """Write the interval of a difference of shares, in points."""
-    return f"[{100 * ends['low']:+.1f}, {100 * ends['high']:+.1f}]"
+    return numbers.show_minus(f"[{100 * ends['low']:+.1f}, {100 * ends['high']:+.1f}]")

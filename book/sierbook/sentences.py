@@ -23,13 +23,24 @@ def bullets(sentences: Iterable[str]) -> str:
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
 
+def count(number: int, noun: str, more: str = "") -> str:
+    """Write how many there are of something: "no row", "1 row", "2 rows".
+
+    Examples
+    --------
+    >>> count(0, "row"), count(1, "row falls", "rows fall"), count(1200, "row")
+    ('no row', '1 row falls', '1,200 rows')
+    """
+    return f"{number or 'no':{',' * bool(number)}} {noun if number < 2 else more or f'{noun}s'}"
+
+
 def write_signed(found: Estimate, key: numbers.Key | None = None) -> str:
     """Write a difference of two shares with its interval, in percentage points, and its key."""
     value, low, high = (100 * found[end] for end in ("value", "low", "high"))
-    number = f"{value:+.1f} points"
+    number = numbers.show_minus(f"{value:+.1f} points")
     if key is not None:
         number = numbers.mark(number, found["value"], key)
-    return f"{number} [{low:+.1f}, {high:+.1f}]"
+    return number + numbers.show_minus(f" [{low:+.1f}, {high:+.1f}]")
 
 
 def write_accuracy(evaluation: dict[str, Any], kind: str, name: str, spec: str) -> str:
@@ -100,17 +111,22 @@ def name_lacking_classes(manifest: pd.DataFrame) -> list[str]:
 # ----------------------------------------------------------------------- 02, 03: what was trained
 def judge_learning(histories: Mapping[str, dict[str, Any]]) -> list[str]:
     """Say for each network, by title, whether it is above always naming the largest class."""
-    sentences = []
+    sentences, names = [], {spec.title: name for name, spec in NETWORKS.items()}
     for title, history in histories.items():
         scores = history["validation"]
+        run = numbers.origin(history) if "origin" in history else numbers.THIS_RUN
+        key = ("validation", "labels", run)
+        name = names.get(title, title)
+        reached = numbers.write(scores["accuracy"]["value"], ".3f", "accuracy", name, *key)
+        largest = numbers.write(scores["majority"], ".3f", "largest class", name, *key)
+        kappa = numbers.write(scores["kappa"], ".2f", "kappa", name, *key)
         verdict, end = "is clearly above", "."
         if scores["accuracy"]["low"] <= scores["majority"]:
             verdict = "is not clearly above"
             end = f", with {history['rows']['train']} rows to learn from."
         sentences.append(
             f"**{title}** {verdict} always naming the largest class "
-            f"({scores['accuracy']['value']:.3f} against {scores['majority']:.3f}, kappa "
-            f"{scores['kappa']:.2f}){end}"
+            f"({reached} against {largest}, kappa {kappa}){end}"
         )
     return sentences
 
@@ -228,11 +244,17 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
         "a difference too small to be claimed",
     )
     named = {"labels": "give the label", "truth": "name the planted emotion"}[kind]
+    largest = numbers.mark(
+        f"{scores['fused']['majority']:.0%}",
+        scores["fused"]["majority"],
+        results.key_of("largest class", kind, "", evaluation),
+    )
     said = (
-        f"On {scores['fused']['n']:,} pairs that were set aside, speech and picture together "
+        f"On {count(scores['fused']['n'], 'pair that was', 'pairs that were')} set aside, "
+        "speech and picture together "
         f"{named} in {reached['fused']}, the picture alone in {reached['image']}, the "
         f"speech alone in {reached['speech']}, and always naming the largest class would in "
-        f"{scores['fused']['majority']:.0%}."
+        f"{largest}."
     )
     several = _describe_several(evaluation, kind)
     if several:
@@ -244,35 +266,46 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
 #: The comparisons of ParallelNet with its halves.
 _LEADS = ("fused-ser", "fused-ier")
 
+#: The measure of what lies on what was planted (`faithfulness.scores.compare_with_blind`).
+_PLANTED = "share, same regions"
+
 # Methods that know nothing of the network, in words.
 _BLIND = {"random": "random noise", "edges, no model": "an edge filter, which asks no network"}
 
 
 def answer_explanations(explanations: dict[str, Any]) -> str:
-    """Answer whether explanations are right in one sentence for each modality, from notebook 08's
-    results."""
-    rows = explanations.get("planted")
-    if not rows:
-        return (
-            "Nobody knows here: of too few samples is it known what was planted for the class that "
-            "is explained."
-        )
-    said = []
+    """Answer whether explanations are right, from notebook 08's results."""
+    return " ".join(answer_explanations_by_part(explanations).values())
+
+
+def answer_explanations_by_part(explanations: Mapping[str, Any]) -> dict[str, str]:
+    """Answer the same in one sentence for the speech, and one for the image."""
+    run = numbers.name_run(explanations.get("provenance", {}))
+    said = {}
     for part in settings.MODALITIES:
-        found = [row for row in rows if row["part"] == part]
+        found = [row for row in explanations.get("planted", ()) if row["part"] == part]
+        if not found:
+            said[part] = (
+                f"Nobody knows of the {part}: there are too few samples of which it is known what "
+                "was planted for the class that is explained."
+            )
+            continue
         verdicts = []
         for row in found:
             words = choose_words(
                 row["ahead"], "clearly more than", "clearly less than", "not clearly more than"
             )
             verdicts.append(f"{words} {_BLIND[row['rival']]}")
-        if found:
-            said.append(
-                f"Of what speaks for the class in the {part}, {found[0]['share']:.0%} lies on what "
-                f"was planted there, where chance is {found[0]['chance']:.0%} "
-                f"({found[0]['ahead']['n']} samples): {' and '.join(verdicts)}."
-            )
-    return " ".join(said)
+        share, chance = (
+            numbers.write(found[0][name], ".0%", _PLANTED, who, f"explained, {part}", "truth", run)
+            for name, who in (("share", "owen"), ("chance", "chance"))
+        )
+        said[part] = (
+            f"Of what speaks for the class in the {part}, {share} lies on what was planted there, "
+            f"where chance is {chance} ({count(found[0]['ahead']['n'], 'sample')}): "
+            f"{' and '.join(verdicts)}."
+        )
+    return said
 
 
 def _judge_difference(found: Estimate, other: dict[str, Any]) -> str:
@@ -291,8 +324,8 @@ def _judge_difference(found: Estimate, other: dict[str, Any]) -> str:
 
 def describe_ceilings(evaluation: dict[str, Any]) -> str:
     """Say how much better anybody could have done, as far as the corpus lets that be known."""
-    labels, truth = evaluation["scores"]["labels"], evaluation["scores"].get("truth")
-    teachers = _describe_teachers(labels)
+    truth = evaluation["scores"].get("truth")
+    teachers = _describe_teachers(evaluation)
     if truth is None:
         repeated = "the opinion of the teachers" if teachers else "the labels that it brought"
         return teachers + (
@@ -330,15 +363,16 @@ def name_unnamed(evaluation: dict[str, Any]) -> list[str]:
     return said or ["Each network says each class of some test row."]
 
 
-def _describe_teachers(scores: dict[str, Any]) -> str:
+def _describe_teachers(evaluation: dict[str, Any]) -> str:
     """Say how much of the labels each teacher alone repeats, and when that is nearly all."""
-    shares = {}
+    scores, shares, parts = evaluation["scores"]["labels"], {}, []
     for role, modality in settings.ROLES.items():
         if f"{role} teacher" in scores:
             shares[modality] = scores[f"{role} teacher"]["accuracy"]["value"]
+            share = write_accuracy(evaluation, "labels", f"{role} teacher", ".1%")
+            parts.append(f"the {modality} teacher alone reproduces {share}")
     if not shares:
         return ""
-    parts = [f"the {name} teacher alone reproduces {share:.1%}" for name, share in shares.items()]
     text = f"Of the test rows' labels, {' and '.join(parts)}. "
     strongest = max(shares, key=shares.__getitem__)
     if shares[strongest] > 0.95:
@@ -395,7 +429,7 @@ def _judge_comparison(entry: dict[str, Any], entries: Mapping[str, studies.Entry
                 "says little"
             )
     text = f"{entry['title']}: {write_signed(entry, comparisons.key_of(entry))}"
-    each = [f"{100 * value:+.1f}" for value in entry.get("by_training", ())]
+    each = [numbers.show_minus(f"{100 * value:+.1f}") for value in entry.get("by_training", ())]
     if each:
         text += f" (training by training {', '.join(each)})"
     return f"{text}, p = {entry['p_holm']:.2g}: {claim}."

@@ -9,10 +9,13 @@ from typing import Any
 import pandas as pd
 from scipy import stats
 
+from sierbook import numbers
 from sierbook.audit.labels import HARDEST, LABEL, SOFTEST, WRONG
+from sierbook.faithfulness.rivals import EXACT
 from sierbook.faithfulness.scores import FEWEST, compare_methods
+from sierbook.numbers import Key, key_of_teacher, write
 from sierbook.records import as_nested, as_records
-from sierbook.sentences import answer_explanations, choose_words, write_signed
+from sierbook.sentences import answer_explanations_by_part, choose_words, count, write_signed
 from sierlib import settings
 from sierlib.experiment.models import HALVES, NETWORKS
 
@@ -25,31 +28,35 @@ NOT_ASKED = (
 # ------------------------------------------------------------------- 07: is the experiment sound?
 def judge_teachers(found: Mapping[str, dict[str, Any]]) -> list[str]:
     """Say of each teacher how right and how sure it is (`score_teachers`)."""
-    sentences = [_judge_teacher(settings.ROLES[role], value) for role, value in found.items()]
-    return sentences or [NOT_ASKED]
+    return [_judge_teacher(role, value) for role, value in found.items()] or [NOT_ASKED]
 
 
-def _judge_teacher(name: str, found: dict[str, Any]) -> str:
+def _judge_teacher(role: str, found: dict[str, Any]) -> str:
     accuracy, pairs = found["accuracy"], found["pairs"]
+
+    def quote(name: str, spec: str = ".3f") -> str:
+        return write(found[name], spec, *key_of_teacher(name, role))
+
     verdict = "that error alone shows nothing"
     if found["ece"] > found["ece_by_chance"]:
         over = found["confidence"] > accuracy["value"]
         verdict = "it is over-confident" if over else "it is under-confident"
     text = (
-        f"The **{name} teacher** is right on {accuracy['value']:.1%} of {accuracy['n']} items and "
-        f"sure by {found['confidence']:.1%} on average. Its calibration error is "
-        f"{found['ece']:.3f}; chance alone gives a calibrated one up to "
-        f"{found['ece_by_chance']:.3f}, so {verdict}. A temperature of "
-        f"{found['temperature']:.2f}, fitted on one half, takes the error on the other half from "
-        f"{found['ece_half']:.3f} to {found['ece_after']:.3f}"
+        f"The **{settings.ROLES[role]} teacher** is right on "
+        f"{write(accuracy['value'], '.1%', *key_of_teacher('accuracy', role))} of {accuracy['n']} "
+        f"items and sure by {quote('confidence', '.1%')} on average. Its calibration error is "
+        f"{quote('ece')}; chance alone gives a calibrated one up to {quote('ece_by_chance')}, so "
+        f"{verdict}. A temperature of {quote('temperature', '.2f')}, fitted on one half, takes the "
+        f"error on the other half from {quote('ece_half')} to {quote('ece_after')}"
     )
     if not 1.02 * HARDEST < found["temperature"] < 0.98 * SOFTEST:
         text += " (the end of the range that is tried: these few items do not tell)"
     if pairs:
-        text += (
-            f"; the same temperature takes that on {pairs['n']} pairs from {pairs['ece']:.3f} to "
-            f"{pairs['ece_after']:.3f}"
+        before, after = (
+            write(pairs[name], ".3f", name, f"{role} teacher", "pairs", "truth")
+            for name in ("ece", "ece_after")
         )
+        text += f"; the same temperature takes that on {pairs['n']} pairs from {before} to {after}"
     return text + "."
 
 
@@ -57,12 +64,17 @@ def judge_relabelling(found: Mapping[str, Any]) -> str:
     """Say what temperature scaling would change in the labels (`relabel_tempered`)."""
     if not found:
         return NOT_ASKED
+
+    def quote(name: str) -> str:
+        return write(found[name], ".1%", *_key_of_relabelled(name))
+
     text = (
-        f"With both temperatures put right, the winner changes in {found['winners']} of the "
-        f"{found['kept']} pairs kept either way, and with it **{found['changed']} labels "
-        f"({found['share']:.1%})**; {found['dropped']} pairs fall below the threshold and "
-        f"{found['rescued']} rise above it. The speech teacher wins {found['speech_wins']:.1%} of "
-        f"all pairs before and {found['speech_wins_after']:.1%} after. "
+        f"With both temperatures put right, the winner changes in {found['winners']} of "
+        f"{count(found['kept'], 'pair')} kept either way, and with it "
+        f"**{count(found['changed'], 'label')} ({quote('share')})**; "
+        f"{count(found['dropped'], 'pair falls', 'pairs fall')} below the threshold and "
+        f"{count(found['rescued'], 'pair rises', 'pairs rise')} above it. The speech teacher wins "
+        f"{quote('speech_wins')} of all pairs before and {quote('speech_wins_after')} after. "
     )
     if "difference" not in found:
         return text + (
@@ -71,9 +83,15 @@ def judge_relabelling(found: Mapping[str, Any]) -> str:
     gain = found["difference"]
     verdict = choose_words(gain, "better labels", "worse labels", "no difference can be claimed")
     return text + (
-        f"The planted emotion is the label in {found['right']:.1%} of them before and "
-        f"{found['right_after']:.1%} after ({write_signed(gain)}): {verdict}."
+        f"The planted emotion is the label in {quote('right')} of the pairs kept either way "
+        f"before and {quote('right_after')} after "
+        f"({write_signed(gain, _key_of_relabelled('difference'))}): {verdict}."
     )
+
+
+def _key_of_relabelled(name: str, run: str = numbers.THIS_RUN) -> Key:
+    """Return the key of what temperature scaling does to labels (`relabel_tempered`)."""
+    return Key(name, "tempered label", "kept either way", "truth", run)
 
 
 def judge_recovery(table: pd.DataFrame) -> list[str]:
@@ -86,20 +104,32 @@ def judge_recovery(table: pd.DataFrame) -> list[str]:
     for name, row in fused.items():
         if not name.startswith("differ"):
             continue
+        winner, loser, neither = (
+            quote_recovery(row, column, name) for column in ("winner", "loser", "neither")
+        )
         text = (
-            f"Where the teachers **{name.replace(',', ' and the')}** ({row['n']} pairs), "
-            f"ParallelNet names the class of the winner in {row['winner']:.1%}, of the loser in "
-            f"{row['loser']:.1%}, another in {row['neither']:.1%}"
+            f"Where the teachers **{name.replace(',', ' and the')}** "
+            f"({count(row['n'], 'pair')}), ParallelNet names the class of the winner in {winner}, "
+            f"of the loser in {loser}, another in {neither}"
         )
         if row["truth"] is not None:
             text += (
-                f"; the planted emotion in {row['truth']:.1%}, and the label itself in "
-                f"{label[name]['truth']:.1%}"
+                f"; the planted emotion in {quote_recovery(row, 'truth', name)}, and the label "
+                f"itself in {quote_recovery(label[name], 'truth', name, 'label')}"
             )
         sentences.append(text + ".")
     if WRONG in fused:
         sentences.append(_judge_mistakes(fused[WRONG]))
     return sentences
+
+
+def quote_recovery(row: Mapping[str, Any], column: str, group: str, who: str = "fused") -> str:
+    """Write a share of `measure_recovery`: how often a network names the class of the "winner" (the
+    label), of the "loser", "neither" of them, or the "truth", in a group of the test rows."""
+    part = "test" if group == "all" else f"test, {group}"
+    quantity = {"winner": "accuracy", "truth": "accuracy"}.get(column, column)
+    reference = "truth" if column == "truth" else "labels"
+    return write(row[column], ".1%", quantity, who, part, reference)
 
 
 def _judge_mistakes(row: dict[str, Any]) -> str:
@@ -117,8 +147,9 @@ def _judge_mistakes(row: dict[str, Any]) -> str:
                 "it follows the label into the mistake more often than it finds what was planted"
             )
     return (
-        f"Where the **{WRONG}** ({row['n']} pairs), it repeats the mistake in "
-        f"{row['winner']:.1%} and names the planted emotion in {row['truth']:.1%}: {verdict}."
+        f"Where the **{WRONG}** ({count(row['n'], 'pair')}), it repeats the mistake in "
+        f"{quote_recovery(row, 'winner', WRONG)} and names the planted emotion in "
+        f"{quote_recovery(row, 'truth', WRONG)}: {verdict}."
     )
 
 
@@ -126,11 +157,15 @@ def judge_leak(found: Mapping[str, Any]) -> str:
     """Say whether the way of splitting matters on this corpus (`measure_split_leak`)."""
     if not found:
         return "These rows are recordings without a text, so there is no text to keep on one side."
+    share = write(found["repeated"] / found["rows"], ".1%", "repeated sentences", "", "all", "")
+    random, by_text = (
+        write(found[name], ".1%", "accuracy", "stand-in", f"all, {name}", "labels")
+        for name in ("random", "by_text")
+    )
     text = (
-        f"Of {found['rows']} rows, {found['repeated']} ({found['repeated'] / found['rows']:.1%}) "
-        "share their sentence with another one. The stand-in is right on "
-        f"{found['random']:.1%} after random splits and on {found['by_text']:.1%} after splits by "
-        "text. "
+        f"Of {found['rows']:,} rows, {found['repeated']:,} ({share}) share their sentence with "
+        f"another one. The stand-in is right on {random} after random splits and on {by_text} "
+        "after splits by text. "
     )
     repeated = found["on_repeated"]
     if repeated is None:
@@ -141,10 +176,14 @@ def judge_leak(found: Mapping[str, Any]) -> str:
     verdict = "no flattery by a random split can be shown."
     if gain["low"] > 0:
         verdict = "**a random split flatters.**"
+    random, by_text = (
+        write(repeated[name], ".1%", "accuracy", "stand-in", f"repeated, {name}", "labels")
+        for name in ("random", "by_text")
+    )
+    key = Key("lead", "random split - split by text", "repeated", "labels")
     return text + (
-        f"On the repeated sentences alone it is {repeated['random']:.1%} against "
-        f"{repeated['by_text']:.1%} ({write_signed(gain)}): "
-        f"{verdict}"
+        f"On the repeated sentences alone it is {random} against {by_text} "
+        f"({write_signed(gain, key)}): {verdict}"
     )
 
 
@@ -155,16 +194,23 @@ def judge_blanked(table: pd.DataFrame) -> list[str]:
         lost, alone = rows[name], rows[NETWORKS[HALVES[half]].title]
         change = {"value": lost["difference"], "low": lost["from"], "high": lost["to"]}
         verdict = choose_words(change, "a clear gain", "a clear loss", "no clear change")
+        reached = write(lost["accuracy"], ".1%", "accuracy", f"fused, {name}", "test", "labels")
+        never = write(alone["accuracy"], ".1%", "accuracy", HALVES[half], "test", "labels")
         sentences.append(
-            f"**{name.capitalize()}**: {lost['accuracy']:.1%} ({write_signed(change)}, {verdict}); "
-            f"the network that never had that modality reaches {alone['accuracy']:.1%}."
+            f"**{name.capitalize()}**: {reached} ({write_signed(change, key_of_change(name))}, "
+            f"{verdict}); the network that never had that modality reaches {never}."
         )
-    nothing = rows["silence and grey"]["accuracy"]
+    name = "silence and grey"
+    nothing = write(rows[name]["accuracy"], ".1%", "accuracy", f"fused, {name}", "test", "labels")
     sentences.append(
-        "With nothing at all to go by it can only say one and the same, and is right in "
-        f"{nothing:.1%}."
+        f"With nothing at all to go by it can only say one and the same, and is right in {nothing}."
     )
     return sentences
+
+
+def key_of_change(name: str, run: str = numbers.THIS_RUN) -> Key:
+    """Return the key of how ParallelNet's accuracy changes with another input."""
+    return Key("lead", f"fused, {name} - fused", "test", "labels", run)
 
 
 def judge_exchange(table: pd.DataFrame) -> list[str]:
@@ -172,10 +218,11 @@ def judge_exchange(table: pd.DataFrame) -> list[str]:
     (`exchange_partners`)."""
     sentences = []
     for moved, rows in table.groupby("moved", sort=False):
-        differences = [
-            f"from {row['partner from']} {write_signed(row | {'value': row['difference']})}"
-            for row in as_records(rows)
-        ]
+        differences = []
+        for row in as_records(rows):
+            key = key_of_change(f"{moved} from {row['partner from']}")
+            change = write_signed(row | {"value": row["difference"]}, key)
+            differences.append(f"from {row['partner from']} {change}")
         # The last kind of partner is the one that is most alike.
         loose, closest = rows["high"].iloc[0], rows["high"].iloc[-1]
         verdict = f"It cannot be shown that the {moved} is used at all."
@@ -192,10 +239,12 @@ def judge_exchange(table: pd.DataFrame) -> list[str]:
     loose = table[table["partner from"] == "any row"]
     if loose["by the rule"].notna().all():
         known = float((loose["accuracy"] - loose["difference"]).iloc[0])
+        strangers = loose["by the rule"].mean()
         sentences.append(
             "Pairs put together at random get new labels by the teachers' own rule. On those "
-            f"ParallelNet is right in {loose['by the rule'].mean():.1%}, on the true pairs and "
-            f"theirs in {known:.1%}."
+            "ParallelNet is right in "
+            f"{write(strangers, '.1%', 'accuracy', 'fused', 'strangers', 'labels')}, on the true "
+            f"pairs and theirs in {write(known, '.1%', 'accuracy', 'fused', 'test', 'labels')}."
         )
     return sentences
 
@@ -210,9 +259,9 @@ def judge_respoken(table: pd.DataFrame) -> list[str]:
         verdict = "no clear loss"
         if len(worse):
             verdict = f"{' and '.join(worse)} clearly the worse for it"
-        speed, count = rows["speed"].iloc[0], rows["n"].iloc[0]
+        speed, rows_spoken = rows["speed"].iloc[0], count(rows["n"].iloc[0], "row")
         sentences.append(
-            f"**{str(take).capitalize()}, speed {speed:g}** ({count} rows): {verdict}."
+            f"**{str(take).capitalize()}, speed {speed:g}** ({rows_spoken}): {verdict}."
         )
     return sentences
 
@@ -238,14 +287,27 @@ def _judge_noise(modality: str, rows: pd.DataFrame) -> str:
         verdict = f"better without the {modality} than with this one"
     elif end.loc[fused, "low"] > end.loc[clean, "high"]:
         verdict = "ParallelNet stays ahead of it"
+    places = {"from": first, "to": last}
+    reached = {}
+    for who in names[:2]:
+        title = NETWORKS[who].title
+        for end_name, frame in (("from", start), ("to", end)):
+            part = f"perturbed rows, noise {places[end_name]:g} in the {modality}"
+            reached[title, end_name] = write(
+                frame.loc[title, "accuracy"], ".1%", "accuracy", who, part, "labels"
+            )
+    untouched = write(
+        end.loc[clean, "accuracy"], ".1%", "accuracy", names[2], "perturbed rows", "labels"
+    )
     note = ""
     if rows.loc[rows["network"] == noisy, "accuracy"].nunique() == 1:
         note = " (the same throughout: it hardly perceives anything)"
     return (
         f"**Noise in the {modality}**: from level {first:g} to {last:g}, ParallelNet goes from "
-        f"{start.loc[fused, 'accuracy']:.1%} to {end.loc[fused, 'accuracy']:.1%}, {noisy} from "
-        f"{start.loc[noisy, 'accuracy']:.1%} to {end.loc[noisy, 'accuracy']:.1%}{note}. {clean}, "
-        f"which does not perceive the noise, is at {end.loc[clean, 'accuracy']:.1%}: {verdict}."
+        f"{reached[fused, 'from']} to {reached[fused, 'to']}, {noisy} from "
+        f"{reached[noisy, 'from']} to {reached[noisy, 'to']}{note}. "
+        f"{clean[0].upper()}{clean[1:]}, which does not perceive the noise, is at {untouched}: "
+        f"{verdict}."
     )
 
 
@@ -255,8 +317,15 @@ def judge_rivals(
     rivals: Sequence[str],
     measures: Sequence[str] = ("share", "pointing"),
     methods: Sequence[str] = ("owen", "sampled"),
+    part_of: str = "explained",
 ) -> list[str]:
-    """Say which rivals each method is clearly ahead of on the same samples (`evaluate_methods`)."""
+    """Say which rivals each method is clearly ahead of on the same samples (`evaluate_methods`).
+
+    Parameters
+    ----------
+    part_of
+        What part of the data the scores are of, for the keys of the numbers.
+    """
     known = set(scores["method"])
     rivals = [rival for rival in rivals if rival in known]
     sentences = []
@@ -268,9 +337,12 @@ def judge_rivals(
         verdict = "too few to compare"
         if len(rows) >= FEWEST:
             verdict = _compare_with_rivals(scores, rivals, measure, part, method)
+        where = f"{part_of}, {part}"
+        mean = write(rows["value"].mean(), ".2f", measure, method, where, "truth")
+        chance = write(rows["chance"].mean(), ".2f", measure, "chance", where, "truth")
         sentences.append(
-            f"**{method}, {part}, {measure}**: {rows['value'].mean():.2f} on {len(rows)} samples, "
-            f"where chance is {rows['chance'].mean():.2f}; {verdict}."
+            f"**{method}, {part}, {measure}**: {mean} on {count(len(rows), 'sample')}, where "
+            f"chance is {chance}; {verdict}."
         )
     return sentences
 
@@ -291,21 +363,19 @@ def find_experiment(found: Mapping[str, Any]) -> dict[str, str]:
     """Return five findings of notebook 07 from its results, by what they are about."""
     teachers, noise = found["teachers"], found["label_provenance"]["noise"]
     shortcuts, relabelled = found["shortcuts"], found["relabelled"]
-    right = [
-        f"the {settings.ROLES[role]} teacher is right on {value['accuracy']['value']:.0%}"
-        for role, value in teachers.items()
-    ]
+    run = numbers.name_run(found.get("provenance", {}))
+    right = []
+    for role, value in teachers.items():
+        key = key_of_teacher("accuracy", role, run)
+        reached = write(value["accuracy"]["value"], ".0%", *key)
+        right.append(f"the {settings.ROLES[role]} teacher is right on {reached}")
     labels = "How many of them are wrong cannot be known: nothing was planted in this corpus."
     if noise:
-        wrong = 1 - noise["all"]["accuracy"]["value"]
-        labels = f"{wrong:.0%} are not the emotion that was planted."
+        labels = f"{write_wrong(noise, run)} are not the emotion that was planted."
     if relabelled:
-        labels += (
-            f" With teachers as right as they are sure, {relabelled['share']:.1%} of them would be "
-            "others."
-        )
-    pictures = shortcuts["same_picture"]
-    leak = f"{pictures:,} test rows show a picture that was trained on."
+        changed = write(relabelled["share"], ".1%", *_key_of_relabelled("share", run))
+        labels += f" With teachers as right as they are sure, {changed} of them would be others."
+    leak = say_shared_pictures(shortcuts["same_picture"])
     if split := shortcuts["split"]:
         verdict = "nothing can leak through the text"
         if repeated := split["on_repeated"]:
@@ -315,20 +385,21 @@ def find_experiment(found: Mapping[str, Any]) -> dict[str, str]:
                 "a split that ignores the text would not flatter",
                 "that a split which ignores the text would flatter cannot be shown",
             )
-        leak += f" Of the sentences, {split['repeated']:,} are not alone: {verdict}."
-    lost = [
-        f"{write_signed(shortcuts['blanked'][key]['difference'])} without the {name}"
-        for name, key in (("speech", "silence"), ("image", "grey image"))
-    ]
+        alone = count(split["repeated"], "sentence stands", "sentences stand")
+        leak += f" {alone[0].upper()}{alone[1:]} in more than one row: {verdict}."
+    lost = []
+    for name, absent in (("speech", "silence"), ("image", "grey image")):
+        change = shortcuts["blanked"][absent]["difference"]
+        lost.append(f"{write_signed(change, key_of_change(absent, run))} without the {name}")
     # The last kind of partner is the one that is most alike.
-    closest = {
-        moved: list(partners.values())[-1]["difference"]
-        for moved, partners in shortcuts["exchanged"].items()
-    }
-    swapped = [
-        f"another {moved} changes it by {write_signed(change)}" for moved, change in closest.items()
-    ]
-    used = [moved for moved, change in closest.items() if change["high"] < 0]
+    swapped, used = [], []
+    for moved, partners in shortcuts["exchanged"].items():
+        kind, partner = list(partners.items())[-1]
+        change = partner["difference"]
+        signed = write_signed(change, key_of_change(f"{moved} from {kind}", run))
+        swapped.append(f"another {moved} changes it by {signed}")
+        if change["high"] < 0:
+            used.append(moved)
     verdict = "that it has to be this very pair cannot be shown"
     if used:
         verdict = f"of the {' and the '.join(used)} more is used than the class"
@@ -341,12 +412,22 @@ def find_experiment(found: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def write_wrong(noise: Mapping[str, Any], run: str = numbers.THIS_RUN) -> str:
+    """Write the share of labels that are not what was planted (`measure_label_noise`)."""
+    wrong = 1 - noise["all"]["accuracy"]["value"]
+    return write(wrong, ".0%", "error", "label", "all", "truth", run)
+
+
+def say_shared_pictures(pictures: int) -> str:
+    """Say how many test rows show a picture that was trained on."""
+    said = count(pictures, "test row shows", "test rows show")
+    return f"{said[0].upper()}{said[1:]} a picture that was trained on."
+
+
 def find_explanations(found: Mapping[str, Any]) -> dict[str, str]:
     """Return five findings of notebook 08 from its results, by what they are about."""
-    planted = {}
-    for part in settings.MODALITIES:
-        rows = [row for row in found.get("planted", ()) if row["part"] == part]
-        planted[part] = answer_explanations({"planted": rows})
+    run = numbers.name_run(found.get("provenance", {}))
+    planted = answer_explanations_by_part(found)
     areas = {
         row["method"]: row["mean"]["value"]
         for row in found["scores"]
@@ -354,24 +435,41 @@ def find_explanations(found: Mapping[str, Any]) -> dict[str, str]:
     }
     removed = "Nothing was removed."
     if {"owen", "random"} <= areas.keys():
-        removed = (
-            f"While the parts that matter most are removed first, the score is {areas['owen']:.2f} "
-            f"on average; in the order of random noise, {areas['random']:.2f}."
+        exact, random = (
+            write(areas[name], ".2f", "deletion", name, "explained, joint", "score", run)
+            for name in (EXACT, "random")
         )
-    left = [row["value"] for row in found["randomised"] if row["method"] == "owen"]
+        removed = (
+            f"While the parts that matter most are removed first, the score is {exact} on average; "
+            f"in the order of random noise, {random}."
+        )
+    left = write_left(found["randomised"], run)
     network = "No block lost its weights."
     if left:
         network = (
-            "A map of the network without what it has learned has a rank correlation of "
-            f"{left[-1]:+.2f} with the map of the trained one; at 1 it would show the input alone."
+            f"A map of the network without what it has learned has a rank correlation of {left} "
+            "with the map of the trained one; at 1 it would show the input alone."
         )
+    share = write(found["speech_share"], ".0%", "speech's share", "fused", "test", "score", run)
     return {
-        "Modalities": f"Speech has {found['speech_share']:.0%} of what both do to the score.",
+        "Modalities": f"Speech has {share} of what both do to the score.",
         "Removal": removed,
         "Random weights": network,
         "Words": planted["speech"],
         "Regions": planted["image"],
     }
+
+
+def write_left(
+    randomised: Sequence[Mapping[str, Any]], run: str = numbers.THIS_RUN, method: str = EXACT
+) -> str:
+    """Write the rank correlation of a method's maps with the old ones once all blocks are random;
+    "" where none was made so."""
+    left = [row["value"] for row in randomised if row["method"] == method]
+    if not left:
+        return ""
+    key = ("rank correlation, all blocks random", method, "explained, joint", "trained network")
+    return write(left[-1], "+.2f", *key, run)
 
 
 #: What the pages of notebooks open with.

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_hex
 from scipy.ndimage import minimum_filter1d
 
-from sierlib import settings
+from sierlib import colours, settings
 from sierlib.data import speech
 
 FRAME_SECONDS = settings.HOP / settings.SAMPLE_RATE
-UNDERLINE = "text-decoration: underline 2px; text-underline-offset: 4px;"
+# Planted words are marked as planted boxes are.
+PLANTED = f"outline: 2px dashed {colours.PLANTED}; outline-offset: 1px;"
 _FADE = settings.SAMPLE_RATE // 200  # samples; a cut without a fade clicks
 
 
@@ -154,7 +156,7 @@ def sentence_html(
     words, values
         As `word_values` takes and gives them.
     planted
-        Indices of words that the embedded corpus planted; they are underlined.
+        Indices of words that the embedded corpus planted; they have a dashed frame.
 
     Returns
     -------
@@ -164,15 +166,13 @@ def sentence_html(
     top = max(float(np.abs(values).max(initial=0.0)), 1e-12)
     parts = []
     for index, (word, value) in enumerate(zip(words, values, strict=True)):
-        # Mixed with white rather than translucent: dark letters stay readable whatever the page's
-        # own colours are.
-        darkest = (244, 165, 76) if value > 0 else (178, 155, 232)
-        share = abs(value) / top
-        colour = ", ".join(str(round(255 + (tone - 255) * share)) for tone in darkest)
-        line = UNDERLINE if index in planted else ""
+        # Mixed with white rather than translucent, and not up to the full colour: dark letters stay
+        # readable whatever the page's own colours are.
+        colour = to_hex(colours.DIVERGING(0.5 + 0.3 * value / top))
+        frame = PLANTED if index in planted else ""
         parts.append(
-            f'<span title="{value:+.3f}" style="color: #111; background: rgb({colour}); '
-            f'padding: 2px 3px; border-radius: 3px; {line}">{html.escape(word.text)}</span>'
+            f'<span title="{value:+.3f}" style="color: #111; background: {colour}; '
+            f'padding: 2px 3px; border-radius: 3px; {frame}">{html.escape(word.text)}</span>'
         )
     return f'<p style="font-size: 1.15em; line-height: 2;">{" ".join(parts)}</p>'
 

@@ -89,6 +89,19 @@ def weight(page: Any) -> int:
     return total
 
 
+def find_serious(page: Any) -> list[Any]:
+    """What axe calls serious or critical on a page as it is."""
+    # `preload` would fetch style sheets again, which pages from disk may not.
+    options = {"preload": False, "rules": {name: {"enabled": False} for name in NOT_OURS}}
+    found = axe.Axe().run(page, options=options).response["violations"]
+    return [
+        (one["id"], node["target"], node["html"][:120])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_opens_from_disk_asks_nobody_is_accessible_and_fits_a_phone(
@@ -102,16 +115,7 @@ def test_a_page_opens_from_disk_asks_nobody_is_accessible_and_fits_a_phone(
     assert page.asked == []
     assert page.complaints == []
     assert 100_000 < weight(page) <= HEAVIEST
-    # `preload` would fetch style sheets again, which pages from disk may not.
-    options = {"preload": False, "rules": {name: {"enabled": False} for name in NOT_OURS}}
-    found = axe.Axe().run(page, options=options).response["violations"]
-    serious = [
-        (one["id"], node["target"], node["html"][:120])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
-    assert serious == []
+    assert find_serious(page) == []
     page.set_viewport_size(SIZES["phone"])
     page.wait_for_timeout(100)
     width = page.evaluate("document.scrollingElement.scrollWidth")
@@ -272,6 +276,19 @@ def test_the_explorer_of_the_book_can_be_driven(explorer: Any, page: Any) -> Non
     assert page.asked == [] and page.complaints == []
 
 
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_explorer_is_accessible_in_every_state(size: str, explorer: Any, page: Any) -> None:
+    page.set_viewport_size(SIZES[size])
+    explorer.get_by_label("Show what was planted").check()
+    for way in ("Everything", "Keep only what matters", "Remove what matters"):
+        explorer.get_by_role("radio", name=way).check()
+        assert find_serious(page) == [], way
+    explorer.get_by_label("Side by side with").select_option("method")
+    assert explorer.locator(".panel:visible").count() == 2
+    assert find_serious(page) == []
+
+
 def test_the_explorer_of_the_book_can_be_heard(explorer: Any, page: Any) -> None:
     play, position = explorer.locator(".play").first, explorer.locator(".transport input").first
     cursor = explorer.locator(".cursor").first
@@ -288,6 +305,65 @@ def test_the_explorer_of_the_book_can_be_heard(explorer: Any, page: Any) -> None
     assert play.inner_text() == "Pause"
     explorer.locator(".play", has_text="Play").first.wait_for()
     assert float(position.input_value()) == pytest.approx(at, abs=0.06)
+    assert page.asked == [] and page.complaints == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("way", ["mouse", "keyboard"])
+def test_a_newcomer_has_the_answer_and_hears_why_in_five_minutes(
+    way: str, size: str, page: Any, index: Path
+) -> None:
+    """From the first page by the result and notebook 5 to the explorer: choose a sample, show what
+    was planted, remove what matters, see the score fall, hear it."""
+
+    def press(control: Any, key: str = "Enter") -> None:
+        if way == "mouse":
+            control.click()
+        else:
+            control.focus()
+            page.keyboard.press(key)
+
+    page.set_viewport_size(SIZES[size])
+    page.goto(index.as_uri(), wait_until="load")
+    page.wait_for_url("**/book/index.html")
+    assert page.locator("figure.hero audio").first.is_visible()
+    answer = page.locator("article p", has_text="pairs that were set aside").first.inner_text()
+    press(page.locator("article p > a", has_text="Notebook 4").first)
+    page.wait_for_url("**/04-results.html")
+    # What the first page says is what the page of results comes down to.
+    assert answer in [item.inner_text() for item in page.locator("article li p, article li").all()]
+    for name in ("05-interpretability", "06-explorer"):
+        press(page.locator(".prev-next-area a.right-next"))
+        page.wait_for_url(f"**/{name}.html")
+        assert page.locator("article h1").is_visible()
+
+    explorer = page.locator("#explained-samples .explorer")
+    explorer.locator(".title").first.wait_for()
+    press(explorer.get_by_label("Show what was planted"), "Space")
+    assert explorer.locator(".sentence .planted, .photo i.planted").first.is_visible()
+    if way == "mouse":
+        explorer.get_by_role("radio", name="Remove what matters").check()
+    else:
+        explorer.get_by_role("radio", name="Everything").focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+    # The networks of smoke have hardly learned: sample after sample, until the score falls.
+    cards, told = explorer.locator(".strip button"), ""
+    for number in range(cards.count()):
+        card = cards.nth(number)
+        press(card)
+        explorer.locator(".title").first.get_by_text(card.get_attribute("data-id")).wait_for()
+        told = explorer.locator(".follow").first.inner_text()
+        before, after = map(float, re.findall(r"\d\.\d\d", told))
+        if after < before:
+            break
+    assert after < before and "without what matters" in told
+    press(explorer.locator(".play").first)
+    page.wait_for_function(
+        "(slider) => slider.value > 0.2",
+        arg=explorer.locator(".transport input").first.element_handle(),
+    )
+    assert explorer.locator(".play").first.inner_text() == "Pause"
     assert page.asked == [] and page.complaints == []
 
 

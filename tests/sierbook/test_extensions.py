@@ -14,24 +14,38 @@ import pytest
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
-from sierbook import numbers
-from tests.forged import ANGER, HAPPY, SAD, evaluated
+from sierbook import lessons, numbers
+from tests.forged import ANGER, HAPPY, SAD, asked_of_explanations, audited, evaluated, in_plain
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
     "index": "# Answers\n\n```{fusion-answer}\n```\n"
     + "".join(f"\n```{{answer}} {name}\n```\n" for name in ("labels", "fusion", "explanations")),
     "claims": "# Claims\n\n```{claims-origin}\n```\n\n```{claims-ledger}\n```\n",
+    **dict.fromkeys(("07-experiment", "08-explanations"), "# Findings\n\n```{findings}\n```\n"),
     "environment": "# Runs\n\n```{result-table}\n```\n\n```{network-table}\n```\n\n"
     "```{version-table}\n```\n",
 }
+
+
+def _all_of(evaluation: dict[str, Any], teachers: bool = True) -> dict[str, Any]:
+    """Results of the notebooks that say most, by notebook, of the rows of one evaluation."""
+    rows, planted = evaluation["scores"]["labels"]["fused"]["n"], "truth" in evaluation["scores"]
+    return {
+        "04-results": evaluation,
+        "07-experiment": audited(rows, planted, teachers),
+        "08-explanations": asked_of_explanations(rows, planted),
+    }
+
+
 #: What a corpus may lack, and results that it then leaves.
-CORPORA: dict[str, dict[str, Any]] = {
+EVALUATIONS: dict[str, dict[str, Any]] = {
     "without planted truth": evaluated([ANGER, HAPPY, SAD] * 9, [ANGER, HAPPY, HAPPY] * 9),
     "without teachers": evaluated([ANGER, HAPPY] * 9, [ANGER, HAPPY] * 9, teachers=False),
     "with two classes": evaluated([ANGER, HAPPY] * 9, [ANGER, HAPPY] * 9, [HAPPY, ANGER] * 9),
     "with one sample": evaluated([HAPPY], [HAPPY]),
 }
+CORPORA = {kind: _all_of(found, kind != "without teachers") for kind, found in EVALUATIONS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +92,38 @@ def text_of(page: str) -> str:
 def test_a_page_says_what_a_corpus_lacks(
     kind: str, render: Callable[[dict[str, Any]], dict[str, str]]
 ) -> None:
-    pages = render({"04-results": CORPORA[kind]})
+    pages = render(CORPORA[kind])
     for name, page in pages.items():
         assert not re.search(r"\bnan\b|\bNone\b", text_of(page)), name
         assert "<tbody>\n</tbody>" not in page, name
     card, index = text_of(pages["model-card"]), text_of(pages["index"])
-    truth = "truth" in CORPORA[kind]["scores"]
+    truth = "truth" in EVALUATIONS[kind]["scores"]
     assert ("no ground truth" in index) != truth
     assert ("there is none in these data" in pages["model-card"]) or kind == "with one sample"
     assert "of no test row" in card
-    assert "No results yet" in index  # of the explanations, which have not run
+    assert ("Nobody knows of" in index) != truth
+    assert "Nothing has run" not in index and "No results yet" not in index
     assert ("the labels that it brought" in index) == (kind == "without teachers")
+
+
+@pytest.mark.parametrize("kind", CORPORA)
+def test_findings_and_lessons_say_what_a_corpus_lacks(
+    kind: str, render: Callable[[dict[str, Any]], dict[str, str]]
+) -> None:
+    pages = render(CORPORA[kind])
+    truth = "truth" in EVALUATIONS[kind]["scores"]
+    experiment, explanations = pages["07-experiment"], pages["08-explanations"]
+    for page in (experiment, explanations):
+        assert page.count("<strong>") == 5 and "data-key=" in page
+    assert ("no teacher was asked" in text_of(experiment)) == (kind == "without teachers")
+    assert ("nothing was planted" in text_of(experiment)) != truth
+    assert ("Nobody knows of" in text_of(explanations)) != truth
+    assert ("No test row shows" in text_of(experiment)) == (kind == "with one sample")
+    assert ("No block lost its weights" in text_of(explanations)) == (kind == "with one sample")
+    for name, results in CORPORA[kind].items():
+        said = in_plain(lessons.LESSONS[name](results))
+        assert said and all(sentence.endswith(".") for sentence in said)
+        assert not re.search(r"\bnan\b|\bNone\b|\b1 \w+s\b", " ".join(said)), said
 
 
 def test_before_anything_has_run_every_page_says_so(
@@ -104,7 +139,7 @@ def test_before_anything_has_run_every_page_says_so(
 def test_a_number_has_its_key_wherever_a_page_shows_it(
     render: Callable[[dict[str, Any]], dict[str, str]],
 ) -> None:
-    pages = render({"04-results": CORPORA["with two classes"]})
+    pages = render(CORPORA["with two classes"])
     key = "accuracy; fused; test; truth; this run"
     for name in ("index", "model-card"):
         found = {mark[1]: float(mark[0]) for mark in numbers.MARK.findall(pages[name])}

@@ -226,8 +226,8 @@ def test_an_explained_pair_says_prediction_label_and_score(cases: list[Explained
     figure = _drawn(sample_plots.explained(case, truth=truth))
     title = figure.get_suptitle()
     assert (
-        f"P: {case.predicted}" in title
-        and f"GT: {case.row['label']}" in title
+        f"predicted: {case.predicted}" in title
+        and f"label: {case.row['label']}" in title
         and f"{case.probabilities.max():.2f}" in title
     )
     assert _drawn(sample_plots.explained(cases[1]))
@@ -276,6 +276,23 @@ def test_scores_name_their_methods_where_a_part_has_none() -> None:
     figure = _drawn(trust_plots.scores(_summary(["owen", "random"]), "share"))
     named = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert named == ["owen", "random"]
+
+
+@pytest.mark.filterwarnings("ignore:vert")  # seaborn's, until its next release
+@pytest.mark.parametrize("opinions", [["agree", "differ"], ["not asked"]])
+@pytest.mark.parametrize("classes", [settings.CLASSES, ("happy",)])
+def test_values_of_modalities_are_drawn_whoever_was_asked_and_whatever_is_said(
+    opinions: list[str], classes: tuple[str, ...]
+) -> None:
+    values = pd.DataFrame(
+        [
+            {"predicted": name, "teachers": opinion, "share": 0.4, "interaction": 0.1}
+            for name in classes
+            for opinion in opinions
+        ]
+    )
+    figure = _drawn(trust_plots.modality_values(values))
+    assert all(opinion in _texts(figure) for opinion in opinions)
 
 
 def test_maps_side_by_side_have_one_colour_for_and_one_against() -> None:

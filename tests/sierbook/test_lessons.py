@@ -8,7 +8,7 @@ import pytest
 
 from sierbook import derived, lessons
 from sierbook.recorded import RECORDED
-from tests.forged import accuracy
+from tests.forged import accuracy, in_plain
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def smoke() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", lessons.LESSONS)
 def test_every_notebook_has_its_lesson(name: str, smoke: dict[str, Any]) -> None:
-    said = lessons.LESSONS[name](smoke[name])
+    said = in_plain(lessons.LESSONS[name](smoke[name]))
     assert said and all(sentence.endswith(".") for sentence in said)
 
 
@@ -32,7 +32,7 @@ def test_networks_that_were_still_learning_are_counted() -> None:
         }
         for name, best in (("a", 3), ("b", 1))
     }
-    said = lessons.of_training({"models": histories})
+    said = in_plain(lessons.of_training({"models": histories}))
     assert said[0].startswith("a: 50% on the validation rows") and said[-1].startswith("1 of 2")
     histories["a"]["best_epoch"] = 2
     assert len(lessons.of_training({"models": histories})) == 2
@@ -54,5 +54,5 @@ def test_recorded_networks_of_another_run_are_not_ranked() -> None:
         "ser": row | {"title": "speech only", "origin": "recorded"},
     }
     heads = {"O_sp": 0.1, "O_img": 0.2, "O_mul": 0.3, "all three": 0.4}
-    order, outputs = lessons.of_ablation({"studies": studies, "heads": heads})
+    order, outputs = in_plain(lessons.of_ablation({"studies": studies, "heads": heads}))
     assert "ParallelNet (50%)" in order and "speech only" not in order and "`O_mul`" in outputs

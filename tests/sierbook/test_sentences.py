@@ -12,11 +12,11 @@ import pytest
 
 from sierbook import comparisons, sentences
 from sierbook.claims import CLAIMS, Finding
-from sierbook.numbers import MARK, plain
+from sierbook.numbers import MARK, plain, show_minus
 from sierbook.tables import results
 from sierlib.experiment.models import NETWORKS
 from sierlib.run import Run
-from tests.forged import ABOVE, BELOW, NEITHER, accuracy
+from tests.forged import ABOVE, BELOW, NEITHER, accuracy, in_plain
 
 SPEECH = NETWORKS["ser"].title
 
@@ -68,7 +68,7 @@ def test_a_network_that_learned_nothing_is_called_so() -> None:
     histories = {
         name: {"validation": value, "rows": rows} for name, value in (("A", good), ("B", bad))
     }
-    first, second = sentences.judge_learning(histories)
+    first, second = in_plain(sentences.judge_learning(histories))
     assert first.startswith("**A** is clearly above") and "(0.850 against 0.500" in first
     assert second.startswith("**B** is not clearly above")
     assert second.endswith("kappa 0.00), with 84 rows to learn from.")
@@ -93,7 +93,7 @@ def test_a_learning_curve_says_from_how_many_pairs_on_fusion_is_ahead() -> None:
     gains = [_gain(400, BELOW), _gain(800, NEITHER), _gain(1_600, ABOVE), _gain(4_000, ABOVE)]
     (said,) = sentences.judge_curve(pd.DataFrame(gains))
     assert said.startswith(
-        f"**On the labels**: 400 pairs -10.0 points [-15.0, -5.0] over {SPEECH}; 800"
+        f"**On the labels**: 400 pairs −10.0 points [−15.0, −5.0] over {SPEECH}; 800"
     )
     assert said.endswith("clearly ahead first with 1,600 pairs.")
 
@@ -170,7 +170,7 @@ def test_whether_fusion_helps_is_answered_in_one_sentence(
     said = plain(sentences.answer_fusion(_evaluated(difference, "labels")))
     assert said.startswith("On 1,200 pairs") and said.endswith(words) and "label in 80%" in said
     assert "picture alone in 70%" in said and "speech alone in 50%" in said and "in 40%." in said
-    assert f"better half is {100 * difference['value']:+.1f} points" in said
+    assert show_minus(f"better half is {100 * difference['value']:+.1f} points") in said
 
 
 def test_where_something_was_planted_fusion_is_judged_by_that() -> None:
@@ -184,7 +184,7 @@ def test_whether_explanations_are_right_is_answered_by_what_was_planted() -> Non
         for part, ahead in (("speech", ABOVE), ("image", NEITHER))
         for rival in ("random", "edges, no model")
     ]
-    said = sentences.answer_explanations({"planted": rows})
+    (said,) = in_plain([sentences.answer_explanations({"planted": rows})])
     assert said.count("50% lies on what was planted there, where chance is 25% (15 samples)") == 2
     assert "clearly more than random noise and clearly more than an edge filter" in said
     assert said.endswith("asks no network.") and "not clearly more than random noise" in said
@@ -210,13 +210,13 @@ def test_several_trainings_give_the_headline_and_a_single_one_is_named_as_such()
     evaluation["comparisons"] = [_led("fused-ser", ABOVE), _led("fused-ier", NEITHER)]
     first, *singles = map(plain, sentences.judge_fusion(evaluation))
     assert first.startswith("**On the labels, over 3 trainings of each ParallelNet's lead")
-    assert "+0.0 points [-5.0, +5.0]: a difference that cannot be claimed" in first
+    assert "+0.0 points [−5.0, +5.0]: a difference that cannot be claimed" in first
     assert [text.startswith("A single training, ") for text in singles] == [True, True]
     # Seeds draw everything anew, and come before trainings of one seed.
     evaluation["seeds"] = {"labels": BELOW | {"n": 4}}
     answer = plain(sentences.answer_fusion(evaluation))
     assert (
-        "Over 4 recorded seeds" in answer and "-10.0 points [-15.0, -5.0]: it is behind" in answer
+        "Over 4 recorded seeds" in answer and "−10.0 points [−15.0, −5.0]: it is behind" in answer
     )
     assert answer.endswith("In this single training it is +10.0 points [+5.0, +15.0].")
 

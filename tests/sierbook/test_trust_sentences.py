@@ -10,6 +10,7 @@ import pytest
 
 from sierbook import derived, trust_sentences
 from sierbook.audit.labels import measure_recovery
+from sierbook.numbers import show_minus
 from sierbook.recorded import RECORDED
 from sierlib.experiment.models import NETWORKS
 from tests.forged import (
@@ -21,6 +22,7 @@ from tests.forged import (
     SAD,
     accuracy,
     forged,
+    in_plain,
     made_up_scores,
     sure,
 )
@@ -52,7 +54,7 @@ def test_what_is_said_of_a_teacher_follows_from_its_numbers(
         "ece_after": 0.02,
         "pairs": None,
     }
-    (said,) = trust_sentences.judge_teachers({"ser": usual | values})
+    (said,) = in_plain(trust_sentences.judge_teachers({"ser": usual | values}))
     assert (
         said.startswith("The **speech teacher** is right on 80.0% of 100 items") and words in said
     )
@@ -62,13 +64,13 @@ def test_what_is_said_of_a_teacher_follows_from_its_numbers(
 def test_what_temperature_scaling_would_change() -> None:
     counts = {"winners": 2, "kept": 3, "changed": 1, "share": 1 / 3, "dropped": 4, "rescued": 5}
     found = counts | {"speech_wins": 0.25, "speech_wins_after": 0.75}
-    said = trust_sentences.judge_relabelling(found)
-    assert "**1 labels (33.3%)**; 4 pairs fall" in said and "5 rise" in said
+    (said,) = in_plain([trust_sentences.judge_relabelling(found)])
+    assert "**1 label (33.3%)**; 4 pairs fall" in said and "5 pairs rise" in said
     assert "25.0% of all pairs before and 75.0% after" in said and "nothing was planted" in said
     for gain, words in ((ABOVE, "better labels."), (BELOW, "worse labels."), (NEITHER, "claimed.")):
         more = {"right": 0.5, "right_after": 0.6, "difference": gain}
-        said = trust_sentences.judge_relabelling(found | more)
-        assert said.endswith(words) and "50.0% of them before and 60.0% after" in said
+        (said,) = in_plain([trust_sentences.judge_relabelling(found | more)])
+        assert said.endswith(words) and "kept either way before and 60.0% after" in said
     assert trust_sentences.judge_relabelling({}) == trust_sentences.NOT_ASKED
 
 
@@ -84,13 +86,13 @@ def test_mistakes_are_repeated_or_corrected(repeats: int, knows: int, words: str
     wrong = [(sure(SAD, 0.6), sure(HATE, 0.7))] * 90
     manifest, truth = forged(*wrong, truth=["sad"] * 90)
     table = measure_recovery(manifest, {"fused": np.array([HATE] * repeats + [SAD] * knows)}, truth)
-    said = trust_sentences.judge_recovery(table)
+    said = in_plain(trust_sentences.judge_recovery(table))
     assert words in said[-1] and "differ and the image teacher won" in said[0]
 
 
 def test_recovery_is_told_where_teachers_differ_and_only_where_they_were_asked() -> None:
     blind = measure_recovery(FOUR[0], {"fused": np.zeros(4, int)}, {})
-    said = trust_sentences.judge_recovery(blind)
+    said = in_plain(trust_sentences.judge_recovery(blind))
     assert len(said) == 2 and not any("planted" in text for text in said)
     assert trust_sentences.judge_recovery(pd.DataFrame()) == [trust_sentences.NOT_ASKED]
 
@@ -100,7 +102,8 @@ def test_a_leak_is_claimed_only_on_repeated_sentences() -> None:
     assert "Nothing can leak" in trust_sentences.judge_leak(found)
     repeated = {"random": 0.9, "by_text": 0.5}
     for gain, words in ((ABOVE, "a random split flatters"), (NEITHER, "no flattery")):
-        said = trust_sentences.judge_leak(found | {"on_repeated": repeated | {"difference": gain}})
+        more = {"on_repeated": repeated | {"difference": gain}}
+        (said,) = in_plain([trust_sentences.judge_leak(found | more)])
         assert words in said and "it is 90.0% against 50.0%" in said
     assert "recordings" in trust_sentences.judge_leak({})
 
@@ -125,8 +128,8 @@ def test_what_a_missing_modality_costs() -> None:
             for name, c in changes.items()
         ]
     )
-    silence, grey, nothing = trust_sentences.judge_blanked(table)
-    assert "**Silence**: 50.0% (-10.0 points [-15.0, -5.0], a clear loss)" in silence
+    silence, grey, nothing = in_plain(trust_sentences.judge_blanked(table))
+    assert "**Silence**: 50.0% (−10.0 points [−15.0, −5.0], a clear loss)" in silence
     assert "**Grey image**" in grey and "no clear change" in grey
     assert nothing.endswith("is right in 50.0%.")
 
@@ -154,8 +157,10 @@ def test_whether_the_pairing_is_used(
         }
         for kind, change in (("any row", loose), ("the same label and opinion", alike))
     ]
-    image, rule = trust_sentences.judge_exchange(pd.DataFrame(rows))
-    assert words in image and f"from any row {100 * loose['value']:+.1f} points" in image
+    image, rule = in_plain(trust_sentences.judge_exchange(pd.DataFrame(rows)))
+    assert (
+        words in image and show_minus(f"from any row {100 * loose['value']:+.1f} points") in image
+    )
     assert f"right in 60.0%, on the true pairs and theirs in {0.5 - loose['value']:.1%}" in rule
     unasked = pd.DataFrame(rows).assign(**{"by the rule": np.nan})
     assert len(trust_sentences.judge_exchange(unasked)) == 1
@@ -188,14 +193,14 @@ def test_what_noise_does(fused: float, words: str) -> None:
         for name, right in (("ParallelNet", first), (SPEECH, 0.5), (IMAGE, 0.6)):
             row = {"modality": "speech", "level": level, "network": name, "accuracy": right}
             rows.append(row | {"low": right - 0.1, "high": right + 0.1})
-    (said,) = trust_sentences.judge_noise(pd.DataFrame(rows))
+    (said,) = in_plain(trust_sentences.judge_noise(pd.DataFrame(rows)))
     assert words in said and f"{SPEECH} from 50.0% to 50.0% (the same throughout" in said
 
 
 # ------------------------------------------------------------------------------- 07: is it true?
 def test_rivals_are_compared_on_the_same_samples() -> None:
     scores = made_up_scores()
-    owen, sampled = trust_sentences.judge_rivals(scores, ["random"])
+    owen, sampled = in_plain(trust_sentences.judge_rivals(scores, ["random"]))
     assert "clearly above random" in owen and "20 samples, where chance is 0.20" in owen
     assert "no clear difference to random" in sampled
     assert (
@@ -215,9 +220,9 @@ def test_rivals_that_were_not_asked_are_not_spoken_of() -> None:
 @pytest.mark.parametrize("profile", ["smoke", "quick"])
 def test_a_page_opens_with_five_findings(name: str, profile: str) -> None:
     found = derived.read_results(RECORDED / profile)[name]
-    said = trust_sentences.FINDINGS[name](found)
+    said = in_plain(trust_sentences.FINDINGS[name](found).values())
     assert len(said) == 5
-    assert all(text.endswith(".") and "nan" not in text for text in said.values())
+    assert all(text.endswith(".") and "nan" not in text for text in said)
 
 
 def test_findings_say_what_a_corpus_cannot_tell() -> None:

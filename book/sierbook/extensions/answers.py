@@ -41,6 +41,7 @@ def _draw(evaluation: dict[str, Any], described: str) -> str:
 
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
+    from matplotlib.text import Text
 
     from sierbook.figures import accuracy_plots, style
     from sierbook.tables import results
@@ -49,6 +50,10 @@ def _draw(evaluation: dict[str, Any], described: str) -> str:
     table = results.accuracy_table(evaluation)
     against = f"on the {results.AGAINST[results.best_known(evaluation)]}"
     figure = accuracy_plots.accuracies(table[table["against"] == against])
+    # Narrow, with text that can be read on a phone without scrolling.
+    figure.set_size_inches(4.4, 2.9)
+    for text in figure.findobj(Text):
+        text.set_fontsize(10)
     # The same text gives the same file, and letters stay letters.
     with plt.rc_context({"svg.hashsalt": "sier", "svg.fonttype": "none"}), io.StringIO() as file:
         figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
@@ -74,14 +79,21 @@ class Answer(SphinxDirective):
         from sierbook import sentences
 
         answers = {
-            "labels": ("04-results", sentences.describe_ceilings),
-            "fusion": ("04-results", lambda found: " ".join(sentences.judge_fusion(found))),
-            "explanations": ("08-explanations", sentences.answer_explanations),
+            "labels": ("04-results", lambda found: [sentences.describe_ceilings(found)]),
+            "fusion": ("04-results", sentences.judge_fusion),
+            "explanations": (
+                "08-explanations",
+                lambda found: list(sentences.answer_explanations_by_part(found).values()),
+            ),
         }
         notebook, answer = answers[self.arguments[0]]
         found = read_results(self.env).get(notebook)
-        said = answer(found) if found else NONE_YET
-        return [nodes.paragraph("", said.replace("**", ""))]  # as text: no Markdown is read here
+        said = answer(found) if found else [NONE_YET]
+        # As text: no Markdown is read here.
+        lines = [nodes.paragraph("", sentence.replace("**", "")) for sentence in said]
+        if len(lines) == 1:
+            return list(lines)
+        return [nodes.bullet_list("", *(nodes.list_item("", line) for line in lines))]
 
 
 class Duration(SphinxRole):

@@ -156,7 +156,8 @@ def explained(
     )
     bars.set(xlim=(0, 1), xlabel="softmax score")
     figure.suptitle(
-        f"P: {case.predicted}    GT: {case.row['label']}    Score: {case.probabilities.max():.2f}",
+        f"predicted: {case.predicted}    label: {case.row['label']}    "
+        f"score: {case.probabilities.max():.2f}",
         weight="bold",
     )
     return figure

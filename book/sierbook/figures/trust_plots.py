@@ -249,6 +249,7 @@ def convergence(table: pd.DataFrame) -> Figure:
 def modality_values(table: pd.DataFrame) -> Figure:
     """Draw speech's share of every test prediction and the interaction, by class, and by whether
     the teachers agree."""
+    opinions = sorted(set(table["teachers"]))  # one where no teacher was asked
     figure, axes = plt.subplots(1, 2, figsize=(style.WIDTH, 3))
     for axis, column in zip(axes, ("share", "interaction"), strict=True):
         sns.boxplot(
@@ -257,7 +258,8 @@ def modality_values(table: pd.DataFrame) -> Figure:
             y=column,
             hue="teachers",
             order=list(style.COLOURS),
-            palette=[style.MEASURED, style.COMPARED],
+            palette=dict(zip(opinions, (style.MEASURED, style.COMPARED), strict=False)),
+            hue_order=opinions,
             fliersize=1.5,
             ax=axis,
         )

@@ -14,25 +14,25 @@ from sierlib.explorer.cases import ExplainedRow
 
 
 def case_table(cases: Sequence[ExplainedRow]) -> pd.DataFrame:
-    """Return what Fig. 4 says of each case (P, the label, Score), and what its two modalities are
-    worth. The paper's GT is a label that one of the teachers gave."""
+    """Return by sample what Fig. 4 says of it (its P is the predicted class, its GT a label that a
+    teacher gave, its Score that of the prediction), and what both modalities are worth."""
     rows = []
     for case in cases:
         found = case.of()
         rows.append(
             {
+                "sample": case.row["id"],
                 "sentence": case.row["text"],
-                "P": case.predicted,
+                "predicted": case.predicted,
                 "label": _describe_label(case.row),
-                "Score": f"{case.probabilities.max():.2f}",
-                "speech": f"{found.speech_value:+.2f}",
-                "image": f"{found.image_value:+.2f}",
-                "speech's share": f"{listening.modality_share(found):.0%}",
-                "interaction": f"{found.interaction:+.2f}",
-                "evaluations": found.n_evals,
+                "score": float(case.probabilities.max()),
+                "speech": found.speech_value,
+                "image": found.image_value,
+                "speech's share": listening.modality_share(found),
+                "interaction": found.interaction,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index("sample")
 
 
 def _describe_label(row: Mapping[str, Any]) -> str:

@@ -18,7 +18,11 @@ from sierbook import numbers
 Keys = Mapping[str, Sequence[tuple[float, numbers.Key] | None]]
 
 
-def show(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Styler:
+def show(
+    table: pd.DataFrame,
+    formats: Mapping[str, str] | None = None,
+    about: numbers.Key | None = None,
+) -> Styler:
     """Return a table for a page: numbers written by `formats`, three digits else, with their keys.
 
     A format is one of `str.format`, or "points" for a difference of two shares.
@@ -29,6 +33,9 @@ def show(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Style
         Its ``attrs["keys"]``, where it has them, are `Keys`.
     formats
         By column.
+    about
+        Whose numbers all these are. A cell's quantity is then its column, and its part is what
+        names its row: the index, or without one the cells that hold text.
     """
     written = table.astype(object)
     keys: Keys = table.attrs.get("keys", {})
@@ -37,8 +44,26 @@ def show(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Style
         for row, known in enumerate(keys.get(str(column), ())):
             if known is not None:
                 texts[row] = numbers.mark(texts[row], *known)
+        if about is not None:
+            parts = _name_rows(table, about.part)
+            for row, value in enumerate(table[column]):
+                if not isinstance(value, str) and not pd.isna(value):
+                    key = about._replace(quantity=str(column), part=parts[row])
+                    texts[row] = numbers.mark(texts[row], float(value), key)
         written[column] = texts
     return written.style
+
+
+def _name_rows(table: pd.DataFrame, part: str) -> list[str]:
+    """Name each row within a part of the data by its index, or by its cells that hold text; rows of
+    one name are numbered."""
+    named = table.index.to_frame()
+    if isinstance(table.index, pd.RangeIndex):
+        named = table.select_dtypes(exclude="number")
+    names = [", ".join(filter(None, [part, *map(str, row)])) for row in named.to_numpy()]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({number})" for number, name in enumerate(names, 1)]
+    return names
 
 
 def _write(value: Any, spec: str | None) -> str:
@@ -48,10 +73,10 @@ def _write(value: Any, spec: str | None) -> str:
     if pd.isna(value):
         return "–"
     if spec == "points":
-        return f"{100 * value:+.1f} points"
+        return numbers.show_minus(f"{100 * value:+.1f}\u00a0points")
     if spec is None:
         spec = "{:.3f}" if isinstance(value, float) else "{}"
-    return spec.format(value)
+    return numbers.show_minus(spec.format(value))
 
 
 def by_origin(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> list[Styler]:

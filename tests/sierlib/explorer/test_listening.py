@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 
-from sierlib import settings
+from sierlib import colours, settings
 from sierlib.data import speech
 from sierlib.explorer import listening
 
@@ -173,21 +174,20 @@ def test_a_sentence_is_shown_as_text_whatever_it_holds(texts: list[str]) -> None
     assert page.tags == ["p", *["span"] * len(texts)] and "".join(page.text) == " ".join(texts)
 
 
-def test_the_most_important_word_is_darkest_and_planted_ones_are_underlined() -> None:
+def test_the_most_important_word_is_darkest_and_planted_ones_have_a_frame() -> None:
     words = [speech.Word(text, 0, 1) for text in ("so", "very", "<b>sad</b>")]
     html = listening.sentence_html(words, np.array([-0.1, 0.0, 0.4]), planted=[2])
     page = _Spans()
     page.feed(html)
-    colours = [re.search(r"rgb\((\d+), (\d+), (\d+)\)", style).groups() for style in page.styles]
-    assert colours[1:] == [
-        ("255", "255", "255"),
-        ("244", "165", "76"),
-    ]  # white where there is nothing to say, full
-    assert [int(value) for value in colours[0]] == [236, 230, 249] and [
-        "underline" in style for style in page.styles
-    ] == [False, False, True]
+    shades = [
+        to_rgb(re.search("#[0-9a-f]{6}", style.split("background")[1])[0]) for style in page.styles
+    ]
+    against, nothing, strongest = shades
+    assert nothing == pytest.approx((1, 1, 1), abs=0.01)
+    assert against[0] < against[2] and strongest[0] > strongest[2]  # blue, orange
+    assert min(strongest) < min(against) < min(nothing)
+    assert [colours.PLANTED in style for style in page.styles] == [False, False, True]
     assert "<b>" not in html
-    assert listening.sentence_html(words, np.zeros(3)).count("rgb(255, 255, 255)") == 3
 
 
 @pytest.mark.parametrize(
