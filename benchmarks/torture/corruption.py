@@ -82,15 +82,15 @@ def try_case(case: Case) -> Outcome:
     try:
         make = module.make_case if case.kind == "tables" else module.make_item
         made = make(case.name, folder, rng)
-        before = _start_measuring()
+        before = start_measuring()
         try:
             # Only the project's own warnings are worth stopping for, and it has none here.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 word, reason = (_list if case.kind == "tables" else _encode)(made, folder)
         except Exception as error:
-            word, reason = "crashed", _describe(error)
-        seconds, megabytes = _measure(before)
+            word, reason = "crashed", describe(error)
+        seconds, megabytes = measure(before)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if word in GOOD and seconds > SECONDS:
@@ -146,7 +146,7 @@ def _kind_of(reason: str) -> str:
     return reason.partition(": ")[0][:80]
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """Name an exception, and the last line of the project's own that it came through."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "sierlib" in frame.filename] or frames
@@ -154,13 +154,14 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__} at {place}: {str(error)[:100]!r}"
 
 
-def _start_measuring() -> tuple[float, float]:
+def start_measuring() -> tuple[float, float]:
+    """Begin to measure; what comes back is for `measure`."""
     with suppress(OSError):  # Linux only: the peak starts anew
         Path("/proc/self/clear_refs").write_text("5")
     return time.perf_counter(), time.process_time()
 
 
-def _measure(before: tuple[float, float]) -> tuple[float, float]:
+def measure(before: tuple[float, float]) -> tuple[float, float]:
     """Return the seconds since, and the most megabytes that the process held.
 
     Of wall time and processor time the smaller counts: on a busy machine the first says little, and

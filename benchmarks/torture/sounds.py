@@ -26,8 +26,16 @@ FORMATS = (
     ("NIST", "PCM_16"), ("PAF", "PCM_16"), ("IRCAM", "PCM_16"), ("MAT5", "DOUBLE"),
     ("WAVEX", "PCM_16"), ("SDS", "PCM_16"), ("XI", "DPCM_16"), ("HTK", "PCM_16"),
 )  # fmt: skip
-COMMON = (("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAV", "IMA_ADPCM"), ("FLAC", "PCM_16"),
-          ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("AIFF", "PCM_16"))  # fmt: skip
+COMMON = (
+    ("WAV", "PCM_16"),
+    ("WAV", "FLOAT"),
+    ("WAV", "IMA_ADPCM"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+    ("AIFF", "PCM_16"),
+)
 
 Maker = Callable[[Path, Generator], Path]
 
@@ -160,9 +168,18 @@ def write_wrong_header(path: Path, rng: Generator) -> Path:
 
 
 def write_other_file(path: Path, rng: Generator) -> Path:
-    texts = [b"<html>404</html>", b"RIFF", b"fLaC", b"OggS", b"ID3\x04" + b"\x7f" * 9, bytes(44),
-             b"\0\0\0\x20ftypM4A " + bytes(99), b"\x1aE\xdf\xa3" + bytes(99), b"#!AMR\n" + bytes(99),
-             b"version https://git-lfs.github.com/spec/v1\n"]  # fmt: skip
+    texts = [
+        b"<html>404</html>",
+        b"RIFF",
+        b"fLaC",
+        b"OggS",
+        b"ID3\x04" + b"\x7f" * 9,
+        bytes(44),
+        b"\0\0\0\x20ftypM4A " + bytes(99),
+        b"\x1aE\xdf\xa3" + bytes(99),
+        b"#!AMR\n" + bytes(99),
+        b"version https://git-lfs.github.com/spec/v1\n",
+    ]
     path = path.with_suffix("." + str(rng.choice(["wav", "mp3", "m4a", "raw", "flac"])))
     path.write_bytes(texts[int(rng.integers(len(texts)))])
     return path

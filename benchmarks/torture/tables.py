@@ -227,8 +227,11 @@ def make_iemocap(folder: Path, rng: Generator) -> TableCase:
         place.mkdir(parents=True)
     for name in names:
         (sounds / f"{name}.wav").write_bytes(b"RIFF")
-    lines = [f"[{n}.1 - {n}.9]\t{name}\t{'ang hap sad neu'.split()[n % 4]}\t[2.5, 2.5, 2.5]"
-             for n, name in enumerate(names)]  # fmt: skip
+    codes = ["ang", "hap", "sad", "neu"] * 5
+    lines = [
+        f"[{n}.1 - {n}.9]\t{name}\t{code}\t[2.5, 2.5, 2.5]"
+        for n, (name, code) in enumerate(zip(names, codes, strict=True))
+    ]
     words = [f"{name} [00{n}.1-00{n}.9]: {good.draw_sentence(rng)}" for n, name in enumerate(names)]
     for path, content in ((listed, lines), (spoken, words)):
         data = "\n".join(content).encode()
@@ -243,8 +246,7 @@ def make_bt4sa(folder: Path, rng: Generator) -> TableCase:
     tweets = [str(10**17 + number) for number in range(20)]
     files = {"raw_tweets_text.csv": _write([["id", "text"], *([t, "so sad"] for t in tweets)])}
     (folder / "data/10000").mkdir(parents=True)
-    for split, some in zip(("train", "val", "test"), (tweets[:10], tweets[10:15], tweets[15:]),
-                           strict=True):  # fmt: skip
+    for split, some in {"train": tweets[:10], "val": tweets[10:15], "test": tweets[15:]}.items():
         files[f"b-t4sa_{split}.txt"] = "".join(f"data/10000/{t}-1.jpg 0\n" for t in some)
     for tweet in tweets:
         (folder / f"data/10000/{tweet}-1.jpg").touch()

@@ -18,6 +18,8 @@ from sierlib.data.corpora.items import Unusable
 
 MAX_PIXELS = 50_000_000  # a larger picture is refused before it is decoded
 MAX_SIDE = 65_535  # as in JPEG: scaling needs memory for every pixel of a side
+MAX_SCANS = 500  # of a JPEG, which may draw itself over and over; what programs write has some ten
+_SCAN = b"\xff\xda"  # the marker that each begins with; pixels never look so
 _BAND = 4_000_000  # pixels that are made RGB at a time
 
 #: What is read. Pillow knows more, and runs other programs for some of it (Ghostscript for EPS).
@@ -96,6 +98,8 @@ def _read_pixels(path: Path, size: int) -> np.ndarray:
             raise Unusable(
                 f"image of {picture.width}x{picture.height} pixels, at most {MAX_SIDE:,} a side"
             )
+        if picture.format in ("JPEG", "MPO") and Path(path).read_bytes().count(_SCAN) > MAX_SCANS:
+            raise Unusable(f"JPEG of more than {MAX_SCANS} scans")
         picture.load()
         small = _flatten(picture).resize((size, size), Image.Resampling.LANCZOS)
         turn = _TURNS.get(_orientation(picture))
