@@ -14,7 +14,8 @@ from sierbook.extensions.results import format_time, framed
 from sierbook.recorded import FAULTS, TORTURE
 from sierlib.run import read_json
 
-NONE_YET = "Nothing is recorded yet: `make torture ARGS=--record` writes it."
+NONE_YET = "Nothing is recorded yet. It will be here after "
+COMMAND = "make torture ARGS=--record"
 STAGES = {
     "kills": "Killed and resumed",
     "corruption": "Damaged items",
@@ -41,7 +42,10 @@ class TortureTable(SphinxDirective):
             rows, label = list_reasons(stages.get("corruption", {})), "Reasons"
         else:
             rows, label = list_parsers(stages.get("fuzz", {})), "Fuzzed parsers"
-        return framed(rows, label) if len(rows) > 1 else [nodes.paragraph("", NONE_YET)]
+        if len(rows) > 1:
+            return framed(rows, label)
+        command = nodes.literal(COMMAND, COMMAND)
+        return [nodes.paragraph("", "", nodes.Text(NONE_YET), command, nodes.Text("."))]
 
 
 def list_stages(stages: Mapping[str, Any]) -> list[list[str]]:
