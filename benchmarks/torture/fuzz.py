@@ -109,9 +109,8 @@ def _write_seeds(parser: str, folder: Path) -> None:
     seeds: list[bytes] = []
     if parser == "table":
         for end in tables.LINE_ENDS:
-            tables.make_spelling(folder, rng, end)
-            seeds.append((folder / "pairs.csv").read_bytes()[:2000])
-            (folder / "pairs.csv").unlink()
+            tables.make_spelling(folder.parent, rng, end)
+            seeds.append((folder.parent / "pairs.csv").read_bytes()[:2000])
         seeds += [seeds[0].decode().encode(code, "replace") for code in ("cp1252", "utf-16")]
     elif parser == "text":
         seeds += [good.draw_sentence(rng).encode() for _ in range(5)]
@@ -261,7 +260,7 @@ def run(full: bool, seed: int) -> dict[str, Any]:
     if find_spec("atheris") is None:
         raise ModuleNotFoundError(
             "atheris is missing, which there is for Linux and Python 3.11 to 3.13: "
-            "python -m pip install 'atheris>=3,<4'"
+            "pip install 'atheris>=3,<4'"
         )
     start = time.perf_counter()
     seconds = 600 if full else 60

@@ -121,7 +121,8 @@ def make_ragged(folder: Path, rng: Generator) -> TableCase:
     rows = _rows(rng, folder)
     for number in rng.integers(1, len(rows), 8):
         extra = int(rng.integers(-3, 6))
-        rows[number] = rows[number][:extra] if extra < 0 else rows[number] + ["x"] * extra
+        fewer = rows[number][:1] + rows[number][1:extra]  # none at all would be a blank line
+        rows[number] = fewer if extra < 0 else rows[number] + ["x"] * extra
     return _pairs(folder, _write(rows), ROWS)
 
 

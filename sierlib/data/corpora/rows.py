@@ -113,17 +113,13 @@ def _read_item(
     if "label" in needed and label is None:
         classes = ", ".join(settings.CLASSES)
         raise Unusable(f"{OTHER_LABEL}: {cells['label'][:40]!r} is none of {classes}")
-    paths = {
-        column: find_file(folder, cells[column], column, links)
-        for column in FILES
-        if cells.get(column)
-    }
-    truth = {"speaker": cells["speaker"]} if "speaker" in cells else None
+    audio = cells.get("audio")
+    image = cells.get("image")
     return Item(
         name,
         cells.get("text") or None,
-        paths.get("audio"),
-        paths.get("image"),
+        find_file(folder, audio, "audio", links) if audio else None,
+        find_file(folder, image, "image", links) if image else None,
         label=label,
-        truth=truth,
+        truth={"speaker": cells["speaker"]} if "speaker" in cells else None,
     )
