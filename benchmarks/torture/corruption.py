@@ -131,7 +131,7 @@ def _list(case: Any, folder: Path) -> tuple[str, str]:
         # The documented errors; they are for the reader, and say so in one line.
         if type(refusal) not in (ValueError, FileNotFoundError) or "\n" in str(refusal).strip():
             raise
-        return "refused", _kind_of(str(refusal).replace(str(folder), ""))
+        return "refused", "table refused whole: " + str(refusal)
     columns = ["id", "path", "reason"]
     write_csv(pd.DataFrame(corpus.quarantined, columns=columns), folder / "quarantine.csv")
     told = len(corpus.items) + len(corpus.quarantined)

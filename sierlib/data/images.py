@@ -77,7 +77,7 @@ def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise Unusable(f"not an image: {READABLE}") from error
     except Image.DecompressionBombError as error:
-        raise Unusable(f"image of more than {MAX_PIXELS:,} pixels") from error
+        raise Unusable(f"image too large: more than {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # decoders raise what they like about a damaged file
         raise Unusable("truncated or damaged image") from error
 
@@ -92,14 +92,15 @@ def _read_pixels(path: Path, size: int) -> np.ndarray:
     with Image.open(path, formats=FORMATS) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise Unusable(
-                f"image of {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,}"
+                f"image too large: {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,}"
             )
         if max(picture.size) > MAX_SIDE:
             raise Unusable(
-                f"image of {picture.width}x{picture.height} pixels, at most {MAX_SIDE:,} a side"
+                f"image too large: {picture.width}x{picture.height} pixels, "
+                f"at most {MAX_SIDE:,} a side"
             )
         if picture.format in ("JPEG", "MPO") and Path(path).read_bytes().count(_SCAN) > MAX_SCANS:
-            raise Unusable(f"JPEG of more than {MAX_SCANS} scans")
+            raise Unusable(f"image drawn over and over: JPEG of more than {MAX_SCANS} scans")
         picture.load()
         small = _flatten(picture).resize((size, size), Image.Resampling.LANCZOS)
         turn = _TURNS.get(_orientation(picture))

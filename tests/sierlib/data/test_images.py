@@ -234,7 +234,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, paint: Callable[..., Path]
 def test_a_huge_picture_is_refused_before_it_is_decoded(side: int, tmp_path: Path) -> None:
     Image.new("1", (side, side)).save(tmp_path / "bomb.png")
     assert (tmp_path / "bomb.png").stat().st_size < 100_000
-    with pytest.raises(Unusable, match="image of .*pixels"):
+    with pytest.raises(Unusable, match="^image too large: .*pixels"):
         images.read_image(tmp_path / "bomb.png")
 
 
@@ -261,7 +261,7 @@ def test_a_side_too_long_is_refused_before_it_is_decoded(
     size: tuple[int, int], tmp_path: Path
 ) -> None:
     Image.new("1", size).save(tmp_path / "a.png")
-    with pytest.raises(Unusable, match=r"^image of (more than|\d+x\d+ pixels)"):
+    with pytest.raises(Unusable, match="^image too large: "):
         images.read_image(tmp_path / "a.png")
     Image.new("1", (65_535, 2)).save(tmp_path / "b.png")
     assert images.read_image(tmp_path / "b.png").max() == 0
@@ -275,7 +275,7 @@ def test_a_photograph_that_draws_itself_over_and_over_is_refused(tmp_path: Path)
     assert images.read_image(tmp_path / "a.jpg").max() == 0
     scan = data[data.rindex(b"\xff\xda") : -2]
     (tmp_path / "a.jpg").write_bytes(data[:-2] + scan * 1000 + b"\xff\xd9")
-    with pytest.raises(Unusable, match="^JPEG of more than 500 scans"):
+    with pytest.raises(Unusable, match="^image drawn over and over: JPEG of more than 500 scans"):
         images.read_image(tmp_path / "a.jpg")
 
 
