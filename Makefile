@@ -7,12 +7,13 @@ IER ?= synthetic
 SEED ?= 0
 GPU ?=
 JOBS ?= 2
+FULL ?=
 LOCK := requirements$(if $(GPU),-gpu).lock
 STAMP := .venv/.installed-$(if $(GPU),gpu,cpu)
 BIN := .venv/bin
 RUN := --profile "$(PROFILE)" --data "$(DATA)" --ser "$(SER)" --ier "$(IER)" --seed $(SEED)
 
-.PHONY: book pdf test check bench links lock clean help
+.PHONY: book pdf test check bench torture links lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +22,7 @@ help:
 	@echo "make test    run the tests                                 (ARGS=\"-m 'not slow'\", \"-k speech\")"
 	@echo "make check   format, lint, types, who imports whom, notebooks without outputs"
 	@echo "make bench   time the explanations against the alternatives"
+	@echo "make torture damaged, hostile and killed: what becomes of it   (FULL=1, ARGS=\"--record\", \"--stage fuzz\")"
 	@echo "make links   check the links that lead out of the book"
 	@echo "make lock    resolve the exact versions again"
 	@echo "make clean   remove runs, the built book and .venv"
@@ -43,6 +45,9 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_shapley.py $(ARGS)
+
+torture: $(STAMP)
+	@$(BIN)/python -m benchmarks.torture $(if $(FULL),--full) $(ARGS)
 
 links: $(STAMP)
 	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links

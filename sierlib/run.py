@@ -212,8 +212,8 @@ def resolve_spec(spec: str, role: str) -> str:
     if not rest:
         return spec
     place, question, options = rest.partition("?")
-    path = Path(place).expanduser().resolve()
-    if not path.exists():
+    path = Path(os.path.realpath(os.path.expanduser(place)))  # unlike Path's, they raise nothing
+    if not os.path.exists(path):
         raise FileNotFoundError(
             f"{role}={spec}: there is nothing at {path}; {known[kind]} was expected"
         )

@@ -8,6 +8,7 @@ Speech and Image Data").
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 #: The four emotions, in the order of every probability vector (Section 3.1).
@@ -45,6 +46,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 _KNOWN = {word: name for name, words in SYNONYMS.items() for word in words}
 
 
+@lru_cache(maxsize=1000)  # a table of millions has few labels
 def relabel(name: str) -> str | None:
     """Return the class an emotion belongs to, or None where it belongs to none of the four.
 

@@ -43,6 +43,16 @@ LABELS = "labels.csv"
 SEARCH = "search.json"
 #: How fast and how exact the model in the page is, by ``benchmarks/engine.py``.
 ENGINE = "page-engine.json"
+#: What became of bad data, kills and hostile inputs, by ``make torture``.
+TORTURE = "torture.json"
+#: Figures of a stage in it that should be 0, and their heads.
+FAULTS = {
+    "crashed": "Crashed",
+    "slow": "Over 5 s",
+    "large": "Over 1 GB",
+    "lost": "Lost",
+    "let_in": "Let in",
+}
 #: What two pieces have to have in common.
 COMMON = ("data", "ser", "ier", "seed", "recipe")
 #: What makes a label; emotion and relation are there to compare networks by.

@@ -17,6 +17,10 @@ from sierlib import settings
 from sierlib.data.corpora.items import Unusable
 
 MAX_PIXELS = 50_000_000  # a larger picture is refused before it is decoded
+MAX_SIDE = 65_535  # as in JPEG: scaling needs memory for every pixel of a side
+MAX_SCANS = 500  # of a JPEG, which may draw itself over and over; what programs write has some ten
+_SCAN = b"\xff\xda"  # the marker that each begins with; pixels never look so
+_BAND = 4_000_000  # pixels that are made RGB at a time
 
 #: What is read. Pillow knows more, and runs other programs for some of it (Ghostscript for EPS).
 FORMATS = (
@@ -58,7 +62,7 @@ def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
     Raises
     ------
     Unusable
-        When the file is missing, not an image, truncated or larger than `MAX_PIXELS`.
+        When the file is missing, not an image, truncated or larger than `MAX_PIXELS` or `MAX_SIDE`.
     """
     try:
         if not os.path.isfile(path):  # for a name that is too long, too, it says no
@@ -73,7 +77,7 @@ def read_image(path: Path, size: int = settings.SIZE) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise Unusable(f"not an image: {READABLE}") from error
     except Image.DecompressionBombError as error:
-        raise Unusable(f"image of more than {MAX_PIXELS:,} pixels") from error
+        raise Unusable(f"image too large: more than {MAX_PIXELS:,} pixels") from error
     except Exception as error:  # decoders raise what they like about a damaged file
         raise Unusable("truncated or damaged image") from error
 
@@ -88,13 +92,19 @@ def _read_pixels(path: Path, size: int) -> np.ndarray:
     with Image.open(path, formats=FORMATS) as picture:
         if picture.width * picture.height > MAX_PIXELS:
             raise Unusable(
-                f"image of {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,}"
+                f"image too large: {picture.width}x{picture.height} pixels, at most {MAX_PIXELS:,}"
             )
+        if max(picture.size) > MAX_SIDE:
+            raise Unusable(
+                f"image too large: {picture.width}x{picture.height} pixels, "
+                f"at most {MAX_SIDE:,} a side"
+            )
+        if picture.format in ("JPEG", "MPO") and Path(path).read_bytes().count(_SCAN) > MAX_SCANS:
+            raise Unusable(f"image drawn over and over: JPEG of more than {MAX_SCANS} scans")
         picture.load()
-        flat = _flatten(picture)
+        small = _flatten(picture).resize((size, size), Image.Resampling.LANCZOS)
         turn = _TURNS.get(_orientation(picture))
-        upright = flat if turn is None else flat.transpose(turn)
-        return np.asarray(upright.resize((size, size), Image.Resampling.LANCZOS))
+        return np.asarray(small if turn is None else small.transpose(turn))
 
 
 def _orientation(picture: Image.Image) -> int:
@@ -110,8 +120,21 @@ def _orientation(picture: Image.Image) -> int:
 
 def _flatten(picture: Image.Image) -> Image.Image:
     """Return a picture in RGB; transparent parts are laid on white, as a browser shows them."""
+    brightest = 0.0
     if picture.mode.startswith(("I", "F")):
-        return _eight_bits(picture).convert("RGB")
+        brightest = float(np.asarray(picture).max(initial=0))
+    # In bands: on the way to RGB a pixel takes several times its place.
+    flat = Image.new("RGB", picture.size)
+    rows = max(1, _BAND // max(1, picture.width))
+    for top in range(0, picture.height, rows):
+        box = (0, top, picture.width, min(top + rows, picture.height))
+        flat.paste(_flatten_band(picture.crop(box), brightest), box)
+    return flat
+
+
+def _flatten_band(picture: Image.Image, brightest: float) -> Image.Image:
+    if picture.mode.startswith(("I", "F")):
+        return _eight_bits(picture, brightest).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     # Of a pixel, of a palette's entry, of a colour: every kind of transparency becomes one.
@@ -121,11 +144,11 @@ def _flatten(picture: Image.Image) -> Image.Image:
     return ground
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _eight_bits(picture: Image.Image, brightest: float) -> Image.Image:
     """Scale pictures of 16 or 32 bits a pixel, which Pillow would cut at 255."""
     values = np.asarray(picture).astype(np.float32)
     clear = picture.info.get("transparency")  # the grey that is transparent
-    top = max(1.0, values.max(initial=0))
+    top = max(1.0, brightest)
     if picture.mode.startswith("I") and top > 255:
         top = 65535.0  # a picture of 16 bits, however dark
     scaled = np.clip(values * np.float32(255 / top), 0, 255).astype(np.uint8)

@@ -25,6 +25,11 @@ PAGES = {
     **dict.fromkeys(("07-experiment", "08-explanations"), "# Findings\n\n```{findings}\n```\n"),
     "environment": "# Runs\n\n```{result-table}\n```\n\n```{network-table}\n```\n\n"
     "```{version-table}\n```\n",
+    "robustness": "# Bad data\n"
+    + "".join(
+        f"\n```{{torture-table}} {name}\n```\n"
+        for name in ("stages", "kinds", "reasons", "parsers")
+    ),
 }
 
 
@@ -67,7 +72,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]
             (source / f"{name}.md").write_text(
                 f"---\norphan: true\n---\n\n{text}", encoding="utf-8"
             )
-        kinds = ("results", "answers", "claims")
+        kinds = ("results", "answers", "claims", "torture")
         settings = {
             "extensions": ["myst_parser", *(f"sierbook.extensions.{kind}" for kind in kinds)],
         }
@@ -134,6 +139,7 @@ def test_before_anything_has_run_every_page_says_so(
     assert "No results yet" in text_of(pages["model-card"])
     assert "not yet computed" in pages["model-card"]
     assert "Nothing has been computed yet" in text_of(pages["claims"])
+    assert text_of(pages["robustness"]).count("Nothing is recorded yet") == 4
 
 
 def test_a_number_has_its_key_wherever_a_page_shows_it(

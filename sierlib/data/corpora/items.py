@@ -16,7 +16,7 @@ class Unusable(ValueError):
     """An item that cannot be used; the message is the reason that `quarantine.csv` gives."""
 
 
-@dataclass
+@dataclass(slots=True)  # there may be millions
 class Item:
     """One row of a corpus, before anything of it is read.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sierlib import settings
@@ -52,18 +52,19 @@ def list_rows(
         encoding, quotes, other labels and missing classes.
     """
     corpus = Corpus(f"{spec}:{table.path}", [])
-    records = list(table)
     present = [name for name in columns if name in table.columns]
     # Labels are for all rows or for none: the teachers are asked about a corpus as a whole.
-    labelled = "label" in present and any(record.cells.get("label") for record in records)
-    needed = dict.fromkeys(table.needed)
-    needed |= dict.fromkeys(["label"] if labelled else [])
-    needed |= dict.fromkeys(["speaker"] if "speaker" in present else [])
+    labelled = "label" in present and any(record.cells.get("label") for record in table)
+    needed = {name: name.split(" or ") for name in table.needed}
+    needed |= {"label": ["label"]} if labelled else {}
+    needed |= {"speaker": ["speaker"]} if "speaker" in present else {}
+    named = [column for column in FILES if column in present]
+    folder = table.path.parent
     lines: dict[str, int] = {}  # on which each id was first used
     others: Counter[str] = Counter()  # labels of no class
     windows = Places()
     files = {table.path}  # a set, since a picture may serve several rows
-    for record in records:
+    for record in table:  # read as a stream, since there may be millions
         cells = {name: record.cells.get(name, "") for name in present}
         name = cells.get("id") or f"{prefix}-{record.line}"
         try:
@@ -72,7 +73,7 @@ def list_rows(
             if name in lines:
                 raise Unusable(f"duplicate id: repeats line {lines[name]}")
             lines[name] = record.line
-            item = _read_item(name, cells, table.path.parent, needed, links)
+            item = _read_item(name, cells, folder, needed, links)
         except Unusable as problem:
             path = cells.get("image") or cells.get("audio") or str(table.path)
             reason = say_where(str(problem), f"line {record.line}")
@@ -82,9 +83,10 @@ def list_rows(
             continue
         item.line = record.line
         corpus.items.append(item)
-        files |= {path for path in (item.image, item.audio) if path is not None}
-        if any("\\" in cells.get(column, "") for column in FILES):
-            windows.add(record.line)
+        if named:
+            files |= {path for path in (item.image, item.audio) if path is not None}
+            if any("\\" in cells[column] for column in named):
+                windows.add(record.line)
     corpus.fingerprint = fingerprint(files)
     corpus.notes += table.notes
     if windows.count:
@@ -98,27 +100,26 @@ def list_rows(
 
 
 def _read_item(
-    name: str, cells: dict[str, str], folder: Path, needed: Iterable[str], links: str
+    name: str, cells: dict[str, str], folder: Path, needed: Mapping[str, Sequence[str]], links: str
 ) -> Item:
-    """Return the item of a sound record; raise `Unusable` where it lacks something."""
-    for each in needed:
-        if not any(cells.get(column) for column in each.split(" or ")):
+    """Return the item of a sound record; raise `Unusable` where it lacks something.
+
+    Of each entry of `needed` one of its columns has to be filled.
+    """
+    for each, columns in needed.items():
+        if not any(map(cells.get, columns)):
             raise Unusable(f"no {each}")
     label = settings.relabel(cells.get("label", ""))
     if "label" in needed and label is None:
         classes = ", ".join(settings.CLASSES)
         raise Unusable(f"{OTHER_LABEL}: {cells['label'][:40]!r} is none of {classes}")
-    paths = {
-        column: find_file(folder, cells[column], column, links)
-        for column in FILES
-        if cells.get(column)
-    }
-    truth = {"speaker": cells["speaker"]} if "speaker" in cells else None
+    audio = cells.get("audio")
+    image = cells.get("image")
     return Item(
         name,
         cells.get("text") or None,
-        paths.get("audio"),
-        paths.get("image"),
+        find_file(folder, audio, "audio", links) if audio else None,
+        find_file(folder, image, "image", links) if image else None,
         label=label,
-        truth=truth,
+        truth={"speaker": cells["speaker"]} if "speaker" in cells else None,
     )

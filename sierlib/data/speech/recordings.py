@@ -80,7 +80,7 @@ def _read_mono(path: Path) -> tuple[np.ndarray, int, list[str]]:
     with soundfile.SoundFile(path) as sound:
         seconds = sound.frames / sound.samplerate
         if seconds > MAX_SECONDS:
-            raise Unusable(f"recording of {seconds:.0f} s, at most {MAX_SECONDS:.0f} s")
+            raise Unusable(f"recording too long: {seconds:.1f} s, at most {MAX_SECONDS:.0f} s")
         promised = _promised_frames(sound)
         statistics = _Statistics(sound.channels)
         for block in _read_blocks(sound):

@@ -85,6 +85,15 @@ def test_a_path_where_nothing_is_gets_named(
     ] in str(error.value)
 
 
+def test_a_link_to_itself_and_nobodys_home_are_paths_where_nothing_is(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "loop.csv").symlink_to(tmp_path / "loop.csv")
+    for path in (tmp_path / "loop.csv", "~nobody-of-this-name/t.csv", "x" * 5000):
+        with pytest.raises(FileNotFoundError, match="there is nothing at"):
+            resolve_spec(f"pairs:{path}", "data")
+
+
 def test_a_real_corpus_is_opened_by_its_adapter(
     tmp_path: Path, pairs_csv: Callable[..., Path]
 ) -> None:

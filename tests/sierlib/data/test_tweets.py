@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -124,3 +125,18 @@ def test_real_tweets_all_load() -> None:
         "hate": 1200,
         "sad": 944,
     }
+
+
+def test_a_row_of_a_long_table_takes_little_memory(tmp_path: Path) -> None:
+    count = 20_000
+    _write(tmp_path / "t.tsv", *(f"I am sad about number {n}\tsad" for n in range(count)))
+    tweets.load(tmp_path / "t.tsv")  # what is made once is made
+    tracemalloc.start()
+    try:
+        corpus = tweets.load(tmp_path / "t.tsv")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(corpus.items) == count
+    # A million rows are to stay below half a gigabyte.
+    assert peak / count < 500

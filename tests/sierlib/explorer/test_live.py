@@ -110,7 +110,7 @@ def test_a_path_and_a_recording_are_taken(live: Live, tmp_path: Path) -> None:
         ),
         (
             lambda live: upload(live.photograph, "huge.png", picture((8000, 6400))),
-            "huge.png: image of 8000x6400 pixels, at most 50,000,000",
+            "huge.png: image too large: 8000x6400 pixels, at most 50,000,000",
         ),
         (
             lambda live: setattr(live.photograph, "problem", "big.png has 12.0 MB"),
