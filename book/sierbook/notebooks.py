@@ -19,6 +19,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 
+from sierlib.data import privacy
 from sierlib.machine import count_workers
 from sierlib.run import PACKAGE, Run, digest, imported_names, source_key
 
@@ -72,7 +73,7 @@ def notebook_key(run: Run, name: str) -> str:
     """Return a hash of all that an executed notebook depends on.
 
     That is the notebook itself, the code that it imports, the notebooks it needs, the files behind
-    its data, and what was recorded where it shows that.
+    its data, what was recorded where it shows that, and what is to be shown of real corpora.
     """
     source = (ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
     code = source_key(*_imports_of(source), packages=("sierlib", "sierbook"))
@@ -80,7 +81,8 @@ def notebook_key(run: Run, name: str) -> str:
     shown = _recorded_key(run) if name in _SHOWS_RECORDED else ""
     if name == "04-results":
         shown = _seeds_key(run)
-    return digest(source, code, before, _parameters(run), _inputs_key(run), shown)
+    wishes = sorted(privacy.read_wishes())
+    return digest(source, code, before, _parameters(run), _inputs_key(run), shown, wishes)
 
 
 def _imports_of(notebook: str) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +23,20 @@ from sierlib.run import Run
 def bullets(sentences: Iterable[str]) -> str:
     """Return sentences as a list in Markdown."""
     return "\n".join(f"* {sentence}" for sentence in sentences)
+
+
+def as_text(words: str) -> str:
+    """Return somebody's words so that Markdown shows them letter by letter, whatever they are.
+
+    Examples
+    --------
+    >>> as_text("<b>no_markup</b>")
+    '&#60;b&#62;no&#95;markup&#60;&#47;b&#62;'
+    """
+    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", " ".join(words.split()))
+
+
+_MARKS = re.compile(f"[{re.escape(string.punctuation)}]")
 
 
 def write_signed(found: Estimate, key: numbers.Key | None = None) -> str:

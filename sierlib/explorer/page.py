@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -16,7 +19,7 @@ from sierlib import colours, settings
 from sierlib.explorer import listening
 from sierlib.explorer.pair import OwnPair
 from sierlib.explorer.payload import Payload
-from sierlib.explorer.widget import static_html
+from sierlib.explorer.widget import CSS, static_html
 from sierlib.run import ensure_folder, write_json
 
 PAGE = Path(__file__).parent / "page.html"
@@ -50,7 +53,7 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
     write_json(folder / "prediction.json", _collect_numbers(pair, values))
     score = pair.probabilities[pair.predicted]
     title = html.escape(f"{pair.name}: {pair.predicted} ({score:.2f})")
-    head = f'<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+    head = f'<!doctype html>\n<meta charset="utf-8">\n{_SENTENCE_POLICY}<title>{title}</title>\n'
     sentence = listening.sentence_html(pair.words, values)
     (folder / "sentence.html").write_text(head + sentence, encoding="utf-8")
     # The page with the explorer.
@@ -59,9 +62,33 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
         [pair.payload()], "explorer", target=target, threshold=round(pair.percentile)
     )
     template = Template(PAGE.read_text(encoding="utf-8"))
-    page = template.substitute(title=title, summary=_write_summary(pair), explorer=panel)
+    page = template.safe_substitute(title=title, summary=_write_summary(pair), explorer=panel)
+    page = page.replace("$policy", _write_policy(page), 1)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
+
+
+#: The sentence is shaded by attributes of style, which no hash can name; nothing else may load.
+_SENTENCE_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+)
+
+
+def _write_policy(page: str) -> str:
+    """Write the Content-Security-Policy of a page: its own scripts and styles, by their hashes."""
+    scripts = re.findall(r"<script type=\"module\">(.*?)</script>", page, re.DOTALL)
+    styles = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    return (
+        f"default-src 'none'; script-src {_hash_texts(scripts)}; "
+        f"style-src {_hash_texts([*styles, CSS])}; "  # the explorer puts its own in by script
+        "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash_texts(texts: Sequence[str]) -> str:
+    digests = [hashlib.sha256(text.encode()).digest() for text in texts]
+    return " ".join(f"'sha256-{base64.b64encode(each).decode()}'" for each in digests)
 
 
 def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
@@ -80,9 +107,11 @@ def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
     if is_speech:
         axis.set(aspect="auto", ylim=(0, settings.SIZE))  # low frequencies at the bottom
         for word in pair.words:
-            text = word.text.replace("$", r"\$")
             middle = (word.start + word.end) / 2 / listening.FRAME_SECONDS
-            axis.text(middle, -2, text, rotation=90, ha="center", va="top", fontsize=9)
+            axis.text(
+                middle, -2, word.text,
+                rotation=90, ha="center", va="top", fontsize=9, parse_math=False,
+            )  # fmt: skip
     figure.savefig(path.with_suffix(".png"), bbox_inches="tight")
     plt.close(figure)
 

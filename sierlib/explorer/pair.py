@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +192,7 @@ def _load_model(model: Any) -> Any:
         )
     if path.suffix != ".keras":
         raise ValueError(f"{path} is not a .keras file, the only kind that cannot bring code along")
+    _check_archive(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # whatever is wrong with a stranger's file, it is the file
@@ -199,10 +201,29 @@ def _load_model(model: Any) -> Any:
         ) from error
 
 
+#: What a .keras file of a network holds, and how many times its size it may unpack to: Keras packs
+#: nothing, others may, but not as zip bombs are packed.
+_MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
+_MOST_UNPACKED = 10
+
+
+def _check_archive(path: Path) -> None:
+    """Stop before anything of a model's file is unpacked that Keras would not have packed so."""
+    try:
+        members = zipfile.ZipFile(path).infolist()
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is no model that Keras can read: no zip archive") from error
+    for member in members:
+        if member.filename not in _MEMBERS:
+            raise ValueError(f"{path} is refused: it holds {member.filename[:80]!r}, no model does")
+    unpacked, size = sum(member.file_size for member in members), path.stat().st_size
+    if unpacked > _MOST_UNPACKED * size:
+        raise ValueError(f"{path} is refused: {size:,} bytes would unpack to {unpacked:,}")
+
+
 def _first_sentences(error: Exception) -> str:
     """Return what an error of Keras says, without the configurations that it quotes."""
-    message = str(error)
-    reason = message.partition("Exception encountered: ")[2] or message
+    reason = str(error).rpartition("Exception encountered: ")[2]
     return ". ".join(" ".join(reason.split()).split(". ")[:2])[:300].rstrip(".")
 
 
