@@ -276,12 +276,11 @@ class Run:
         FileNotFoundError
             When a corpus is not where its spec says.
         """
-        texts = {"profile": profile, "data": data, "ser": ser, "ier": ier, "run_dir": run_dir or ""}
-        for name, value in texts.items():
-            if not isinstance(value, str | Path) or "\0" in str(value):
-                raise ValueError(f"{name}={value!r}: a text was expected")
+        for value in (profile, data, ser, ier, run_dir or ""):
+            if not isinstance(value, str | Path):
+                raise ValueError(f"{value!r}: profile, data, ser, ier and run_dir are texts")
         if type(seed) is not int or not 0 <= seed < 2**32:
-            raise ValueError(f"seed={seed!r}: a whole number from 0 to {2**32 - 1} was expected")
+            raise ValueError(f"seed={seed!r}: a whole number from 0 to 4294967295 was expected")
         chosen = settings.profile(profile)
         data = resolve_spec(data, "data")
         ser = resolve_spec(ser, "ser")

@@ -7,7 +7,6 @@ more. The embedded corpus is nobody's and shown as it is.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -15,6 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from sierlib.run import digest
 
 if TYPE_CHECKING:
     from sierlib.data.speech import Word
@@ -29,21 +30,9 @@ _NAME = re.compile(r"(?:[\w.+-]+)?[@＠]\w+(?:[.-]\w+)*")  # an address of mail 
 _NUMBER = re.compile(r"\d(?:[ .-]?\d){7,}")  # of a tweet, a user, a telephone
 
 
-def read_wishes() -> set[str]:
-    """Return which of `CHOICES` the reader asks for.
-
-    Raises
-    ------
-    ValueError
-        When `SIER_SHOW` asks for something else.
-    """
-    wishes = set(filter(None, os.environ.get("SIER_SHOW", "").split(",")))
-    if not wishes <= set(CHOICES):
-        raise ValueError(
-            f"SIER_SHOW={os.environ['SIER_SHOW']}: one of {', '.join(CHOICES)} was expected, or "
-            "both joined by a comma"
-        )
-    return wishes
+def is_wished(choice: str) -> bool:
+    """Tell whether the reader asks for one of `CHOICES`."""
+    return choice in os.environ.get("SIER_SHOW", "").split(",")
 
 
 def mask_text(text: str) -> str:
@@ -54,7 +43,7 @@ def mask_text(text: str) -> str:
     >>> mask_text("@ann_b so sad, see https://t.co/x or call 0151 2345678")
     '@user so sad, see link or call #### #######'
     """
-    if "names" in read_wishes():
+    if is_wished("names"):
         return text
     text = _NAME.sub("@user", _LINK.sub("link", text))
     return _NUMBER.sub(lambda number: re.sub(r"\d", "#", number[0]), text)
@@ -63,7 +52,7 @@ def mask_text(text: str) -> str:
 def mask_words(words: Sequence[Word]) -> list[Word]:
     """Mask words as `mask_text` does their sentence; their times stay."""
     masked = mask_text(" ".join(word.text for word in words)).split(" ")
-    return [replace(word, text=text) for word, text in zip(words, masked, strict=True)]
+    return [replace(word, text=text) for word, text in zip(words, masked, strict=False)]
 
 
 def mask_id(name: str) -> str:
@@ -72,15 +61,16 @@ def mask_id(name: str) -> str:
     Examples
     --------
     >>> mask_id("pair-000012"), mask_id("768096868485769216-1")
-    ('pair-000012', 'row-9da95c1b')
+    ('pair-000012', 'row-20f0f36b8443')
     """
     if mask_text(name) == name:
         return name
-    return f"row-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"row-{digest(name)}"
 
 
 def show_picture(picture: np.ndarray, photograph: bool) -> np.ndarray:
-    """Return what may be shown of a picture: itself if it was drawn, of a photograph a mosaic.
+    """Return what may be shown of a picture: itself if it was drawn, of a photograph a mosaic of
+    single pixels.
 
     Parameters
     ----------
@@ -89,25 +79,8 @@ def show_picture(picture: np.ndarray, photograph: bool) -> np.ndarray:
     photograph
         Whether it is somebody's.
     """
-    if not photograph or "photographs" in read_wishes():
+    if not photograph or is_wished("photographs"):
         return picture
     step = len(picture) // SQUARES
-    means = picture.reshape(SQUARES, step, SQUARES, step, 3).mean(axis=(1, 3))
-    return means.astype(picture.dtype).repeat(step, axis=0).repeat(step, axis=1)
-
-
-def describe_rule(spec: str) -> str:
-    """Say what pages show of the corpus that a data spec names."""
-    if spec == "synthetic":
-        return "All of the corpus is shown: it was made for this book and is nobody's."
-    wishes = read_wishes()
-    said = {
-        "names": ("masked", "shown, as SIER_SHOW asks"),
-        "photographs": ("shown as mosaics", "shown, as SIER_SHOW asks"),
-    }
-    names, photographs = (texts[name in wishes] for name, texts in said.items())
-    advice = ": keep this build to yourself" if wishes else ""
-    return (
-        f"User names, links and long numbers of this corpus are {names}, photographs are "
-        f"{photographs}{advice}."
-    )
+    middles = picture[step // 2 :: step, step // 2 :: step]
+    return middles.repeat(step, 0).repeat(step, 1)

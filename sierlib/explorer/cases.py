@@ -64,15 +64,9 @@ class ExplainedRow:
         """Name of the predicted class."""
         return settings.CLASSES[int(self.probabilities.argmax())]
 
-    @property
-    def photograph(self) -> bool:
-        """Whether the picture is somebody's, and not drawn."""
-        return self.item.image is not None
-
-    @property
-    def picture(self) -> np.ndarray:
-        """What may be shown of the picture, float32 (128, 128, 3)."""
-        return privacy.show_picture(self.image, self.photograph)
+    def shown(self, picture: np.ndarray) -> np.ndarray:
+        """Return what may be shown of the picture, given in any size."""
+        return privacy.show_picture(picture, self.item.image is not None)
 
     def of(self, target: str | None = None, method: str = "owen") -> Any:
         """Return the explanation of a class (by default the predicted one)."""
@@ -360,7 +354,7 @@ def case_payload(
         by_method[method] = {name: case.of(name, method) for name in case.explanations}
     payload = sample_payload(
         case.row["id"],
-        image=privacy.show_picture(item_picture(case.item, 256), case.photograph),
+        image=case.shown(item_picture(case.item, 256)),
         sound=case.audio,
         log_mel=case.speech,
         words=case.words,

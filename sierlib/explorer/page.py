@@ -23,6 +23,11 @@ from sierlib.explorer.widget import CSS, static_html
 from sierlib.run import ensure_folder, write_json
 
 PAGE = Path(__file__).parent / "page.html"
+#: Of the sentence, shaded by attributes of style, which no hash can name; nothing else may load.
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+)
 _VALUES = ("base_value", "value", "speech_value", "image_value", "interaction", "n_evals")
 
 
@@ -53,7 +58,7 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
     write_json(folder / "prediction.json", _collect_numbers(pair, values))
     score = pair.probabilities[pair.predicted]
     title = html.escape(f"{pair.name}: {pair.predicted} ({score:.2f})")
-    head = f'<!doctype html>\n<meta charset="utf-8">\n{_SENTENCE_POLICY}<title>{title}</title>\n'
+    head = f'<!doctype html>\n<meta charset="utf-8">\n{_POLICY}<title>{title}</title>\n'
     sentence = listening.sentence_html(pair.words, values)
     (folder / "sentence.html").write_text(head + sentence, encoding="utf-8")
     # The page with the explorer.
@@ -62,33 +67,22 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
         [pair.payload()], "explorer", target=target, threshold=round(pair.percentile)
     )
     template = Template(PAGE.read_text(encoding="utf-8"))
-    page = template.safe_substitute(title=title, summary=_write_summary(pair), explorer=panel)
-    page = page.replace("$policy", _write_policy(page), 1)
+    page = template.substitute(
+        title=title,
+        summary=_write_summary(pair),
+        explorer=panel,
+        own=_hash_own(template.template + panel),
+    )
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
 
 
-#: The sentence is shaded by attributes of style, which no hash can name; nothing else may load.
-_SENTENCE_POLICY = (
-    '<meta http-equiv="Content-Security-Policy" '
-    "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-)
-
-
-def _write_policy(page: str) -> str:
-    """Write the Content-Security-Policy of a page: its own scripts and styles, by their hashes."""
-    scripts = re.findall(r"<script type=\"module\">(.*?)</script>", page, re.DOTALL)
-    styles = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
-    return (
-        f"default-src 'none'; script-src {_hash_texts(scripts)}; "
-        f"style-src {_hash_texts([*styles, CSS])}; "  # the explorer puts its own in by script
-        "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash_texts(texts: Sequence[str]) -> str:
-    digests = [hashlib.sha256(text.encode()).digest() for text in texts]
-    return " ".join(f"'sha256-{base64.b64encode(each).decode()}'" for each in digests)
+def _hash_own(page: str) -> str:
+    """Return what allows a page's own scripts and styles in its policy: their hashes."""
+    own = re.findall(r"<(?:script|style)\b[^>]*>(.*?)</(?:script|style)>", page, re.DOTALL)
+    own.append(CSS)  # the explorer puts it in itself
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()) for text in own]
+    return " ".join(f"'sha256-{each.decode()}'" for each in digests)
 
 
 def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
