@@ -24,6 +24,9 @@ from sierlib.run import PACKAGE, Run, digest, imported_names, source_key
 
 ROOT = PACKAGE.parent
 
+#: Libraries that would tell their makers of their use are asked not to.
+_SILENT = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
 #: What each notebook needs to have run before it.
 NEEDS: dict[str, tuple[str, ...]] = {
     "01-dataset": (),
@@ -194,7 +197,12 @@ class _Kernels:
             async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
                 if kernels.closed:
                     raise RuntimeError("no kernel is started any more")
-                environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **find_packages()}
+                environment = {
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                    **_SILENT,
+                    **os.environ,
+                    **find_packages(),
+                }
                 environment.pop("MPLBACKEND", None)  # figures are shown, whatever holds elsewhere
                 with open(log, "w", encoding="utf-8") as stream:
                     await super().start_kernel(stderr=stream, env=environment, **options)
