@@ -271,10 +271,16 @@ class Run:
         Raises
         ------
         ValueError
-            For an unknown profile or data spec, in one line that says which exist.
+            For a setting of another type, or an unknown profile or data spec, in one line that says
+            which exist.
         FileNotFoundError
             When a corpus is not where its spec says.
         """
+        for value in (profile, data, ser, ier, run_dir or ""):
+            if not isinstance(value, str | Path):
+                raise ValueError(f"{value!r}: profile, data, ser, ier and run_dir are texts")
+        if type(seed) is not int or not 0 <= seed < 2**32:
+            raise ValueError(f"seed={seed!r}: a whole number from 0 to 4294967295 was expected")
         chosen = settings.profile(profile)
         data = resolve_spec(data, "data")
         ser = resolve_spec(ser, "ser")

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from sierbook import notebooks
@@ -74,7 +75,17 @@ def test_the_conda_environment_is_in_step_with_pyproject() -> None:
     *conda, last = environment["dependencies"]
     assert conda == ["python=3.11", "pip"]
     assert last == {"pip": [*DEPENDENCIES, "-e ."]}
-    assert PYPROJECT["project"]["requires-python"] == ">=3.11"
+
+
+def test_every_python_that_is_promised_is_locked_and_tested() -> None:
+    project = PYPROJECT["project"]
+    promised = [line.rpartition(" ")[2] for line in project["classifiers"] if "Python ::" in line]
+    allowed = SpecifierSet(project["requires-python"])
+    assert promised == [each for each in (f"3.{minor}" for minor in range(99)) if each in allowed]
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    assert yaml.safe_load(workflow)["jobs"]["test"]["strategy"]["matrix"]["python"] == promised
+    # What the newest Python has no more, librosa's readers of sound take from packages.
+    assert "standard-aifc" in _lock()
 
 
 @pytest.mark.parametrize(

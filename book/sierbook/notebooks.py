@@ -24,6 +24,9 @@ from sierlib.run import PACKAGE, Run, digest, imported_names, source_key
 
 ROOT = PACKAGE.parent
 
+#: Libraries that would tell their makers of their use are asked not to.
+_SILENT = {"DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
 #: What each notebook needs to have run before it.
 NEEDS: dict[str, tuple[str, ...]] = {
     "01-dataset": (),
@@ -72,7 +75,7 @@ def notebook_key(run: Run, name: str) -> str:
     """Return a hash of all that an executed notebook depends on.
 
     That is the notebook itself, the code that it imports, the notebooks it needs, the files behind
-    its data, and what was recorded where it shows that.
+    its data, what was recorded where it shows that, and what is to be shown of real corpora.
     """
     source = (ROOT / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
     code = source_key(*_imports_of(source), packages=("sierlib", "sierbook"))
@@ -80,7 +83,8 @@ def notebook_key(run: Run, name: str) -> str:
     shown = _recorded_key(run) if name in _SHOWS_RECORDED else ""
     if name == "04-results":
         shown = _seeds_key(run)
-    return digest(source, code, before, _parameters(run), _inputs_key(run), shown)
+    wishes = os.environ.get("SIER_SHOW", "")
+    return digest(source, code, before, _parameters(run), _inputs_key(run), shown, wishes)
 
 
 def _imports_of(notebook: str) -> set[str]:
@@ -193,7 +197,12 @@ class _Kernels:
             async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
                 if kernels.closed:
                     raise RuntimeError("no kernel is started any more")
-                environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **find_packages()}
+                environment = {
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                    **_SILENT,
+                    **os.environ,
+                    **find_packages(),
+                }
                 environment.pop("MPLBACKEND", None)  # figures are shown, whatever holds elsewhere
                 with open(log, "w", encoding="utf-8") as stream:
                     await super().start_kernel(stderr=stream, env=environment, **options)

@@ -24,6 +24,7 @@ from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import (
     OPINIONS,
     labelled_by_teachers,
+    read_csv,
     read_manifest,
     read_truth,
     sign_manifest,
@@ -124,7 +125,7 @@ def read_labels(place: Path) -> pd.DataFrame | None:
     if not path.is_file():
         return None
     opinions = dict.fromkeys(OPINIONS, "")
-    return pd.read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=opinions)
+    return read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=opinions)
 
 
 def recorded_labels(place: Path, asked: Mapping[str, Any]) -> pd.DataFrame:

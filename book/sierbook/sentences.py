@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import string
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +15,7 @@ from sierbook.claims import Claim, Finding
 from sierbook.records import as_records
 from sierbook.tables import results, studies
 from sierlib import settings
+from sierlib.data import privacy
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import Estimate
@@ -32,6 +36,44 @@ def count(number: int, noun: str, more: str = "") -> str:
     ('no row', '1 row falls', '1,200 rows')
     """
     return f"{number or 'no':{',' * bool(number)}} {noun if number < 2 else more or f'{noun}s'}"
+
+
+def as_text(words: str) -> str:
+    """Return somebody's words so that Markdown shows them letter by letter, whatever they are.
+
+    Examples
+    --------
+    >>> as_text("<b>no_markup</b>")
+    '&#60;b&#62;no&#95;markup&#60;&#47;b&#62;'
+    """
+    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", " ".join(words.split()))
+
+
+_MARKS = re.compile(f"[{re.escape(string.punctuation)}]")
+
+
+def describe_shown(run: Run) -> str:
+    """Say what pages show of a run's pairs, see `sierlib.data.privacy`.
+
+    Raises
+    ------
+    ValueError
+        When `SIER_SHOW` asks for something that there is not.
+    """
+    if run.data == "synthetic":
+        return "All of the corpus is shown: it was made for this book and is nobody's."
+    asked = os.environ.get("SIER_SHOW", "")
+    if not set(filter(None, asked.split(","))) <= set(privacy.CHOICES):
+        raise ValueError(
+            f"SIER_SHOW={asked}: names, photographs, or both joined by a comma were expected"
+        )
+    names = "shown" if privacy.is_wished("names") else "masked"
+    photographs = "shown" if privacy.is_wished("photographs") else "shown as mosaics"
+    advice = " SIER_SHOW asks for that: keep this build to yourself." if asked else ""
+    return (
+        f"User names, links and long numbers of this corpus are {names}, and photographs are "
+        f"{photographs}.{advice}"
+    )
 
 
 def write_signed(found: Estimate, key: numbers.Key | None = None) -> str:

@@ -219,7 +219,7 @@ def count_notes(notes: Iterable[str]) -> list[str]:
 @lru_cache(maxsize=256)
 def _open_shard(path: str, changed: int) -> np.ndarray:
     # The time of change is part of the key: a folder may be written again in the same process.
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def load_arrays(references: Sequence[str], folder: Path) -> np.ndarray:

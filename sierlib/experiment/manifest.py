@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -215,11 +216,31 @@ def split_by_session(sessions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return parts, folds
 
 
+# Where a spreadsheet would see a formula, or an apostrophe of ours before one.
+_FORMULA = r"(?='*[=+\-@\t\r\n＝＋－＠])"
+
+
+def format_csv(frame: pd.DataFrame, path: Path | None = None) -> str | None:
+    """Write a table as CSV to a file, or return it, so that a spreadsheet sees no formula in it.
+
+    A text that begins like one gets an apostrophe before it, the defence that OWASP names ("CSV
+    injection"). Lines end as RFC 4180 says, for else a carriage return in a text were not quoted.
+    """
+    quoted = frame.replace(re.compile(rf"\A{_FORMULA}"), "'")
+    return quoted.to_csv(path, index=False, lineterminator="\r\n")
+
+
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table through a temporary name."""
+    """Write a table through a temporary name; `read_csv` reads it back as it was."""
     partial = path.with_name(path.name + ".part")
-    frame.to_csv(partial, index=False)
+    format_csv(frame, partial)
     os.replace(partial, path)
+
+
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """Read a table of `write_csv`; `options` are those of pandas."""
+    frame: pd.DataFrame = pd.read_csv(path, **options)
+    return frame.replace(re.compile(rf"\A'{_FORMULA}"), "")
 
 
 def read_manifest(run: Run, name: str = "manifest") -> pd.DataFrame:
@@ -238,7 +259,7 @@ def read_manifest(run: Run, name: str = "manifest") -> pd.DataFrame:
     path = run.folder / "dataset" / f"{name}.csv"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run notebooks/01-dataset.ipynb first")
-    return pd.read_csv(
+    return read_csv(
         path, dtype={"id": str, "text": str}, keep_default_na=False, na_values={"sentiment": ""}
     )
 

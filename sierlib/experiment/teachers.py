@@ -17,6 +17,7 @@ from sierlib.experiment import workers
 from sierlib.experiment.manifest import (
     CONTRADICTING,
     number_groups,
+    read_csv,
     read_usable,
     set_aside,
     split_by_session,
@@ -105,7 +106,7 @@ def read_held_out(run: Run, role: str) -> pd.DataFrame:
     path = _teacher_files(run, role)[2]
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run notebooks/01-dataset.ipynb first")
-    return pd.read_csv(path)
+    return read_csv(path)
 
 
 def _teacher_artefact(role: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sierlib import settings
-from sierlib.data import speech
+from sierlib.data import privacy, speech
 from sierlib.data.corpora import Item
 from sierlib.data.feed import read_inputs
 from sierlib.data.shards import item_picture, item_sound
@@ -32,7 +32,7 @@ class ExplainedRow:
     Parameters
     ----------
     row
-        Its manifest row as a dict.
+        Its manifest row as a dict, its id and text as they may be shown.
     item
         The corpus item it came from.
     audio
@@ -42,7 +42,7 @@ class ExplainedRow:
     probabilities
         (4,) of the model.
     words
-        The words of the text with their times, by forced alignment.
+        The words of the text with their times, by forced alignment, as they may be shown.
     explanations
         By target class name and method: ``explanations["sad"]["owen"]``.
     blurred
@@ -63,6 +63,10 @@ class ExplainedRow:
     def predicted(self) -> str:
         """Name of the predicted class."""
         return settings.CLASSES[int(self.probabilities.argmax())]
+
+    def shown(self, picture: np.ndarray) -> np.ndarray:
+        """Return what may be shown of the picture, given in any size."""
+        return privacy.show_picture(picture, self.item.image is not None)
 
     def of(self, target: str | None = None, method: str = "owen") -> Any:
         """Return the explanation of a class (by default the predicted one)."""
@@ -111,14 +115,15 @@ def explain_rows(
         item = items[row["id"]]
         audio = item_sound(item)
         words = speech.recognise(audio) if item.text is None else speech.align(audio, row["text"])
+        shown = {"id": privacy.mask_id(row["id"]), "text": privacy.mask_text(row["text"])}
         case = ExplainedRow(
-            row=row,
+            row=row | shown,
             item=item,
             audio=audio,
             speech=inputs["speech"][place],
             image=inputs["image"][place],
             probabilities=probabilities[place],
-            words=words,
+            words=privacy.mask_words(words),
         )
         sample = (model, case.speech, case.image)
         depth = depth or run.profile.depth
@@ -349,7 +354,7 @@ def case_payload(
         by_method[method] = {name: case.of(name, method) for name in case.explanations}
     payload = sample_payload(
         case.row["id"],
-        image=item_picture(case.item, 256),
+        image=case.shown(item_picture(case.item, 256)),
         sound=case.audio,
         log_mel=case.speech,
         words=case.words,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -16,10 +19,15 @@ from sierlib import colours, settings
 from sierlib.explorer import listening
 from sierlib.explorer.pair import OwnPair
 from sierlib.explorer.payload import Payload
-from sierlib.explorer.widget import static_html
+from sierlib.explorer.widget import CSS, static_html
 from sierlib.run import ensure_folder, write_json
 
 PAGE = Path(__file__).parent / "page.html"
+#: Of the sentence, shaded by attributes of style, which no hash can name; nothing else may load.
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+)
 _VALUES = ("base_value", "value", "speech_value", "image_value", "interaction", "n_evals")
 
 
@@ -50,7 +58,7 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
     write_json(folder / "prediction.json", _collect_numbers(pair, values))
     score = pair.probabilities[pair.predicted]
     title = html.escape(f"{pair.name}: {pair.predicted} ({score:.2f})")
-    head = f'<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+    head = f'<!doctype html>\n<meta charset="utf-8">\n{_POLICY}<title>{title}</title>\n'
     sentence = listening.sentence_html(pair.words, values)
     (folder / "sentence.html").write_text(head + sentence, encoding="utf-8")
     # The page with the explorer.
@@ -59,9 +67,22 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
         [pair.payload()], "explorer", target=target, threshold=round(pair.percentile)
     )
     template = Template(PAGE.read_text(encoding="utf-8"))
-    page = template.substitute(title=title, summary=_write_summary(pair), explorer=panel)
+    page = template.substitute(
+        title=title,
+        summary=_write_summary(pair),
+        explorer=panel,
+        own=_hash_own(template.template + panel),
+    )
     (folder / "index.html").write_text(page, encoding="utf-8")
     return folder / "index.html"
+
+
+def _hash_own(page: str) -> str:
+    """Return what allows a page's own scripts and styles in its policy: their hashes."""
+    own = re.findall(r"<(?:script|style)\b[^>]*>(.*?)</(?:script|style)>", page, re.DOTALL)
+    own.append(CSS)  # the explorer puts it in itself
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()) for text in own]
+    return " ".join(f"'sha256-{each.decode()}'" for each in digests)
 
 
 def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
@@ -80,9 +101,11 @@ def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
     if is_speech:
         axis.set(aspect="auto", ylim=(0, settings.SIZE))  # low frequencies at the bottom
         for word in pair.words:
-            text = word.text.replace("$", r"\$")
             middle = (word.start + word.end) / 2 / listening.FRAME_SECONDS
-            axis.text(middle, -2, text, rotation=90, ha="center", va="top", fontsize=9)
+            axis.text(
+                middle, -2, word.text,
+                rotation=90, ha="center", va="top", fontsize=9, parse_math=False,
+            )  # fmt: skip
     figure.savefig(path.with_suffix(".png"), bbox_inches="tight")
     plt.close(figure)
 

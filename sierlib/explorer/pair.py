@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +192,7 @@ def _load_model(model: Any) -> Any:
         )
     if path.suffix != ".keras":
         raise ValueError(f"{path} is not a .keras file, the only kind that cannot bring code along")
+    _check_archive(path)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # whatever is wrong with a stranger's file, it is the file
@@ -199,10 +201,23 @@ def _load_model(model: Any) -> Any:
         ) from error
 
 
+#: What Keras writes into a network's file, and does not compress: what is, may be a bomb.
+_MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+
+
+def _check_archive(path: Path) -> None:
+    """Stop before anything of a model's file is unpacked that Keras has not packed."""
+    try:
+        members = zipfile.ZipFile(path).infolist()
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is no model that Keras can read: no zip archive") from error
+    if any(each.filename not in _MEMBERS or each.compress_type for each in members):
+        raise ValueError(f"{path} is refused: Keras compresses nothing and packs no other files")
+
+
 def _first_sentences(error: Exception) -> str:
     """Return what an error of Keras says, without the configurations that it quotes."""
-    message = str(error)
-    reason = message.partition("Exception encountered: ")[2] or message
+    reason = str(error).rpartition("Exception encountered: ")[2]
     return ". ".join(" ".join(reason.split()).split(". ")[:2])[:300].rstrip(".")
 
 

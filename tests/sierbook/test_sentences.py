@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from sierbook import comparisons, sentences
 from sierbook.claims import CLAIMS, Finding
@@ -323,3 +329,23 @@ def test_recorded_trainings_comment_on_what_was_trained_once(
     monkeypatch.setattr("sierbook.comparisons.read_stand_ins", lambda _: recorded)
     (said,) = sentences.judge_several_trainings(built_run, once, {})
     assert "no difference can be claimed. (3 trainings, recorded: full, synthetic" in said
+
+
+def test_the_page_says_what_is_shown_of_a_corpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(data: str) -> str:
+        return sentences.describe_shown(SimpleNamespace(data=data))  # type: ignore[arg-type]
+
+    assert said("synthetic").startswith("All of the corpus is shown")
+    assert "are masked, and photographs are shown as mosaics." in said("bt4sa:x")
+    monkeypatch.setenv("SIER_SHOW", "photographs")
+    assert "are masked, and photographs are shown. SIER_SHOW asks for that" in said("bt4sa:x")
+    monkeypatch.setenv("SIER_SHOW", "photos")
+    with pytest.raises(ValueError, match="SIER_SHOW=photos: names, photographs, or both"):
+        said("pairs:x.csv")
+
+
+@given(st.text())
+def test_somebodys_words_are_no_markup(words: str) -> None:
+    page = MarkdownIt("commonmark").render(sentences.bullets([sentences.as_text(words)]))
+    shown = re.fullmatch(r"<ul>\n<li>(.*)</li>\n</ul>\n", page, re.DOTALL)
+    assert shown and html.unescape(shown[1]) == " ".join(words.split()).replace("\0", "\ufffd")

@@ -45,17 +45,20 @@ class Sample:
     Parameters
     ----------
     id
-        Of its manifest row.
+        Of its manifest row, as it may be shown.
     speech, image
         (H, W, 1) and (H, W, 3) float32 in [0, 1].
     target
         Number of the explained class.
+    photograph
+        Whether the picture is somebody's, and not drawn.
     """
 
     id: str
     speech: Array
     image: Array
     target: int
+    photograph: bool = False
 
     @cached_property
     def units(self) -> dict[str, Array]:

@@ -23,6 +23,7 @@ from sierbook.faithfulness.rivals import (
     attribute,
 )
 from sierlib import settings
+from sierlib.data import privacy
 from sierlib.data.feed import read_inputs
 from sierlib.experiment.manifest import read_manifest, time_planted
 from sierlib.experiment.scores import Estimate
@@ -183,9 +184,11 @@ def draw_samples(run: Run, count: int, seed: int = 0) -> tuple[Subject, list[Sam
     rows = rows.sample(min(count, len(rows)), random_state=seed)
     subject, given = Subject(load_model(run, "fused")), read_inputs(rows, run.folder / "dataset")
     predicted = subject(given["speech"], given["image"]).argmax(axis=1)
-    drawn = zip(rows["id"], given["speech"], given["image"], predicted, strict=True)
+    names, photographs = rows["id"].map(privacy.mask_id), run.data != "synthetic"
+    drawn = zip(names, given["speech"], given["image"], predicted, strict=True)
     return subject, [
-        Sample(str(name), speech, image, int(target)) for name, speech, image, target in drawn
+        Sample(name, speech, image, int(target), photographs)
+        for name, speech, image, target in drawn
     ]
 
 

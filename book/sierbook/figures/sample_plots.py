@@ -121,10 +121,12 @@ def explained(
     figure = plt.figure(figsize=(style.WIDTH, 4.6))
     grid = figure.add_gridspec(3, 4, width_ratios=[2, 2, 1.8, 1.8], height_ratios=[1.1, 1.7, 1.1])
     left, right = figure.add_subplot(grid[:2, 0]), figure.add_subplot(grid[:2, 1])
-    left.imshow(case.image)
+    left.imshow(case.shown(case.image))
     left.axis("off")
     left.set_title("image")
-    overlay(case.image, found.image_map, right, truth["image"]["boxes"] if truth else ())
+    overlay(
+        case.shown(case.image), found.image_map, right, truth["image"]["boxes"] if truth else ()
+    )
     right.set_title(f"its values: {found.image_value:+.2f}")
     top = figure.add_subplot(grid[0, 2:])
     waveform(case.audio, importance, top)
@@ -175,7 +177,7 @@ def divisions(
         for region in found.levels[level]:
             r0, r1, c0, c1 = region.box
             maps[region.modality][r0:r1, c0:c1] = region.value
-        overlay(case.image, maps["image"], axes[0, column])
+        overlay(case.shown(case.image), maps["image"], axes[0, column])
         axes[0, column].set_title(f"level {level}: {len(found.levels[level])} regions")
         top = float(np.abs(maps["speech"]).max()) or 1.0
         axes[1, column].imshow(case.speech[..., 0], origin="lower", cmap="gray", aspect="auto")

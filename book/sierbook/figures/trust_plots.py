@@ -16,6 +16,7 @@ from sierbook.faithfulness.rivals import CEILING, Maps, Sample
 from sierbook.faithfulness.scores import MEASURES
 from sierbook.figures import style
 from sierlib import colours, settings
+from sierlib.data import privacy
 from sierlib.experiment import label_rule
 from sierlib.explorer import listening
 from sierlib.explorer.page import overlay
@@ -53,12 +54,13 @@ def side_by_side(
     seconds = (np.arange(sample.speech_frames) + 0.5) * listening.FRAME_SECONDS
     boxes = planted["image"]["boxes"] if planted else ()
     times = planted["speech"]["emotion_times"] if planted else ()
+    picture = privacy.show_picture(sample.image, sample.photograph)
     for place, (name, found) in enumerate(maps.items()):
         line, column = divmod(place, columns)
         above, below = axes[2 * line, column], axes[2 * line + 1, column]
         # Single pixels would leave the rest of a map without colour.
         most = np.percentile(np.abs(found.image), 99.5)
-        overlay(sample.image, found.image.clip(-most, most), above, boxes)
+        overlay(picture, found.image.clip(-most, most), above, boxes)
         above.set_title(style.wrap(name, style.WIDTH / columns))
         for start, end in times:
             below.axvspan(start, end, color=colours.PLANTED, alpha=0.25, lw=0)

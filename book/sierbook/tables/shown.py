@@ -13,6 +13,7 @@ from IPython.display import HTML
 from pandas.io.formats.style import Styler
 
 from sierbook import numbers
+from sierlib.experiment.manifest import format_csv
 
 #: By column, for each row the number that stands there and its key, or None.
 Keys = Mapping[str, Sequence[tuple[float, numbers.Key] | None]]
@@ -115,6 +116,11 @@ def _describe(origins: Sequence[str]) -> str:
     return text[0].upper() + text[1:]
 
 
+def quote(text: str) -> HTML:
+    """Return somebody's sentence as a quotation, in which nothing is markup."""
+    return HTML(f"<blockquote><p>{html.escape(text)}</p></blockquote>")
+
+
 def fold(table: pd.DataFrame, numbers: pd.DataFrame, title: str, file: str) -> HTML:
     """Return a table behind a title, and a link that saves numbers as CSV.
 
@@ -128,7 +134,7 @@ def fold(table: pd.DataFrame, numbers: pd.DataFrame, title: str, file: str) -> H
         What the saved file is called.
     """
     shown = table.style.set_table_attributes('class="folded"').to_html()
-    data = base64.b64encode(numbers.to_csv(index=False).encode()).decode()
+    data = base64.b64encode(str(format_csv(numbers)).encode()).decode()
     return HTML(
         f"<details><summary>{html.escape(title)}</summary>{shown}</details>\n"
         f'<a download="{html.escape(file)}" href="data:text/csv;base64,{data}">{html.escape(file)}'

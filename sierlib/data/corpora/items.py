@@ -102,15 +102,6 @@ def fingerprint(paths: Iterable[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def inside(root: Path, relative: str) -> Path | None:
-    """Return ``root / relative`` where that stays below `root`, else None.
-
-    A corpus is somebody else's file: a row, or a link, that points outside is not followed.
-    """
-    path = (root / relative).resolve()
-    return path if path.is_relative_to(root.resolve()) else None
-
-
 #: What is done with links that lead out of a corpus's folder: an option of every adapter.
 LINKS = ("inside", "follow")
 
@@ -121,7 +112,7 @@ def find_file(root: Path, relative: str, what: str, links: str = "inside") -> Pa
     Parameters
     ----------
     root
-        The folder; a row that points outside is somebody else's wish and not followed.
+        The folder; a row, or a link, that points outside is somebody else's wish, and not followed.
     relative
         The path. Backslashes may stand for slashes, as Windows writes them.
     what
@@ -144,7 +135,8 @@ def find_file(root: Path, relative: str, what: str, links: str = "inside") -> Pa
         raise Unusable(outside)
     if not _is_file(path):
         raise Unusable(f"missing {what}: {hint}" if hint else f"missing {what}")
-    if links == "inside" and inside(root, relative) is None:
+    # The path that is read, not the one that was written: "link/../x" leads elsewhere.
+    if links == "inside" and not path.resolve().is_relative_to(root.resolve()):
         raise Unusable(f"{outside}: a link; ?links=follow at the end of the data spec follows it")
     return path
 

@@ -93,7 +93,7 @@ def test_dirt_is_quarantined_and_nothing_else_is_lost(tmp_path: Path) -> None:
         ("b-t4sa_train.txt:3", "line is not '<path> <label>': b-t4sa_train.txt:3"),
         ("b-t4sa_train.txt:4", "line is not '<path> <label>': b-t4sa_train.txt:4"),
         (f"{TWEETS[2]}-1", "duplicate row: b-t4sa_train.txt:7 repeats b-t4sa_train.txt:5"),
-        (f"{TWEETS[0]}-1", "label '3' is not one of 0, 1, 2: b-t4sa_train.txt:8"),
+        (f"{TWEETS[0]}-1", "unknown label: b-t4sa_train.txt:8, '3'"),
         (f"{TWEETS[0]}-1", "duplicate row: b-t4sa_train.txt:9 repeats b-t4sa_train.txt:8"),
         ("b-t4sa_train.txt:10", "line is not '<path> <label>': b-t4sa_train.txt:10"),
         ("784760000000000000-1", "missing image: b-t4sa_train.txt:11"),

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sierlib import settings
-from sierlib.data.corpora import Corpus, Item, fi, open_corpus
-from sierlib.data.corpora.items import fingerprint, inside
+from sierlib.data.corpora import Corpus, Item, Unusable, fi, open_corpus
+from sierlib.data.corpora.items import find_file, fingerprint
 from sierlib.run import DATA_SPECS, resolve_spec
 
 SMOKE = settings.profile("smoke")
@@ -219,21 +219,43 @@ def test_the_fingerprint_changes_with_the_files(tmp_path: Path) -> None:
     assert len({before, changed, fingerprint(paths), fingerprint(paths[:1])}) == 4
 
 
-@given(parts=st.lists(st.sampled_from(["..", ".", "a", "b", "c.jpg"]), min_size=1, max_size=6))
-def test_inside_is_where_normalising_says(parts: list[str]) -> None:
-    root = Path("/corpus/data")
-    wanted = os.path.normpath(root / "/".join(parts))
-    found = inside(root, "/".join(parts))
-    assert (found is not None) == (wanted == str(root) or wanted.startswith(f"{root}/"))
-    assert found is None or str(found) == wanted
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus with a file in every folder, links that lead out, and a file beside it."""
+    root = tmp_path_factory.mktemp("tree") / "corpus"
+    for folder in (root, root / "a", root / "a" / "a", root / "b"):
+        folder.mkdir()
+        (folder / "c.jpg").touch()
+    (root.parent / "c.jpg").touch()
+    (root / "b" / "link.jpg").symlink_to(root.parent / "c.jpg")
+    (root / "a" / "link.jpg").touch()
+    (root / "b" / "a").symlink_to(root / "a" / "a")  # ".." behind it is another folder than here
+    (root / "b" / "out").symlink_to(root.parent)
+    return root
 
 
-def test_links_that_lead_outside_do_not_count_as_inside(tmp_path: Path) -> None:
-    (tmp_path / "root").mkdir()
-    (tmp_path / "secret").write_text("x")
-    (tmp_path / "root" / "link").symlink_to(tmp_path / "secret")
-    assert inside(tmp_path / "root", "link") is None
-    assert inside(tmp_path / "root", "/etc/hostname") is None
+@given(
+    parts=st.lists(
+        st.sampled_from(["..", ".", "a", "b", "out", "corpus", "link.jpg", "c.jpg"]),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_file_of_a_corpus_lies_in_its_folder(parts: list[str], tree: Path) -> None:
+    try:
+        found = find_file(tree, "/".join(parts), "image")
+    except Unusable:
+        return
+    assert found.is_file() and found.resolve().is_relative_to(tree.resolve())
+
+
+def test_a_link_that_is_hidden_behind_another_one_leads_nowhere(tree: Path) -> None:
+    # As it is written this is a/link.jpg, which is inside; what would be read is b/link.jpg.
+    assert (tree / "b/a/../link.jpg").resolve() == (tree / "a/link.jpg").resolve()
+    with pytest.raises(Unusable, match="path outside corpus/: a link"):
+        find_file(tree, "b/a/../link.jpg", "image")
+    with pytest.raises(Unusable, match="path outside corpus/"):
+        find_file(tree, "/etc/hostname", "image")
 
 
 def test_what_the_book_says_makes_tables_of_four_known_corpora(

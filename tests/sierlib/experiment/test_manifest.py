@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from sierlib.experiment.manifest import (
     count_rows,
     labelled_by_teachers,
     number_groups,
+    read_csv,
     read_manifest,
     read_truth,
     set_aside_duplicates,
@@ -492,3 +495,16 @@ def test_a_summary_that_does_not_add_up_is_refused() -> None:
     json.dumps(counts)
     with pytest.raises(AssertionError):
         count_rows(8, usable, quarantine, 1)
+
+
+@given(st.lists(st.text(alphabet="'=+-@\t\r\n\",;ab1＝", max_size=6), min_size=1, max_size=5))
+def test_no_cell_is_a_formula_and_all_come_back_as_they_were(texts: list[str]) -> None:
+    frame = pd.DataFrame({"text": texts, "value": range(-1, len(texts) - 1)})
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        write_csv(frame, path)
+        with path.open(encoding="utf-8", newline="") as file:
+            _, *rows = csv.reader(file)
+        back = read_csv(path, dtype={"text": str}, keep_default_na=False)
+    assert [row[0][:1] for row in rows if row[0][:1] in [*"=+-@\t\r\n＝"]] == []
+    assert list(back["text"]) == texts and list(back["value"]) == list(frame["value"])

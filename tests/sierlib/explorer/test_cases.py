@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sierbook.figures import sample_plots
+from sierbook.tables.cases import case_table, word_table
 from sierlib import settings
+from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.manifest import GIVEN, read_manifest, read_truth
 from sierlib.experiment.train import load_model
 from sierlib.explorer.cases import (
@@ -20,10 +27,12 @@ from sierlib.explorer.cases import (
     case_payload,
     choose_rows,
     describe_rows,
+    explain_rows,
     planted_payload,
     put_showcase_first,
     teacher_payload,
 )
+from sierlib.networks import parallel_net
 from sierlib.run import Run
 
 
@@ -240,3 +249,42 @@ def test_a_payload_has_truth_blur_and_the_networks_scores_of_what_is_left(tiny_r
         for one in (explanation, found["explanations"]["owen"][name]):
             assert one["left"]["keep"][0] == pytest.approx(case.probabilities, abs=2e-3)
             assert one["left"]["remove"][0][k] == pytest.approx(one["base"], abs=2e-3)
+
+
+@pytest.mark.slow
+def test_of_a_real_corpus_no_name_no_id_and_no_photograph_is_shown(
+    tmp_path: Path,
+    paint: Callable[..., Path],
+    tiny_profile: settings.Profile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a page could show of tweets whose ids, names and numbers are kept in their rows."""
+    lines = ["id,image,text,label"]
+    for number in range(40):
+        paint(tmp_path / f"{number}.png", seed=number, size=(256, 256))
+        label = settings.CLASSES[number % 4]
+        said = f"@ann_b I was number {number} at 0151 2345678 https://t.co/{number}"
+        lines.append(f"7680968684857692{number:02}-1,{number}.png,{said},{label}")
+    (tmp_path / "pairs.csv").write_text("\n".join(lines), encoding="utf-8")
+    data = f"pairs:{tmp_path / 'pairs.csv'}"
+    run = Run(tiny_profile, data, "synthetic", "synthetic", 0, tmp_path / "run")
+    build_dataset(run)
+    model = parallel_net(replace(tiny_profile, width=1 / 64))
+    rows = read_manifest(run).head(1)
+
+    def show() -> tuple[dict[str, Any], str, np.ndarray]:
+        (case,) = explain_rows(run, model, rows, depth=1)
+        payload = case_payload(case, methods=["owen"])
+        texts = json.dumps(payload) + case_table([case]).to_html() + word_table(case).to_html()
+        figure = sample_plots.explained(case)
+        return payload, texts, np.asarray(figure.axes[0].images[0].get_array())
+
+    payload, texts, drawn = show()
+    assert payload["id"].startswith("row-") and "#" in payload["text"]
+    for told in ("76809686", "ann_b", "t.co", "2345678"):
+        assert told not in texts
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) <= 64
+    monkeypatch.setenv("SIER_SHOW", "names,photographs")
+    payload, texts, drawn = show()
+    assert payload["id"].startswith("76809686") and "2345678" in payload["text"]
+    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 64
