@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sierlib import settings
 from sierlib.data.corpora import Corpus, Item, open_corpus
 from sierlib.data.shards import align_item, encode_role
-from sierlib.run import Run
+from sierlib.run import Run, replacing
 
 #: The columns of the manifest; those of the teachers' opinions are named "ser_anger" and so on.
 OPINIONS = [f"{role}_{name}" for role in settings.ROLES for name in settings.CLASSES]
@@ -216,10 +215,9 @@ def split_by_session(sessions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table through a temporary name."""
-    partial = path.with_name(path.name + ".part")
-    frame.to_csv(partial, index=False)
-    os.replace(partial, path)
+    """Write a table, whole or not at all."""
+    with replacing(path) as partial:
+        frame.to_csv(partial, index=False, encoding="utf-8")
 
 
 def read_manifest(run: Run, name: str = "manifest") -> pd.DataFrame:
@@ -236,8 +234,10 @@ def read_manifest(run: Run, name: str = "manifest") -> pd.DataFrame:
         Naming the notebook to run first.
     """
     path = run.folder / "dataset" / f"{name}.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: run notebooks/01-dataset.ipynb first")
+    if not (path.is_file() and run.is_intact("manifest") and run.is_intact("arrays")):
+        raise FileNotFoundError(
+            f"{path} is missing, or its data set is damaged: run notebooks/01-dataset.ipynb first"
+        )
     return pd.read_csv(
         path, dtype={"id": str, "text": str}, keep_default_na=False, na_values={"sentiment": ""}
     )

@@ -17,7 +17,7 @@ from sierlib.explorer import listening
 from sierlib.explorer.pair import OwnPair
 from sierlib.explorer.payload import Payload
 from sierlib.explorer.widget import static_html
-from sierlib.run import ensure_folder, write_json
+from sierlib.run import ensure_folder, replacing, write_json, write_text
 
 PAGE = Path(__file__).parent / "page.html"
 _VALUES = ("base_value", "value", "speech_value", "image_value", "interaction", "n_evals")
@@ -44,7 +44,8 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
         "removed": listening.silence(pair.audio, ~pair.keep),
     }
     for name, sound in sounds.items():
-        soundfile.write(folder / f"{name}.wav", sound, settings.SAMPLE_RATE)
+        with replacing(folder / f"{name}.wav") as partial:
+            soundfile.write(partial, sound, settings.SAMPLE_RATE)
     # Numbers, and the sentence with its words shaded.
     values = listening.word_values(pair.words, pair.explanation.speech_map)
     write_json(folder / "prediction.json", _collect_numbers(pair, values))
@@ -52,7 +53,7 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
     title = html.escape(f"{pair.name}: {pair.predicted} ({score:.2f})")
     head = f'<!doctype html>\n<meta charset="utf-8">\n<title>{title}</title>\n'
     sentence = listening.sentence_html(pair.words, values)
-    (folder / "sentence.html").write_text(head + sentence, encoding="utf-8")
+    write_text(folder / "sentence.html", head + sentence)
     # The page with the explorer.
     target = "predicted" if pair.target == pair.predicted else pair.target
     panel = static_html(
@@ -60,7 +61,7 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
     )
     template = Template(PAGE.read_text(encoding="utf-8"))
     page = template.substitute(title=title, summary=_write_summary(pair), explorer=panel)
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    write_text(folder / "index.html", page)
     return folder / "index.html"
 
 
@@ -70,7 +71,8 @@ def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
     Orange speaks for the class, blue against it.
     """
     values = getattr(pair.explanation, f"{modality}_map")
-    np.save(path.with_suffix(".npy"), values)
+    with replacing(path.with_suffix(".npy")) as partial:
+        np.save(partial, values)
     is_speech = modality == "speech"
     columns = listening.spoken_frames(pair.audio) if is_speech else settings.SIZE
     size = (9, 4) if is_speech else (5, 5)
@@ -83,7 +85,8 @@ def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
             text = word.text.replace("$", r"\$")
             middle = (word.start + word.end) / 2 / listening.FRAME_SECONDS
             axis.text(middle, -2, text, rotation=90, ha="center", va="top", fontsize=9)
-    figure.savefig(path.with_suffix(".png"), bbox_inches="tight")
+    with replacing(path.with_suffix(".png")) as partial:
+        figure.savefig(partial, bbox_inches="tight")
     plt.close(figure)
 
 
