@@ -171,14 +171,11 @@ def explain_failure(path: Path) -> Iterator[None]:
     except NotWritten:
         raise
     except OSError as error:
-        # HDF5, in which Keras keeps weights, tells it in the midst of other things.
-        told = re.search("error message = '(.*?)'", str(error))
-        reason = told.group(1) if told else error.strerror or error
         named = error.filename or path
         place = path if _PART in str(named) else named
         raise NotWritten(
-            f"{place} could not be written ({reason}): make room there or make it writable, then "
-            "the same command goes on where this one stopped"
+            f"{place} could not be written ({error.strerror or error}): make room there or make it "
+            "writable, then the same command goes on where this one stopped"
         ) from error
 
 

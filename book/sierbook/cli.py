@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from sierlib import __version__, settings
-from sierlib.run import DATA_SPECS, PACKAGE, Run, resolve_spec
+from sierlib.run import DATA_SPECS, PACKAGE, Run, ensure_folder, hold, resolve_spec
 
 if TYPE_CHECKING:
     from sierbook.verify import Report
@@ -355,6 +355,7 @@ def _explain(options: argparse.Namespace) -> int:
     from sierlib.explorer.pair import explain_own
 
     target = int(options.target) if (options.target or "").isdigit() else options.target
+    ensure_folder(folder)  # refused before any work
     explained = explain_own(
         options.model,
         options.image,
@@ -368,7 +369,8 @@ def _explain(options: argparse.Namespace) -> int:
     )
     for note in explained.notes:
         print(f"sier: {note}", file=sys.stderr)
-    page = write_page(explained, folder)
+    with hold(folder):
+        page = write_page(explained, folder)
     print(f"{explained.predicted} {explained.probabilities[explained.predicted]:.2f}")
     print(page)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -44,8 +45,10 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
         "removed": listening.silence(pair.audio, ~pair.keep),
     }
     for name, sound in sounds.items():
+        content = io.BytesIO()  # where the disk is full, libsndfile does not say so
+        soundfile.write(content, sound, settings.SAMPLE_RATE, format="WAV")
         with replacing(folder / f"{name}.wav") as partial:
-            soundfile.write(partial, sound, settings.SAMPLE_RATE)
+            partial.write_bytes(content.getvalue())
     # Numbers, and the sentence with its words shaded.
     values = listening.word_values(pair.words, pair.explanation.speech_map)
     write_json(folder / "prediction.json", _collect_numbers(pair, values))
