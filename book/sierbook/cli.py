@@ -163,13 +163,22 @@ def _add_explain(commands: Any) -> None:
 # -------------------------------------------------------------------------------------- commands
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 only when all was done."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # paths in a locale without their letters
+    if arguments is None:
+        _speak_utf8()
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stopping_at_once(f"sier: interrupted; {_say_how_to_go_on(options)}"):
         return _work(options)
+
+
+def _speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where the locale has another encoding for file names."""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # of a path that is no UTF-8
 
 
 def _say_how_to_go_on(options: argparse.Namespace) -> str:

