@@ -197,11 +197,13 @@ def _stopping_at_once(line: str) -> Iterator[None]:
     written is whole at any moment.
     """
 
+    told = os.dup(2)  # it is led elsewhere now and then
+
     def stop(number: int, _: object) -> None:
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 child.kill()
-        os.write(2, f"\n{line}\n".encode())
+        os.write(told, f"\n{line}\n".encode())
         os._exit(128 + number)
 
     before = {}
@@ -214,6 +216,7 @@ def _stopping_at_once(line: str) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(told)
 
 
 def _work(options: argparse.Namespace) -> int:
