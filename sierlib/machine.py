@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import threading
+import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,18 @@ def count_workers() -> int:
     from sierlib.backend import find_gpus
 
     return 1 if find_gpus() or (os.cpu_count() or 1) < 2 else 2
+
+
+@cache
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, killed for instance."""
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def describe_device() -> str:
@@ -48,7 +63,9 @@ def choose_precision(profile: settings.Profile) -> str:
 
 def describe_processor() -> dict[str, Any]:
     """Describe the processor: name, cores and the features that decide how numbers are rounded."""
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    text = (
+        Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
+    )
     name = re.search(r"model name\s*: (.*)", text)
     flags = sorted(set(re.findall(r"\b(?:avx2|avx512f|avx512_bf16|amx_bf16)\b", text)))
     return {

@@ -2,12 +2,14 @@
 
 An artefact is a folder or file that records, beside itself, the hash of everything it depends on:
 its settings, its inputs' keys and the code of its stage, found from that stage's imports. It is
-computed when that hash is new, and read otherwise; so editing a figure trains nothing again.
+computed when that hash is new, and read otherwise; so editing a figure trains nothing again. The
+checksums of its files stand with the hash: what was damaged since is computed again as well.
 """
 
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import json
 import os
@@ -18,8 +20,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -153,17 +155,116 @@ def _hash_code(path: Path, changed: int) -> str:
 
 
 # ---------------------------------------------------------------------------------------- files
+#: What a file's temporary name begins with, and what is in the environment of whoever may write.
+_PART, _HOLDS = ".part-", "SIER_HOLDS"
+
+
+class NotWritten(OSError):
+    """A file could not be written; the message says which, why, and what to do."""
+
+
+@contextmanager
+def explain_failure(path: Path) -> Iterator[None]:
+    """Say of an `OSError` raised inside which file it kept from being written, and what to do."""
+    try:
+        yield
+    except NotWritten:
+        raise
+    except OSError as error:
+        named = error.filename or path
+        place = path if _PART in str(named) else named
+        raise NotWritten(
+            f"{place} could not be written ({error.strerror or error}): make room there or make it "
+            "writable, then the same command goes on where this one stopped"
+        ) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside a path, and rename what was written there when all is on disk.
+
+    So a reader, or who goes on after a crash, never sees half a file. The suffix stays: writers
+    choose their format by it.
+
+    Raises
+    ------
+    NotWritten
+        Such as where the disk is full.
+    """
+    partial = ensure_folder(path.parent) / f"{_PART}{os.getpid()}-{path.name}"
+    with explain_failure(path):
+        try:
+            yield partial
+            with open(partial, "rb") as written:
+                os.fsync(written.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text in UTF-8, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON through a temporary name, so that a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(value, indent=1, default=_as_plain) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    """Write JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, default=_as_plain) + "\n")
+
+
+def checksum(path: Path) -> str:
+    """Return 32 hex digits of a file's content, "" where it is not there.
+
+    A file whose time of change is as before is not read again in the same process.
+    """
+    return _hash_content(path, path.stat().st_mtime_ns) if path.is_file() else ""
+
+
+@cache
+def _hash_content(path: Path, _changed: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep a folder to this process and those that it starts, for as long as they write in it.
+
+    The system lets go of it when the process ends, however that is. Where nothing may be written
+    there is nothing to keep.
+
+    Raises
+    ------
+    RuntimeError
+        Where another process has it.
+    """
+    before, place = os.environ.get(_HOLDS, ""), str(ensure_folder(folder).resolve())
+    if place in before.split("\n") or not os.access(folder, os.W_OK):
+        yield
+        return
+    with open(folder / ".lock", "wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RuntimeError(
+                f"{folder} is being written by another process: wait until that has ended, or work "
+                "in another folder"
+            ) from error
+        # What a process that was killed has begun is of no use to anybody.
+        for partial in folder.rglob(f"{_PART}*"):
+            partial.unlink(missing_ok=True)
+        os.environ[_HOLDS] = f"{before}\n{place}"
+        try:
+            yield
+        finally:
+            os.environ[_HOLDS] = before
 
 
 def ensure_folder(folder: Path) -> Path:
     """Make a folder where there is none, and return it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    with explain_failure(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -177,8 +278,27 @@ def _as_plain(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON, or None where there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    """Read JSON, or None where there is no such file.
+
+    Raises
+    ------
+    ValueError
+        When it is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}): remove it") from error
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what was noted of an artefact; empty where that is missing or damaged."""
+    with suppress(ValueError):
+        if isinstance(record := read_json(path), dict):
+            return record
+    return {}
 
 
 # ---------------------------------------------------------------------------------------- a run
@@ -289,28 +409,42 @@ class Run:
             root = Path(os.environ.get("SIER_RUNS", PACKAGE.parent / "runs"))
             key = digest(chosen.as_dict(), data, ser, ier, seed)[:8]
             run_dir = root / f"{chosen.name}-{_slug_of(data)}-{key}"
-        folder = Path(run_dir).resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        return cls(chosen, data, ser, ier, seed, folder)
+        return cls(chosen, data, ser, ier, seed, ensure_folder(Path(run_dir).resolve()))
 
-    def current(self, name: str, key: str, *files: Path) -> bool:
-        """Tell whether the artefact `name` was made with this key, and all its files are there."""
-        if read_json(self._key_file(name)) != {"key": key}:
-            return False
-        return all(file.is_file() for file in files)
+    def current(self, name: str, key: str) -> bool:
+        """Tell whether the artefact `name` was made with this key, and its files are as they were
+        then."""
+        return self.key_of(name) == key and self.is_intact(name)
+
+    def is_intact(self, name: str) -> bool:
+        """Tell whether the files of the artefact `name` are as they were when it was completed."""
+        files = self._record(name)["files"]
+        return all(checksum(self.folder / file) == told != "" for file, told in files.items())
 
     def forget(self, name: str) -> None:
         """Let the artefact `name` no longer pass for complete."""
-        self._key_file(name).unlink(missing_ok=True)
+        with explain_failure(self._key_file(name)):
+            self._key_file(name).unlink(missing_ok=True)
 
-    def done(self, name: str, key: str) -> None:
-        """Record that the artefact `name` is complete."""
-        write_json(self._key_file(name), {"key": key})
+    def done(self, name: str, key: str, *files: Path) -> None:
+        """Record that the artefact `name` is complete, and the checksums of its files."""
+        sums = {str(file.relative_to(self.folder)): checksum(file) for file in files}
+        write_json(self._key_file(name), {"key": key, "files": sums})
+
+    def artefacts(self) -> list[str]:
+        """Return the names of all artefacts that were completed."""
+        keys = self.folder / "keys"
+        return sorted(str(path.relative_to(keys).with_suffix("")) for path in keys.rglob("*.json"))
 
     def key_of(self, name: str) -> str:
         """Return the key an artefact was made with, "" where it is not there."""
-        record = read_json(self._key_file(name)) or {"key": ""}
-        return record["key"]
+        return self._record(name)["key"]
+
+    def _record(self, name: str) -> dict[str, Any]:
+        record = read_record(self._key_file(name))
+        if isinstance(record.get("key"), str) and isinstance(record.get("files"), dict):
+            return record
+        return {"key": "", "files": {}}
 
     def _key_file(self, name: str) -> Path:
         return self.folder / "keys" / f"{name}.json"
@@ -322,10 +456,10 @@ class Run:
         """
         place = self.folder / name
         mark = place / ".key"
-        if not (mark.is_file() and mark.read_text() == key):
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir(parents=True)
-            mark.write_text(key)
+        if read_record(mark).get("key") != key:
+            with explain_failure(place):
+                shutil.rmtree(ensure_folder(place))
+            write_json(mark, {"key": key})
         return place
 
     @property

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from sierlib import __version__, settings
-from sierlib.run import DATA_SPECS, PACKAGE, Run, resolve_spec
+from sierlib.run import DATA_SPECS, PACKAGE, Run, ensure_folder, hold, resolve_spec
 
 if TYPE_CHECKING:
     from sierbook.verify import Report
@@ -158,8 +163,64 @@ def _add_explain(commands: Any) -> None:
 # -------------------------------------------------------------------------------------- commands
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0 only when all was done."""
+    if arguments is None:
+        _speak_utf8()
     options = _parser().parse_args(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _stopping_at_once(f"sier: interrupted; {_say_how_to_go_on(options)}"):
+        return _work(options)
+
+
+def _speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where the locale has another encoding for file names."""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # of a path that is no UTF-8
+
+
+def _say_how_to_go_on(options: argparse.Namespace) -> str:
+    if options.command in ("explain", "bench") or (
+        options.command == "verify" and not options.run_dir
+    ):
+        return "the same command begins anew"
+    return "the same command goes on where this one stopped"
+
+
+@contextmanager
+def _stopping_at_once(line: str) -> Iterator[None]:
+    """End this process and all that it has started when it is interrupted, with a last line.
+
+    An exception would wait for threads and processes, and may be lost inside a library. What is
+    written is whole at any moment.
+    """
+
+    told = os.dup(2)  # it is led elsewhere now and then
+
+    def stop(number: int, _: object) -> None:
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()
+        os.write(told, f"\n{line}\n".encode())
+        os._exit(128 + number)
+
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # In the background of a script a process is born deaf to one of them, and stays so.
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(told)
+
+
+def _work(options: argparse.Namespace) -> int:
+    """Do what is asked; return the exit code."""
     try:
         if options.command == "bench":
             return _bench(options.arguments)
@@ -169,12 +230,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, RuntimeError) as problem:
         print(f"sier: {problem}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        resumed = "; the same command goes on where this one stopped"
-        if options.command in ("explain", "verify", "bench"):
-            resumed = ""
-        print(f"sier: interrupted{resumed}", file=sys.stderr)
-        return 130
 
 
 def _import_tensorflow() -> None:
@@ -312,6 +367,7 @@ def _explain(options: argparse.Namespace) -> int:
     from sierlib.explorer.pair import explain_own
 
     target = int(options.target) if (options.target or "").isdigit() else options.target
+    ensure_folder(folder)  # refused before any work
     explained = explain_own(
         options.model,
         options.image,
@@ -325,7 +381,8 @@ def _explain(options: argparse.Namespace) -> int:
     )
     for note in explained.notes:
         print(f"sier: {note}", file=sys.stderr)
-    page = write_page(explained, folder)
+    with hold(folder):
+        page = write_page(explained, folder)
     print(f"{explained.predicted} {explained.probabilities[explained.predicted]:.2f}")
     print(page)
     return 0

@@ -20,7 +20,17 @@ from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 
 from sierlib.machine import count_workers
-from sierlib.run import PACKAGE, Run, digest, imported_names, source_key
+from sierlib.run import (
+    PACKAGE,
+    Run,
+    digest,
+    ensure_folder,
+    explain_failure,
+    hold,
+    imported_names,
+    replacing,
+    source_key,
+)
 
 ROOT = PACKAGE.parent
 
@@ -107,7 +117,9 @@ def _recorded_key(run: Run) -> str:
     if place is None:
         return ""
     files = sorted(path for path in place.rglob("*") if path.suffix in (".json", ".csv"))
-    return digest([(str(path.relative_to(place)), path.read_text()) for path in files])
+    return digest(
+        [(str(path.relative_to(place)), path.read_text(encoding="utf-8")) for path in files]
+    )
 
 
 def _seeds_key(run: Run) -> str:
@@ -163,19 +175,39 @@ def _parameters(run: Run) -> dict[str, Any]:
 
 def is_up_to_date(run: Run, name: str) -> bool:
     """Tell whether a notebook's executed copy and results are what executing it now would give."""
-    results = run.folder / "results" / f"{name}.json"
-    return (
-        executed_copy(run, name).is_file()
-        and results.is_file()
-        and run.current(f"notebooks/{name}", notebook_key(run, name))
-    )
+    return run.current(f"notebooks/{name}", notebook_key(run, name))
+
+
+def _files_of(run: Run, name: str) -> list[Path]:
+    """Return what pages are made of that a notebook leaves."""
+    files = [executed_copy(run, name), run.folder / "results" / f"{name}.json"]
+    if name == "05-interpretability":
+        files += sorted((run.folder / "explanations").glob("*.*"))
+    return files
+
+
+def _forget_damaged(run: Run) -> None:
+    """Forget artefacts whose files are not as they were written, and what was executed from them.
+
+    What a notebook left is its own. Of anything else it is not known which notebooks have read it:
+    all are executed again, which computes again what was damaged only.
+    """
+    for name in run.artefacts():
+        if run.key_of(name) and run.is_intact(name):
+            continue
+        _say(f"{name}: damaged since it was made, and made again")
+        run.forget(name)
+        if not name.startswith("notebooks/"):
+            for needed in NEEDS:
+                run.forget(f"notebooks/{needed}")
 
 
 # ---------------------------------------------------------------------------------- one notebook
 def find_packages() -> dict[str, str]:
-    """Return the environment in which another Python finds both packages wherever it works."""
+    """Return the environment in which another Python finds both packages wherever it works, and
+    reads and writes UTF-8."""
     paths = [str(ROOT), str(ROOT / "book"), os.environ.get("PYTHONPATH", "")]
-    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUTF8": "1"}
 
 
 class _Kernels:
@@ -222,14 +254,25 @@ class _Kernels:
 
 def _run_papermill(run: Run, name: str, key: str, kernels: _Kernels) -> None:
     """Execute a notebook, and put its copy in place with the key that it was made with."""
-    import papermill
-
     target = executed_copy(run, name)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    ensure_folder(target.parent)
     half = target.with_name(f"{name}.half.ipynb")
     start = time.time()
     _say(f"{name}: running")
+    with explain_failure(half):
+        _fill_copy(run, name, half, kernels)
+    with replacing(target) as partial:
+        os.replace(half, partial)
+    run.done(f"notebooks/{name}", key, *_files_of(run, name))
+    _say(f"{name}: done in {time.time() - start:.0f} s")
+
+
+def _fill_copy(run: Run, name: str, half: Path, kernels: _Kernels) -> None:
+    """Execute a notebook into a copy, which is there as far as it came where that fails."""
+    import papermill
+
     bar = {"desc": name, "unit": "cell", "leave": False}
+    log = executed_copy(run, name).with_suffix(".log")
     try:
         papermill.execute_notebook(
             ROOT / "notebooks" / f"{name}.ipynb",
@@ -238,7 +281,7 @@ def _run_papermill(run: Run, name: str, key: str, kernels: _Kernels) -> None:
             kernel_name="python3",
             # In a file, as in continuous integration, lines say enough.
             progress_bar=bar if sys.stderr.isatty() else False,
-            kernel_manager_class=kernels.manager(target.with_suffix(".log")),
+            kernel_manager_class=kernels.manager(log),
             extra_arguments=["--IPKernelApp.capture_fd_output=False"],  # or it were on the page
             # Only the kernel works in the run's folder: papermill's `cwd` would move this whole
             # process, and with it the notebooks that run side by side.
@@ -256,9 +299,6 @@ def _run_papermill(run: Run, name: str, key: str, kernels: _Kernels) -> None:
         ) from error
     finally:
         ensure_event_loop().close()  # this thread's, which nbclient leaves open
-    os.replace(half, target)
-    run.done(f"notebooks/{name}", key)
-    _say(f"{name}: done in {time.time() - start:.0f} s")
 
 
 def _say(line: str) -> None:
@@ -343,6 +383,12 @@ def _execute(run: Run, names: Sequence[str]) -> None:
     As many run at once as networks are trained at once: one where there is a GPU, whose memory a
     kernel takes whole.
     """
+    with hold(run.folder):
+        _forget_damaged(run)
+        _execute_ready(run, names)
+
+
+def _execute_ready(run: Run, names: Sequence[str]) -> None:
     waiting, at_once = list(names), count_workers()
     awaited = {needed for name in names for needed in NEEDS[name]}
     running: dict[Future[None], str] = {}

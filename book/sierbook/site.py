@@ -13,7 +13,18 @@ import nbformat
 
 from sierbook import notebooks
 from sierbook.extensions import hero
-from sierlib.run import Run, digest, read_json, write_json
+from sierlib.run import (
+    Run,
+    checksum,
+    digest,
+    explain_failure,
+    hold,
+    read_json,
+    read_record,
+    replacing,
+    write_json,
+    write_text,
+)
 
 #: What stands at the end of every notebook's page.
 _DOWNLOADS = (
@@ -110,11 +121,22 @@ def _pages_key(run: Run) -> str:
     return digest(text, [notebooks.notebook_key(run, name) for name in notebooks.NEEDS])
 
 
+#: Jupyter Book, which does not go on writing when this process has been killed.
+_JUPYTER_BOOK = """
+from sierlib.machine import end_with_parent
+end_with_parent()
+from jupyter_book.cli.main import main
+main()
+"""
+
+
 def _jupyter_book(run: Run, place: Path, output: Path, *options: str) -> None:
     """Run Jupyter Book on a staged source; warnings are errors."""
     log = run.folder / "book.log"
     command = [
-        str(Path(sys.executable).with_name("jupyter-book")),
+        sys.executable,
+        "-c",
+        _JUPYTER_BOOK,
         "build",
         str(place),
         "--path-output",
@@ -148,34 +170,48 @@ def build_book(run: Run, output: Path = notebooks.ROOT) -> Path:
     pathlib.Path
         ``index.html``.
     """
-    index = output / "_build" / "html" / "index.html"
-    mark = output / "_build" / ".built"
+    built = output / "_build"
+    html = built / "html"
     key = digest(_pages_key(run), str(run.folder))
-    if index.is_file() and mark.is_file() and mark.read_text() == key:
-        print("book: up to date", file=sys.stderr)
-        return index
-    place = stage(run)
-    for name in ("html", "jupyter_execute"):
-        shutil.rmtree(output / "_build" / name, ignore_errors=True)
-    _jupyter_book(run, place, output)
-    if not index.is_file():
-        raise notebooks.BuildFailed(
-            f"Jupyter Book wrote no {index}; its output is {run.folder / 'book.log'}"
-        )
-    mark.write_text(key)
-    _offer_pdf(output / "_build")
-    return index
+    with hold(run.folder), hold(built), explain_failure(built):
+        if read_record(built / _BUILT) == {"key": key, "pages": _sum_pages(html)}:
+            print("book: up to date", file=sys.stderr)
+            return html / "index.html"
+        # Beside the pages that are there, which stay until the new ones are complete.
+        part = built / "part"
+        shutil.rmtree(part, ignore_errors=True)
+        _jupyter_book(run, stage(run), part)
+        if not (part / "_build" / "html" / "index.html").is_file():
+            raise notebooks.BuildFailed(
+                f"Jupyter Book wrote no index.html; its output is {run.folder / 'book.log'}"
+            )
+        shutil.rmtree(html, ignore_errors=True)
+        os.replace(part / "_build" / "html", html)
+        shutil.rmtree(part)
+        _conclude(built, key)
+    return html / "index.html"
 
 
-def _offer_pdf(built: Path) -> None:
-    """Put the PDF beside the pages, and show its link, where both are of the same book."""
-    made, printed = built / ".built", built / ".printed"
-    if not (made.is_file() and printed.is_file() and made.read_text() == printed.read_text()):
-        return
-    page = built / "html" / "book" / "citing.html"
-    shutil.copy2(built / "book.pdf", built / "html" / "book.pdf")
-    shown = page.read_text(encoding="utf-8").replace('id="whole-book" hidden', 'id="whole-book"')
-    page.write_text(shown, encoding="utf-8")
+#: What is noted beside pages and PDF: what made them, and the checksum of what was made.
+_BUILT, _PRINTED = ".built", ".printed"
+
+
+def _sum_pages(html: Path) -> str:
+    """Return a hash of all built pages."""
+    files = sorted(path for path in html.rglob("*") if path.is_file())
+    return digest([(str(path.relative_to(html)), checksum(path)) for path in files])
+
+
+def _conclude(built: Path, key: str) -> None:
+    """Put the PDF beside the pages, and show its link, where both are of the same book; then note
+    what the pages are."""
+    html, pdf = built / "html", built / "book.pdf"
+    if read_record(built / _PRINTED) == {"key": key, "pdf": checksum(pdf)}:
+        page = html / "book" / "citing.html"
+        shutil.copy2(pdf, html / "book.pdf")
+        shown = page.read_text(encoding="utf-8")
+        write_text(page, shown.replace('id="whole-book" hidden', 'id="whole-book"'))
+    write_json(built / _BUILT, {"key": key, "pages": _sum_pages(html)})
 
 
 def make_book(run: Run, output: Path = notebooks.ROOT) -> Path:
@@ -207,20 +243,33 @@ def print_pdf(run: Run, output: Path = notebooks.ROOT) -> Path:
             "browser"
         )
     notebooks.execute_all(run)
-    pages, target = run.folder / "print", output / "_build" / "book.pdf"
+    built = output / "_build"
+    with hold(run.folder), hold(built), explain_failure(built):
+        key = digest(_pages_key(run), str(run.folder))
+        _print_pages(browser, _write_whole(run), built / "book.pdf")
+        write_json(built / _PRINTED, {"key": key, "pdf": checksum(built / "book.pdf")})
+        pages = _sum_pages(built / "html")
+        if read_record(built / _BUILT) == {"key": key, "pages": pages}:
+            _conclude(built, key)
+    return built / "book.pdf"
+
+
+def _write_whole(run: Run) -> Path:
+    """Write the whole book as one page."""
+    pages = run.folder / "print"
     shutil.rmtree(pages, ignore_errors=True)
     _jupyter_book(run, stage(run), pages, "--builder", "custom", "--custom-builder", "singlehtml")
     # Sphinx writes links as if the page stood above the first page's folder.
     (written,) = (pages / "_build").glob("*/book/index.html")
     whole = written.parents[1] / "index.html"
-    whole.write_text(
-        written.read_text(encoding="utf-8").replace('href="book/index.html#', 'href="#'),
-        encoding="utf-8",
-    )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
-    command += ["--virtual-time-budget=60000", f"--print-to-pdf={target}", whole.as_uri()]
-    subprocess.run(command, check=True, capture_output=True)
-    (target.parent / ".printed").write_text(digest(_pages_key(run), str(run.folder)))
-    _offer_pdf(target.parent)
-    return target
+    text = written.read_text(encoding="utf-8")
+    write_text(whole, text.replace('href="book/index.html#', 'href="#'))
+    return whole
+
+
+def _print_pages(browser: str, page: Path, target: Path) -> None:
+    """Print a page as PDF."""
+    with replacing(target) as partial:
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer"]
+        command += ["--virtual-time-budget=60000", f"--print-to-pdf={partial}", page.as_uri()]
+        subprocess.run(command, check=True, capture_output=True)

@@ -1,13 +1,14 @@
 """Encode a corpus into shards of arrays, in parallel and resumably.
 
-A shard holds up to 64 items. It is complete when its list of rows is there, so an interrupted build
-goes on with the next one. Rows refer to arrays as ``<shard file>#<row>``.
+A shard holds up to 64 items. It is complete when its list of rows is there, with the checksums of
+its arrays, so an interrupted build goes on with the next one. Rows refer to arrays as
+``<shard file>#<row>``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,8 @@ from sierlib.data import images, speech
 from sierlib.data.corpora import open_corpus
 from sierlib.data.corpora.embedded import scenes
 from sierlib.data.corpora.items import Corpus, Item, Unusable
-from sierlib.run import Run, digest, source_key
+from sierlib.machine import end_with_parent
+from sierlib.run import Run, checksum, digest, read_record, replacing, source_key, write_json
 
 SHARD = 64  # items
 
@@ -130,12 +132,26 @@ def _encode_speech(item: Item, row: dict[str, Any]) -> np.ndarray:
 
 
 def _rows_file(folder: Path, index: int) -> Path:
-    """Return where a shard's list of rows lies; the shard is complete when it is there."""
-    return folder / f"rows-{index:05d}.jsonl"
+    """Return where a shard's list of rows lies."""
+    return folder / f"rows-{index:05d}.json"
 
 
-def _encode_shard(index: int, items: Sequence[Item], folder: Path) -> None:
-    """Encode the items of one shard and write its arrays, then its list of rows."""
+def _read_rows(folder: Path, index: int) -> list[dict[str, Any]] | None:
+    """Return a shard's rows; None where they, or its arrays, are not as they were written."""
+    record = read_record(_rows_file(folder, index))
+    rows, files = record.get("rows"), record.get("files")
+    if record.get("sum") != digest(rows, files):
+        return None
+    whole = all(checksum(folder / name) == told for name, told in (files or {}).items())
+    return rows if whole else None
+
+
+def _encode_shard(
+    index: int, items: Sequence[Item], folder: Path
+) -> tuple[int, list[dict[str, Any]]]:
+    """Encode the items of one shard, write its arrays, then its list of rows; return the latter."""
+    if multiprocessing.parent_process():
+        end_with_parent()
     rows: list[dict[str, Any]] = []
     shard: dict[str, list[np.ndarray]] = {"speech": [], "image": []}
     for item in items:
@@ -149,13 +165,16 @@ def _encode_shard(index: int, items: Sequence[Item], folder: Path) -> None:
                 row[name] = f"{name}-{index:05d}.npy#{len(shard[name])}"
                 shard[name].append(arrays[name])
         rows.append(row)
+    files = {}
     for name, stack in shard.items():
         if stack:
-            np.save(folder / f"{name}-{index:05d}.npy", np.stack(stack))
-    place = _rows_file(folder, index)
-    partial = place.with_suffix(".part")
-    partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    os.replace(partial, place)
+            path = folder / f"{name}-{index:05d}.npy"
+            with replacing(path) as partial:
+                np.save(partial, np.stack(stack))
+            files[path.name] = checksum(path)
+    sealed = {"rows": rows, "files": files, "sum": digest(rows, files)}
+    write_json(_rows_file(folder, index), sealed)
+    return index, rows
 
 
 def encode_corpus(corpus: Corpus, folder: Path, *, workers: int | None = None) -> pd.DataFrame:
@@ -181,19 +200,16 @@ def encode_corpus(corpus: Corpus, folder: Path, *, workers: int | None = None) -
     from tqdm.auto import tqdm
 
     shards = [corpus.items[start : start + SHARD] for start in range(0, len(corpus.items), SHARD)]
-    missing = [i for i in range(len(shards)) if not _rows_file(folder, i).is_file()]
+    kept = [_read_rows(folder, index) for index in range(len(shards))]
+    missing = [index for index, rows in enumerate(kept) if rows is None]
     if missing:
-        jobs = (delayed(_encode_shard)(i, shards[i], folder) for i in missing)
+        jobs = (delayed(_encode_shard)(index, shards[index], folder) for index in missing)
         pool = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator_unordered")
         title = f"encode {corpus.spec.partition(':')[0]}"
-        for _ in tqdm(pool(jobs), total=len(missing), desc=title, unit="shard"):
-            pass
-    rows: list[dict[str, Any]] = []
-    for i in range(len(shards)):
-        with open(_rows_file(folder, i), encoding="utf-8") as lines:
-            rows += [json.loads(line) for line in lines]
+        for index, rows in tqdm(pool(jobs), total=len(missing), desc=title, unit="shard"):
+            kept[index] = rows
     # A column that no row has, such as the reason where all can be used, is there and empty.
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame([row for rows in kept for row in rows or ()])
     for column in COLUMNS:
         if column not in frame:
             frame[column] = None
@@ -273,12 +289,12 @@ def encode_role(
     if role == "data":
         name, place = "arrays", "dataset"
     key = digest(corpus.spec, corpus.fingerprint, len(corpus.items), source_key(__name__))
-    folder = run.folder / place
-    if not run.current(name, key):
-        run.forget(name)
+    folder, current = run.folder / place, run.current(name, key)
+    if not current:
         folder = run.fresh_folder(place, key)
     # Shards that are there are read, so this costs little where the artefact is up to date.
     rows = encode_corpus(corpus, folder, workers=workers)
     corpus.notes += count_notes(rows["note"].dropna())
-    run.done(name, key)
+    if not current:
+        run.done(name, key, *sorted(folder.glob("*-?????.*")))
     return corpus, rows, folder

@@ -28,9 +28,9 @@ from sierlib.experiment.teachers import (
     read_pairs,
     train_teachers,
 )
-from sierlib.run import Run, digest, read_json, source_key, write_json
+from sierlib.run import Run, digest, hold, read_json, source_key, write_json, write_text
 
-FILES = ("manifest.csv", "discarded.csv", "quarantine.csv", "summary.json")
+FILES = ("manifest.csv", "discarded.csv", "quarantine.csv", "truth.jsonl", "summary.json")
 
 #: A teacher's network and its report.
 Teacher = tuple[keras.Model, dict[str, Any]]
@@ -62,6 +62,11 @@ def build_dataset(run: Run, recorded: pd.DataFrame | None = None) -> dict[str, A
         When too few pairs remain to be split, a class that the corpus labels has none to learn
         from, or the recorded labels are about other rows.
     """
+    with hold(run.folder):
+        return _label_pairs(run, recorded)
+
+
+def _label_pairs(run: Run, recorded: pd.DataFrame | None) -> dict[str, Any]:
     corpus, usable, quarantine, folder = read_pairs(run)
     labelled = brings_labels(corpus)
     teachers = {} if labelled or recorded is not None else train_teachers(run)
@@ -74,7 +79,7 @@ def build_dataset(run: Run, recorded: pd.DataFrame | None = None) -> dict[str, A
         settings.LABEL_THRESHOLD,
         source_key(__name__),
     )
-    if run.current("manifest", key, *(folder / name for name in FILES)):
+    if run.current("manifest", key):
         return read_json(folder / "summary.json")
 
     write_csv(quarantine, folder / "quarantine.csv")
@@ -118,7 +123,7 @@ def build_dataset(run: Run, recorded: pd.DataFrame | None = None) -> dict[str, A
     write_csv(usable[COLUMNS], folder / "manifest.csv")
     _write_truth(corpus, set(quarantine["id"]), folder)
     write_json(folder / "summary.json", counts)
-    run.done("manifest", key)
+    run.done("manifest", key, *filter(Path.is_file, (folder / name for name in FILES)))
     return counts
 
 
@@ -185,4 +190,4 @@ def _write_truth(corpus: Corpus, quarantined: set[str], folder: Path) -> None:
             truths.append({"id": item.id, **item.truth})
     if truths:
         lines = [json.dumps(truth) + "\n" for truth in truths]
-        (folder / "truth.jsonl").write_text("".join(lines), encoding="utf-8")
+        write_text(folder / "truth.jsonl", "".join(lines))

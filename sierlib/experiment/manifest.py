@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import warnings
 from collections import Counter
@@ -19,7 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sierlib import settings
 from sierlib.data.corpora import Corpus, Item, open_corpus
 from sierlib.data.shards import align_item, encode_role
-from sierlib.run import Run
+from sierlib.run import Run, replacing
 
 #: The columns of the manifest; those of the teachers' opinions are named "ser_anger" and so on.
 OPINIONS = [f"{role}_{name}" for role in settings.ROLES for name in settings.CLASSES]
@@ -231,10 +230,9 @@ def format_csv(frame: pd.DataFrame, path: Path | None = None) -> str | None:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table through a temporary name; `read_csv` reads it back as it was."""
-    partial = path.with_name(path.name + ".part")
-    format_csv(frame, partial)
-    os.replace(partial, path)
+    """Write a table, whole or not at all; `read_csv` reads it back as it was."""
+    with replacing(path) as partial:
+        format_csv(frame, partial)
 
 
 def read_csv(path: Path, **options: Any) -> pd.DataFrame:
@@ -257,8 +255,10 @@ def read_manifest(run: Run, name: str = "manifest") -> pd.DataFrame:
         Naming the notebook to run first.
     """
     path = run.folder / "dataset" / f"{name}.csv"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: run notebooks/01-dataset.ipynb first")
+    if not (path.is_file() and run.is_intact("manifest") and run.is_intact("arrays")):
+        raise FileNotFoundError(
+            f"{path} is missing, or its data set is damaged: run notebooks/01-dataset.ipynb first"
+        )
     return read_csv(
         path, dtype={"id": str, "text": str}, keep_default_na=False, na_values={"sentiment": ""}
     )

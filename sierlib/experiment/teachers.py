@@ -27,7 +27,7 @@ from sierlib.experiment.manifest import (
 from sierlib.experiment.scores import class_codes, score_predictions
 from sierlib.networks.fit import fit_network, predict_rows
 from sierlib.networks.parallelnet import teacher
-from sierlib.run import Run, digest, read_json, source_key, write_json
+from sierlib.run import Run, digest, read_json, replacing, source_key, write_json
 
 
 def train_teachers(
@@ -130,8 +130,7 @@ def _teacher_key(run: Run, role: str) -> str:
 
 
 def _is_current(run: Run, role: str) -> bool:
-    files = _teacher_files(run, role)
-    return run.current(_teacher_artefact(role), _teacher_key(run, role), *files)
+    return run.current(_teacher_artefact(role), _teacher_key(run, role))
 
 
 def _train_teacher(run: Run, role: str) -> None:
@@ -186,12 +185,12 @@ def _train_teacher(run: Run, role: str) -> None:
         "history": history,
     }
     model_file, report_file, opinions_file = _teacher_files(run, role)
-    model_file.parent.mkdir(parents=True, exist_ok=True)
-    model.save(model_file)
+    with replacing(model_file) as partial:
+        model.save(partial)
     opinions = pd.DataFrame(np.round(probabilities, 6), columns=list(settings.CLASSES))
     write_csv(opinions.assign(label=held["label"].to_numpy()), opinions_file)
     write_json(report_file, report)
-    run.done(_teacher_artefact(role), _teacher_key(run, role))
+    run.done(_teacher_artefact(role), _teacher_key(run, role), *_teacher_files(run, role))
 
 
 def _read_items(run: Run, role: str) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path, bool]:

@@ -17,7 +17,15 @@ from sierlib.experiment.manifest import read_manifest
 from sierlib.experiment.models import NETWORKS, NetworkSpec, select_rows
 from sierlib.experiment.scores import class_codes, score_predictions
 from sierlib.networks.fit import fit_network, predict_rows
-from sierlib.run import Run, digest, ensure_folder, read_json, source_key, write_json
+from sierlib.run import (
+    Run,
+    digest,
+    hold,
+    read_json,
+    replacing,
+    source_key,
+    write_json,
+)
 
 #: A network to train: its specification's name, the fold that validates, which repetition (seed).
 Job = tuple[str, int, int]
@@ -62,13 +70,9 @@ def _network_key(run: Run, job: Job) -> str:
 
 def is_current(run: Run, job: Job) -> bool:
     """Tell whether a network's files are those that training it now would give."""
-    model, history = _network_files(run, job)
-    if not history.is_file():  # so that no rows are asked for that a corpus may not have
+    if not run.key_of(artefact_name(*job)):  # no rows are asked for that a corpus may not have
         return False
-    # Of a network that another machine has trained, the history is all that there is.
-    adopted = read_json(history)["provenance"].get("adopted")
-    files = [history] if adopted else [model, history]
-    return run.current(artefact_name(*job), _network_key(run, job), *files)
+    return run.current(artefact_name(*job), _network_key(run, job))
 
 
 def put_history(run: Run, job: Job, history: dict[str, Any]) -> bool:
@@ -85,9 +89,9 @@ def put_history(run: Run, job: Job, history: dict[str, Any]) -> bool:
     there += [history.get(f"{part}_rows") for part in rows]
     if digest(here) != digest(there) or is_current(run, job):
         return False
-    ensure_folder(run.folder / "models")
-    write_json(_network_files(run, job)[1], history)
-    run.done(artefact_name(*job), _network_key(run, job))
+    _, file = _network_files(run, job)
+    write_json(file, history)
+    run.done(artefact_name(*job), _network_key(run, job), file)
     return True
 
 
@@ -138,11 +142,10 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
     }
     # The history last: where it is, the network is too.
     model_file, history_file = _network_files(run, job)
-    partial = model_file.with_name(f"part-{model_file.name}")  # Keras wants the suffix
-    model.save(partial)
-    partial.replace(model_file)
+    with replacing(model_file) as partial:
+        model.save(partial)
     write_json(history_file, history)
-    run.done(artefact_name(*job), _network_key(run, job))
+    run.done(artefact_name(*job), _network_key(run, job), model_file, history_file)
 
 
 def write_percents(probabilities: np.ndarray) -> str:
@@ -190,10 +193,10 @@ def train_all(run: Run, jobs: Iterable[Job | str]) -> dict[Job, dict[str, Any]]:
                 f"fold {fold} of {run.folder} is empty: folds are 0 to {settings.FOLDS - 1}"
             )
     read_manifest(run)  # says what to run first, before any process is started
-    ensure_folder(run.folder / "models")
-    stale = [(run, *job) for job in every if not is_current(run, job)]
-    if stale:
-        workers.run_in_workers(_train_network, stale, "training")
+    with hold(run.folder):
+        stale = [(run, *job) for job in every if not is_current(run, job)]
+        if stale:
+            workers.run_in_workers(_train_network, stale, "training")
     return {job: read_json(_network_files(run, job)[1]) for job in every}
 
 
@@ -222,8 +225,10 @@ def load_model(run: Run, name: str) -> keras.Model:
         Naming the notebook to run first.
     """
     path = run.folder / "models" / f"{name}.keras"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: run notebooks/02-training.ipynb first")
+    if not (path.is_file() and run.is_intact(artefact_name(name))):
+        raise FileNotFoundError(
+            f"{path} is missing or damaged: run notebooks/02-training.ipynb first"
+        )
     return keras.saving.load_model(path)
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
-from sierlib.machine import count_workers
+from sierlib.machine import count_workers, end_with_parent
 
 
 def _limit_worker(threads: int) -> None:
@@ -18,18 +16,11 @@ def _limit_worker(threads: int) -> None:
 
     It also fixes the order of every sum, so that the same seed gives the same weights.
     """
-    threading.Thread(target=_watch_parent, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from sierlib.backend import limit_threads
 
     limit_threads(threads)
-
-
-def _watch_parent(parent: int) -> None:
-    """End this process when the one that started it is gone, as when a kernel is restarted."""
-    while os.getppid() == parent:
-        time.sleep(2)
-    os._exit(1)
 
 
 def run_in_workers(

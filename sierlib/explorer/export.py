@@ -34,6 +34,7 @@ import numpy as np
 
 from sierlib import settings
 from sierlib.explorer.payload import Payload
+from sierlib.run import write_text
 from sierlib.shapley.keras_parts import find_cut
 
 ENGINE = Path(__file__).parent / "inpage"
@@ -112,7 +113,9 @@ def write_script(
     # A worker has one script: nothing in it is imported.
     engine = re.sub(r"^export ", "", "\n".join(parts), flags=re.MULTILINE)
     value = {**export_model(model), "inputs": inputs, "about": dict(about), "engine": engine}
-    return path.write_text(f"globalThis.sierlibModel = {json.dumps(value)};\n", encoding="utf-8")
+    text = f"globalThis.sierlibModel = {json.dumps(value)};\n"
+    write_text(path, text)
+    return len(text)
 
 
 def _base64(data: bytes) -> str:

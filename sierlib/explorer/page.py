@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from sierlib.explorer import listening
 from sierlib.explorer.pair import OwnPair
 from sierlib.explorer.payload import Payload
 from sierlib.explorer.widget import CSS, static_html
-from sierlib.run import ensure_folder, write_json
+from sierlib.run import ensure_folder, replacing, write_json, write_text
 
 PAGE = Path(__file__).parent / "page.html"
 #: Of the sentence, shaded by attributes of style, which no hash can name; nothing else may load.
@@ -52,7 +53,10 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
         "removed": listening.silence(pair.audio, ~pair.keep),
     }
     for name, sound in sounds.items():
-        soundfile.write(folder / f"{name}.wav", sound, settings.SAMPLE_RATE)
+        content = io.BytesIO()  # where the disk is full, libsndfile does not say so
+        soundfile.write(content, sound, settings.SAMPLE_RATE, format="WAV")
+        with replacing(folder / f"{name}.wav") as partial:
+            partial.write_bytes(content.getvalue())
     # Numbers, and the sentence with its words shaded.
     values = listening.word_values(pair.words, pair.explanation.speech_map)
     write_json(folder / "prediction.json", _collect_numbers(pair, values))
@@ -60,7 +64,7 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
     title = html.escape(f"{pair.name}: {pair.predicted} ({score:.2f})")
     head = f'<!doctype html>\n<meta charset="utf-8">\n{_POLICY}<title>{title}</title>\n'
     sentence = listening.sentence_html(pair.words, values)
-    (folder / "sentence.html").write_text(head + sentence, encoding="utf-8")
+    write_text(folder / "sentence.html", head + sentence)
     # The page with the explorer.
     target = "predicted" if pair.target == pair.predicted else pair.target
     panel = static_html(
@@ -73,7 +77,7 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
         explorer=panel,
         own=_hash_own(template.template + panel),
     )
-    (folder / "index.html").write_text(page, encoding="utf-8")
+    write_text(folder / "index.html", page)
     return folder / "index.html"
 
 
@@ -91,7 +95,8 @@ def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
     Orange speaks for the class, blue against it.
     """
     values = getattr(pair.explanation, f"{modality}_map")
-    np.save(path.with_suffix(".npy"), values)
+    with replacing(path.with_suffix(".npy")) as partial:
+        np.save(partial, values)
     is_speech = modality == "speech"
     columns = listening.spoken_frames(pair.audio) if is_speech else settings.SIZE
     size = (9, 4) if is_speech else (5, 5)
@@ -106,7 +111,8 @@ def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
                 middle, -2, word.text,
                 rotation=90, ha="center", va="top", fontsize=9, parse_math=False,
             )  # fmt: skip
-    figure.savefig(path.with_suffix(".png"), bbox_inches="tight")
+    with replacing(path.with_suffix(".png")) as partial:
+        figure.savefig(partial, bbox_inches="tight")
     plt.close(figure)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -331,16 +332,42 @@ def test_what_fails_is_told_and_the_exit_code_is_1(
     assert captured.out == "" and captured.err == f"sier: {problem}\n"
 
 
-def test_an_interruption_says_how_to_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+#: `sier book` whose work is to wait for a process that it has started.
+WAITING = """
+import subprocess, sys, threading, time
+from sierbook import cli, site
 
-    monkeypatch.setattr("sierlib.experiment.labels.build_dataset", interrupt)
-    assert cli.main(["dataset", "--profile", "smoke", "--run-dir", str(tmp_path)]) == 130
-    captured = capsys.readouterr()
-    assert captured.out == "" and "interrupted" in captured.err and captured.err.count("\n") == 1
+def work(run):
+    child = subprocess.Popen(["sleep", "600"])
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    print(child.pid, flush=True)
+    time.sleep(600)
+
+site.make_book = work
+cli._import_tensorflow = lambda: None
+cli.main(["book", "--profile", "smoke", "--run-dir", sys.argv[1]])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the process in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_ends_all_at_once_and_says_how_to_go_on(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    call = [sys.executable, "-c", WAITING, str(tmp_path)]
+    process = subprocess.Popen(
+        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=notebooks.ROOT,
+        # A process that a shell started in the background is born deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert process.stdout
+    child = process.stdout.readline().strip()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 128 + number
+    assert said == "\nsier: interrupted; the same command goes on where this one stopped\n"
+    status = Path("/proc", child, "status")
+    assert not status.is_file() or "zombie" in status.read_text()
 
 
 def test_settings_reach_the_run(

@@ -16,7 +16,7 @@ import pytest
 
 from sierbook import notebooks, recorded, site
 from sierlib.networks import backbones
-from sierlib.run import Run, write_json
+from sierlib.run import Run, hold, write_json
 
 SETTINGS = """profile = "quick"
 data = "synthetic"
@@ -132,7 +132,11 @@ def test_what_is_up_to_date_is_not_run_again(
 
 
 @pytest.mark.parametrize(
-    "changed", ["first notebook", "seed", "package", "results", "copy", "nothing"]
+    "changed",
+    [
+        *("first notebook", "seed", "package", "nothing"),
+        *("results", "copy", "damaged results", "damaged key"),
+    ],
 )
 def test_a_change_reaches_all_that_depends_on_it(
     changed: str, executed: Run, root: Path, monkeypatch: pytest.MonkeyPatch
@@ -147,10 +151,16 @@ def test_a_change_reaches_all_that_depends_on_it(
         (executed.folder / "results" / "02-second.json").unlink()
     elif changed == "copy":
         notebooks.executed_copy(executed, "02-second").unlink()
+    elif changed in ("damaged results", "damaged key"):
+        place = "results" if "results" in changed else "keys/notebooks"
+        path = executed.folder / place / "02-second.json"
+        path.write_bytes(path.read_bytes()[:-5])
     found = [notebooks.is_up_to_date(executed, name) for name in notebooks.NEEDS]
-    assert found == {"nothing": [True, True], "results": [True, False], "copy": [True, False]}.get(
-        changed, [False, False]
-    )
+    of_the_second = ("results", "copy", "damaged results", "damaged key")
+    assert found == {
+        "nothing": [True, True],
+        **dict.fromkeys(of_the_second, [True, False]),
+    }.get(changed, [False, False])
 
 
 def test_a_changed_corpus_is_read_again(root: Path, tmp_path: Path) -> None:
@@ -282,6 +292,58 @@ def test_what_runs_beside_a_failure_is_kept_and_nothing_new_is_begun(
     assert "04-fourth" not in said
 
 
+def test_what_was_executed_from_a_damaged_artefact_is_executed_again(
+    executed: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(
+        "sierbook.notebooks._run_papermill", lambda _, name, *__: begun.append(name)
+    )
+    model = executed.folder / "models" / "fused.keras"
+    model.parent.mkdir()
+    model.write_bytes(b"weights")
+    executed.done("models/fused", "k", model)
+    notebooks.execute_all(executed)
+    assert begun == []
+    model.write_bytes(b"weight")
+    notebooks.execute_all(executed)
+    assert begun == list(TINY) and executed.key_of("models/fused") == ""
+    assert "models/fused: damaged since it was made" in capsys.readouterr().err
+
+
+def test_two_builds_do_not_write_one_folder(executed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with hold(executed.folder):
+        monkeypatch.setenv("SIER_HOLDS", "")  # as in a process of its own
+        with pytest.raises(RuntimeError, match=f"{executed.folder} is being written by another"):
+            notebooks.execute_all(executed)
+
+
+def test_a_damaged_page_is_built_again_and_a_failed_build_leaves_the_pages_that_were_there(
+    executed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Path] = []
+
+    def build(run: Run, source: Path, place: Path, *_: str) -> None:
+        built.append(place)
+        (place / "_build" / "html").mkdir(parents=True)
+        (place / "_build" / "html" / "index.html").write_text("built")
+
+    monkeypatch.setattr("sierbook.site._jupyter_book", build)
+    index = site.build_book(executed, tmp_path)
+    assert site.build_book(executed, tmp_path) == index and len(built) == 1
+    index.write_text("damaged")
+    assert site.build_book(executed, tmp_path).read_text() == "built" and len(built) == 2
+    index.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise notebooks.BuildFailed("no")
+
+    monkeypatch.setattr("sierbook.site._jupyter_book", fail)
+    with pytest.raises(notebooks.BuildFailed):
+        site.build_book(executed, tmp_path)
+    assert index.read_text() == "old"
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for the kernels in /proc")
 def test_an_interruption_ends_all_that_runs(sides: Run, root: Path) -> None:
     for name, other in (("02-second", "03-third"), ("03-third", "02-second")):
@@ -340,10 +402,10 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
     for data in (view, said):
         notebook.cells[-1].outputs.append(nbformat.v4.new_output("display_data", data))
     nbformat.write(notebook, copy)
-    write_json(
-        executed.folder / "results" / "02-second.json",
-        {"provenance": {"profile": "smoke", "seed": 5}},
-    )
+    results = executed.folder / "results" / "02-second.json"
+    write_json(results, {"provenance": {"profile": "smoke", "seed": 5}})
+    name = "notebooks/02-second"
+    executed.done(name, executed.key_of(name), copy, results)
     place = site.stage(executed)
     found = {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
     assert found == {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +21,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sierlib import settings
-from sierlib.run import PACKAGE, Run, digest, list_modules, read_json, source_key, write_json
+from sierlib.run import (
+    PACKAGE,
+    NotWritten,
+    Run,
+    digest,
+    hold,
+    list_modules,
+    read_json,
+    replacing,
+    source_key,
+    write_json,
+    write_text,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -149,6 +164,112 @@ def test_json_is_written_whole_or_not_at_all(
     assert read_json(path) == {"n": 1}
 
 
+def test_a_full_disk_is_one_clear_line_and_what_was_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        with pytest.raises(NotWritten) as error:
+            write_text(path, "x" * 5_000)
+        with pytest.raises(NotWritten), replacing(tmp_path / "a.npy") as partial:
+            np.save(partial, np.zeros(5_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = str(error.value)
+    assert said.startswith(f"{path} could not be written (File too large): make room there")
+    assert said.endswith("the same command goes on where this one stopped") and "\n" not in said
+    assert [entry.name for entry in tmp_path.iterdir()] == [
+        "a.txt"
+    ] and path.read_text() == "before"
+
+
+@pytest.fixture
+def read_only() -> Iterator[Path]:
+    """A folder in which this process may write nothing, whoever it belongs to."""
+    folder, root = Path(tempfile.mkdtemp()), os.geteuid() == 0
+    write_json(folder / "keys" / "a.json", {"key": "k", "files": {}})
+    folder.chmod(0o555)
+    if root:  # who may write everywhere
+        os.setresuid(65534, 65534, 0)
+    yield folder
+    if root:
+        os.setresuid(0, 0, 0)
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_a_read_only_run_can_be_read_and_says_why_it_is_not_written(read_only: Path) -> None:
+    run = _open(read_only)
+    with hold(run.folder):  # where nothing can be written, nobody is in the way
+        assert run.current("a", "k")
+    for work in (
+        lambda: write_json(run.folder / "keys" / "a.json", 1),
+        lambda: run.done("b", "k"),
+        lambda: run.fresh_folder("dataset", "k"),
+        lambda: _open(read_only / "another"),
+    ):
+        with pytest.raises(NotWritten, match=rf"{read_only}/.* \(Permission denied\): .*writable"):
+            work()
+
+
+#: Holds a folder until it is killed.
+HOLDER = """
+import sys, time
+from pathlib import Path
+from sierlib.run import hold
+with hold(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_folder_is_of_one_process_until_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout and holder.stdout.readline() == "held\n"
+        (tmp_path / "keys" / ".part-1-a.json").write_text("{")
+        with pytest.raises(RuntimeError) as error, hold(tmp_path):
+            pytest.fail("held twice")
+        said = str(error.value)
+        assert said.startswith(f"{tmp_path} is being written by another process") and "wait" in said
+    finally:
+        holder.kill()
+        holder.wait()
+    with hold(tmp_path):
+        assert not list((tmp_path / "keys").iterdir())  # what it had begun
+        # Its own processes, such as kernels of notebooks, write as well.
+        script = HOLDER.replace("time.sleep(600)", "")
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True)
+    assert "SIER_HOLDS" not in os.environ or str(tmp_path) not in os.environ["SIER_HOLDS"]
+
+
+def test_a_run_works_in_any_folder_and_locale(tmp_path: Path) -> None:
+    folder = tmp_path / "läufe und Köpfe 悲"
+    script = (
+        "import sys; from sierlib.run import Run, hold, write_text\n"
+        "run = Run.open('smoke', run_dir=sys.argv[1])\n"
+        "with hold(run.folder):\n"
+        "    write_text(run.folder / 'a.txt', 'é悲')\n"
+        "    run.done('a', 'k', run.folder / 'a.txt')\n"
+        "    run.record('04-results', said='é悲')\n"
+        "print(run.current('a', 'k'), ascii(run.results('04-results')['said']))"
+    )
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py"), str(folder)],
+        env={**os.environ, **plain}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["True", ascii("é悲")]
+    assert _open(folder).current("a", "k")
+    assert (folder / "a.txt").read_text(encoding="utf-8") == "é悲"
+
+
 def test_numbers_of_numpy_and_paths_are_written_as_json(tmp_path: Path) -> None:
     value = {
         "i": np.int64(3),
@@ -235,6 +356,54 @@ def test_an_artefact_is_current_only_for_the_key_it_was_made_with(tmp_path: Path
     run.done("models/fused", "k1")
     assert run.current("models/fused", "k1") and not run.current("models/fused", "k2")
     assert run.key_of("models/fused") == "k1"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-3]),
+        lambda path: path.write_bytes(b"\0" + path.read_bytes()[1:]),
+    ],
+)
+@pytest.mark.parametrize("name", ["models/a.keras", "keys/models/a.json"])
+def test_an_artefact_is_not_current_when_it_or_its_key_is_damaged(
+    name: str, damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    run = _open(tmp_path)
+    model = tmp_path / "models" / "a.keras"
+    write_text(model, "weights")
+    run.done("models/a", "k", model)
+    assert run.current("models/a", "k") and run.artefacts() == ["models/a"]
+    damage(tmp_path / name)
+    assert not run.current("models/a", "k")
+    write_text(model, "weights")
+    run.done("models/a", "k", model)
+    assert run.current("models/a", "k")
+
+
+def test_an_artefact_is_not_complete_without_a_file_of_it(tmp_path: Path) -> None:
+    run = _open(tmp_path)
+    run.done("models/a", "k", tmp_path / "never-written")
+    assert not run.current("models/a", "k")
+
+
+@pytest.mark.parametrize("content", [b'{"key": "k"', b"12", b'["key"]', b'{"key": 1}', b"\xff"])
+def test_a_key_that_cannot_be_read_is_none(content: bytes, tmp_path: Path) -> None:
+    run = _open(tmp_path)
+    run.done("a", "k")
+    (tmp_path / "keys" / "a.json").write_bytes(content)
+    assert run.key_of("a") == "" and not run.current("a", "k")
+
+
+def test_damaged_results_are_named(tmp_path: Path) -> None:
+    run = _open(tmp_path)
+    run.record("04-results", accuracy=1)
+    path = tmp_path / "results" / "04-results.json"
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ValueError, match=rf"{path} is damaged .*: remove it"):
+        run.results("04-results")
 
 
 def test_half_done_work_is_kept_for_the_same_key_and_removed_for_another(tmp_path: Path) -> None:

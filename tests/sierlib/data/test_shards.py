@@ -57,7 +57,7 @@ def test_an_interrupted_encode_goes_on_where_it_stopped(tmp_path: Path) -> None:
     corpus = plans.pairs(10, 1)
     first = encode_corpus(corpus, tmp_path, workers=1)
     before = _state(tmp_path)
-    for name in ("rows-00001.jsonl", "speech-00001.npy", "image-00001.npy"):
+    for name in ("rows-00001.json", "speech-00001.npy", "image-00001.npy"):
         (tmp_path / name).unlink()
     again = encode_corpus(corpus, tmp_path, workers=1)
     after = _state(tmp_path)
@@ -65,7 +65,7 @@ def test_an_interrupted_encode_goes_on_where_it_stopped(tmp_path: Path) -> None:
     for name, (_, digest) in after.items():
         assert digest == before[name][1], name
     assert {name for name in before if after[name] != before[name]} == {
-        "rows-00001.jsonl",
+        "rows-00001.json",
         "speech-00001.npy",
         "image-00001.npy",
     }
@@ -79,7 +79,7 @@ def test_half_a_shard_counts_as_none(tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / name).mkdir()
     whole = encode_corpus(corpus, tmp_path / "a", workers=1)
-    (tmp_path / "b" / "rows-00000.part").write_text('{"id": "pair-0000')
+    (tmp_path / "b" / "rows-00000.json").write_text('{"rows": [{"id": "pair-0000')
     (tmp_path / "b" / "speech-00000.npy").write_bytes(b"\x93NUMPY")
     pd.testing.assert_frame_equal(encode_corpus(corpus, tmp_path / "b", workers=1), whole)
     np.testing.assert_array_equal(
@@ -94,8 +94,54 @@ def test_a_shard_lost_after_the_build_comes_back_as_it_was(
 ) -> None:
     run = Run(replace(tiny_profile, pairs=8), "synthetic", "synthetic", "synthetic", 0, tmp_path)
     _, first, folder = encode_role(run, "data", workers=1)
-    (folder / "rows-00000.jsonl").unlink()
+    (folder / "rows-00000.json").unlink()
     _, again, _ = encode_role(run, "data", workers=1)
+    pd.testing.assert_frame_equal(first, again)
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-100],
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda content: b"",
+        lambda content: b"12",
+    ],
+)
+@pytest.mark.parametrize("name", ["image-00001.npy", "rows-00001.json"])
+def test_a_damaged_shard_is_encoded_again_and_no_other(
+    name: str,
+    damage: Callable[[bytes], bytes],
+    tmp_path: Path,
+    tiny_profile: settings.Profile,
+) -> None:
+    run = Run(replace(tiny_profile, pairs=8), "synthetic", "synthetic", "synthetic", 0, tmp_path)
+    _, first, folder = encode_role(run, "data", workers=1)
+    before, path = _state(folder), folder / name
+    path.write_bytes(damage(path.read_bytes()))
+    assert not run.is_intact("arrays")
+    _, again, _ = encode_role(run, "data", workers=1)
+    pd.testing.assert_frame_equal(first, again)
+    after = _state(folder)
+    assert {each: digest for each, (_, digest) in after.items()} == {
+        each: digest for each, (_, digest) in before.items()
+    }
+    assert all(
+        after[each] == before[each] for each in before if "00001" not in each and each[0] != "."
+    )
+    assert run.is_intact("arrays")
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_shard_of_which_nothing_can_be_used_is_not_encoded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [Item(str(number), text="...") for number in range(3)]
+    first = _encode(items, tmp_path)
+    assert first["reason"].notna().all()
+    monkeypatch.setattr("sierlib.data.shards._encode_shard", lambda *_: pytest.fail("again"))
+    again = encode_corpus(Corpus("x", items), tmp_path / "arrays", workers=1).set_index("id")
     pd.testing.assert_frame_equal(first, again)
 
 

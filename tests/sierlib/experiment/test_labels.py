@@ -191,6 +191,21 @@ def test_a_manifest_that_was_lost_is_written_again(built_run: Run, tmp_path: Pat
     pd.testing.assert_frame_equal(read_manifest(run), read_manifest(built_run))
 
 
+@pytest.mark.parametrize("name", ["manifest.csv", "truth.jsonl", "summary.json"])
+def test_a_manifest_that_was_damaged_is_written_again(
+    name: str, built_run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(built_run.folder, tmp_path / "run")
+    run = replace(built_run, folder=tmp_path / "run")
+    path = run.folder / "dataset" / name
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(FileNotFoundError, match=r"damaged: run notebooks/01-dataset\.ipynb first"):
+        read_manifest(run)
+    build_dataset(run)
+    assert path.read_bytes() == (built_run.folder / "dataset" / name).read_bytes()
+    assert len(read_manifest(run)) == len(read_manifest(built_run))
+
+
 def test_a_stricter_threshold_discards_more(
     built_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

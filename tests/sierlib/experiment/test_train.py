@@ -321,6 +321,18 @@ def test_a_model_is_trained_again_exactly_when_something_it_depends_on_changes(
     assert len(counted) == (1 if changed in ("amounts", "nothing") else 2)
 
 
+@pytest.mark.parametrize("name", ["models/ser.keras", "models/ser.json", "keys/models/ser.json"])
+def test_a_damaged_network_is_trained_again(name: str, copy: Run, counted: list) -> None:
+    train_model(copy, "ser")
+    path = copy.folder / name
+    path.write_bytes(path.read_bytes()[:-20])
+    if not name.startswith("keys/"):
+        with pytest.raises(FileNotFoundError, match="missing or damaged"):
+            load_model(copy, "ser")
+    train_model(copy, "ser")
+    assert len(counted) == 2 and load_model(copy, "ser").count_params()
+
+
 #: Beside ParallelNet and its halves, which the smoke book trains, a network for each thing that
 #: differs: configuration, N2, fusion, late fusion, loss, recipe, threshold, rule, rows, task.
 KINDS = (
