@@ -16,6 +16,7 @@ from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import score_predictions
+from sierlib.explorer.cases import ExplainedRow
 from sierlib.run import Run
 
 ANGER, HAPPY, HATE, SAD = range(4)
@@ -204,4 +205,27 @@ def history_of(
         "validation": scores,
         "test": scores,
         "provenance": {"profile": profile, "data": "synthetic", "date": "2026-01-01"},
+    }
+
+
+def explained_row(row: dict[str, str], found: Any) -> ExplainedRow:
+    """A row that is predicted to be sad, with an explanation and no inputs."""
+    return ExplainedRow(
+        row=row,
+        item=None,  # type: ignore[arg-type]
+        audio=np.zeros(0),
+        speech=np.zeros(0),
+        image=np.zeros(0),
+        probabilities=np.eye(4)[3],
+        words=[],
+        explanations={"sad": {"owen": found}},
+    )
+
+
+def planted_truth(relation: str, box: list[int]) -> dict[str, Any]:
+    return {
+        "relation": relation,
+        "emotion": "sad",
+        "speech": {"emotion": "sad", "emotion_words": [0]},
+        "image": {"emotion": "sad", "boxes": [box]},
     }
