@@ -16,7 +16,7 @@ from sierbook.figures import sample_plots
 from sierbook.tables.cases import case_table, word_table
 from sierlib import settings
 from sierlib.experiment.labels import build_dataset
-from sierlib.experiment.manifest import read_manifest
+from sierlib.experiment.manifest import read_manifest, read_truth
 from sierlib.experiment.train import load_model
 from sierlib.explorer.cases import (
     ExplainedRow,

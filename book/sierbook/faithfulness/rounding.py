@@ -1,0 +1,40 @@
+"""What rounding the network's weights, for the page that runs it, does to its answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sierbook.faithfulness.scores import draw_samples
+from sierlib.explorer.export import round_weights
+from sierlib.run import Run
+from sierlib.shapley import explain
+
+
+def measure_rounding(run: Run, samples: int, depth: int, seed: int = 0) -> dict[str, Any]:
+    """Return the largest changes when ParallelNet's kernels are rounded to float16.
+
+    Returns
+    -------
+    dict
+        ``probability`` and ``region`` (the value of one of the finest regions), over all classes of
+        as many test rows as ``samples`` says.
+    """
+    subject, drawn = draw_samples(run, samples, seed)
+    rounded = round_weights(subject.model)
+    probability, region = [], []
+    for sample in drawn:
+        found = [
+            explain(model, sample.speech, sample.image, target="all", depth=depth)
+            for model in (subject.model, rounded)
+        ]
+        for before, after in zip(*(each.values() for each in found), strict=True):
+            probability.append(after.value - before.value)
+            values = np.array([[part.value for part in one.levels[-1]] for one in (before, after)])
+            region.append(values[1] - values[0])
+    return {
+        "samples": len(drawn),
+        "probability": float(np.abs(probability).max()),
+        "region": float(np.abs(region).max()),
+    }
