@@ -204,12 +204,12 @@ def _read_all(folder: Path) -> dict[str, Any]:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_file() and not _LEFT_OUT.search(name):
-            found[name] = _READERS.get(path.suffix, _as_it_is)(path.read_bytes(), name)
+            content = path.read_bytes()
+            try:
+                found[name] = _READERS[path.suffix](content, name)
+            except (KeyError, ValueError, OSError, zipfile.BadZipFile):  # of no such kind, or half
+                found[name] = content
     return found
-
-
-def _as_it_is(content: bytes, name: str) -> Any:
-    return content
 
 
 def _read_json(content: bytes, name: str) -> Any:
