@@ -33,8 +33,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 #: What says when and how fast something was computed.
 _TIMES = {"date", "date_saved", "seconds", "peak_memory_mb"}
-#: Logs, locks, and what is laid out anew in every build to make pages of.
-_LEFT_OUT = re.compile(r"^run/(book|print)/|(^|/)\.lock$|\.log$")
+#: Logs, locks, what is laid out anew in every build to make pages of, the index of their words
+#: (among which are times), and the checksum of all of them.
+_LEFT_OUT = re.compile(r"^run/(book|print)/|(^|/)(\.lock|\.built|searchindex\.js)$|\.log$")
 
 
 @dataclass
@@ -247,8 +248,14 @@ def _read_notebook(content: bytes, name: str) -> Any:
     return [(cell["source"], _without_times(cell.get("outputs"))) for cell in cells]
 
 
+def _read_page(content: bytes, name: str) -> Any:
+    """Return a page without how long a notebook took, and in how much memory."""
+    return re.sub(r"<p>[\d,.]+ (s|MB)</p>", "", content.decode())
+
+
 _READERS: dict[str, Callable[[bytes, str], Any]] = {
     ".json": _read_json,
     ".keras": _read_keras,
     ".ipynb": _read_notebook,
+    ".html": _read_page,
 }
