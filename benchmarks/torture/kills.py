@@ -33,8 +33,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 #: What says when and how fast something was computed.
 _TIMES = {"date", "date_saved", "seconds", "peak_memory_mb"}
-#: Logs, locks, and what is laid out anew in every build to make pages of.
-_LEFT_OUT = re.compile(r"^run/(book|print)/|(^|/)\.lock$|\.log$")
+#: Logs, locks, what is laid out anew in every build to make pages of, the index of their words
+#: (among which are times), and the checksum of all of them.
+_LEFT_OUT = re.compile(r"^run/(book|print)/|(^|/)(\.lock|\.built|searchindex\.js)$|\.log$")
 
 
 @dataclass
@@ -204,12 +205,12 @@ def _read_all(folder: Path) -> dict[str, Any]:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_file() and not _LEFT_OUT.search(name):
-            found[name] = _READERS.get(path.suffix, _as_it_is)(path.read_bytes(), name)
+            content = path.read_bytes()
+            try:
+                found[name] = _READERS[path.suffix](content, name)
+            except (KeyError, ValueError, OSError, zipfile.BadZipFile):  # of no such kind, or half
+                found[name] = content
     return found
-
-
-def _as_it_is(content: bytes, name: str) -> Any:
-    return content
 
 
 def _read_json(content: bytes, name: str) -> Any:
@@ -247,8 +248,14 @@ def _read_notebook(content: bytes, name: str) -> Any:
     return [(cell["source"], _without_times(cell.get("outputs"))) for cell in cells]
 
 
+def _read_page(content: bytes, name: str) -> Any:
+    """Return a page without how long a notebook took, and in how much memory."""
+    return re.sub(r"<p>[\d,.]+ (s|MB)</p>", "", content.decode())
+
+
 _READERS: dict[str, Callable[[bytes, str], Any]] = {
     ".json": _read_json,
     ".keras": _read_keras,
     ".ipynb": _read_notebook,
+    ".html": _read_page,
 }

@@ -247,7 +247,7 @@ def _import_tensorflow() -> None:
 
 def _work_in_run(options: argparse.Namespace) -> int:
     """Do what is done in a run's folder; return the exit code."""
-    from sierbook import notebooks, site
+    from sierbook import notebooks
 
     # What can be refused is refused before there is a folder.
     name = notebooks.resolve_notebook(options.notebook) if options.command == "run" else ""
@@ -258,6 +258,13 @@ def _work_in_run(options: argparse.Namespace) -> int:
     run = Run.open(
         options.profile, options.data, options.ser, options.ier, options.seed, options.run_dir
     )
+    with hold(run.folder):
+        return _work_alone(options, run, name)
+
+
+def _work_alone(options: argparse.Namespace, run: Run, name: str) -> int:
+    """Do what is done in a run's folder that no other process writes in."""
+    from sierbook import notebooks, site
 
     _import_tensorflow()
     if options.command == "run":

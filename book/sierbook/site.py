@@ -95,7 +95,9 @@ def stage(run: Run) -> Path:
             ):
                 if kind in cell.metadata.get("tags", []):
                     cell.metadata["tags"] = [*cell.metadata["tags"], seen]
-        notebook.cells.append(nbformat.v4.new_markdown_cell(_DOWNLOADS.format(name=name)))
+        notebook.cells.append(
+            nbformat.v4.new_markdown_cell(_DOWNLOADS.format(name=name), id="downloads")
+        )
         _clean(notebook, run.results(name).get("provenance", {}))
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
