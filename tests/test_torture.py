@@ -13,7 +13,13 @@ import pytest
 from benchmarks.torture import __main__ as torture
 from benchmarks.torture import corruption, good, pictures, sounds, tables, texts
 from benchmarks.torture.corruption import Case, list_cases, summarise, try_case
-from sierbook.extensions.torture import list_kinds, list_parsers, list_reasons, list_stages
+from sierbook.extensions.torture import (
+    list_faults,
+    list_kinds,
+    list_parsers,
+    list_reasons,
+    list_stages,
+)
 from sierlib.run import read_json
 
 
@@ -168,7 +174,7 @@ def test_the_page_shows_the_recorded_figures() -> None:
         "corruption": {
             "tried": 2000, "crashed": 0, "slow": 1, "seconds": 90.0, "provenance": made,
             "kinds": {"texts": {"tried": 9, "used": 5, "quarantined": 3, "slow": 1}},
-            "reasons": {"text without words": 3},
+            "reasons": {"text without words": 3}, "faults": ["texts, tags, seed 1: slow: 6 s"],
         },
         "fuzz": {
             "tried": 10_000, "seconds": 60.0, "provenance": made | {"full": False},
@@ -182,6 +188,8 @@ def test_the_page_shows_the_recorded_figures() -> None:
     assert fuzzed[:3] == ["Fuzzed parsers", "10,000", "–"]
     assert list_kinds(stages["corruption"])[1] == ["Texts", "9", "5", "3", "0", "1"]
     assert list_reasons(stages["corruption"])[1] == ["text without words", "3"]
+    assert list_faults(stages)[1:] == [["Damaged items", "texts, tags, seed 1: slow: 6 s"]]
+    assert list_faults({"fuzz": stages["fuzz"]})[1:] == [["All", "none"]]
     assert list_parsers(stages["fuzz"])[1] == ["table", "10,000", "1.0 min", "0"]
     assert [len(rows({})) for rows in (list_stages, list_kinds, list_reasons, list_parsers)] == [
         1, 1, 1, 1,

@@ -206,8 +206,8 @@ class _Worker:
         self.connection.recv()
 
     def try_case(self, case: Case) -> Outcome:
-        self.connection.send(case)
         try:
+            self.connection.send(case)
             if self.connection.poll(_PATIENCE):
                 return self.connection.recv()
             word, reason = "slow", f"over {_PATIENCE:.0f} s"

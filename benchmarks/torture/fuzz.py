@@ -107,20 +107,20 @@ def _write_seeds(parser: str, folder: Path) -> None:
 
     rng = np.random.default_rng(0)
     seeds: list[bytes] = []
-    if parser == "table":
+    if parser == "tables":
         for end in tables.LINE_ENDS:
             tables.make_spelling(folder.parent, rng, end)
             seeds.append((folder.parent / "pairs.csv").read_bytes()[:2000])
         seeds += [seeds[0].decode().encode(code, "replace") for code in ("cp1252", "utf-16")]
-    elif parser == "text":
+    elif parser == "texts":
         seeds += [good.draw_sentence(rng).encode() for _ in range(5)]
         seeds += [(each * 5).encode("utf-8", "surrogatepass") for each in texts.STUFF.values()]
-    elif parser == "recording":
+    elif parser == "recordings":
         for form, kind in SMALL_FORMATS:
             out = io.BytesIO()
             soundfile.write(out, good.draw_sound(rng, 8000)[:1600], 8000, kind, format=form)
             seeds.append(out.getvalue())
-    elif parser == "picture":
+    elif parser == "pictures":
         picture = Image.fromarray(good.draw_picture(rng, 16))
         for kind in pictures.COMMON:
             out = io.BytesIO()
@@ -136,11 +136,11 @@ def _write_seeds(parser: str, folder: Path) -> None:
 
 
 PARSERS: dict[str, Callable[[bytes, Path], None]] = {
-    "table": parse_table,
-    "text": parse_text,
-    "recording": parse_recording,
-    "picture": parse_picture,
-    "iemocap": parse_iemocap,
+    "tables": parse_table,
+    "texts": parse_text,
+    "recordings": parse_recording,
+    "pictures": parse_picture,
+    "IEMOCAP": parse_iemocap,
 }
 
 

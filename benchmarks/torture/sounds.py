@@ -133,7 +133,7 @@ def write_silent(path: Path, rng: Generator) -> Path:
 
 
 def _header(rate: int, channels: int, length: int, bits: int = 16, tag: int = 1) -> bytes:
-    align = channels * bits // 8
+    align = channels * bits // 8 % 2**16
     fields = (16, tag, channels, rate, rate * align % 2**32, align, bits)
     return (
         b"RIFF" + struct.pack("<I", min(36 + length, 2**32 - 1)) + b"WAVEfmt "

@@ -28,7 +28,7 @@ PAGES = {
     "robustness": "# Bad data\n"
     + "".join(
         f"\n```{{torture-table}} {name}\n```\n"
-        for name in ("stages", "kinds", "reasons", "parsers")
+        for name in ("stages", "kinds", "reasons", "faults", "parsers")
     ),
 }
 
@@ -139,7 +139,7 @@ def test_before_anything_has_run_every_page_says_so(
     assert "No results yet" in text_of(pages["model-card"])
     assert "not yet computed" in pages["model-card"]
     assert "Nothing has been computed yet" in text_of(pages["claims"])
-    assert text_of(pages["robustness"]).count("Nothing is recorded yet") == 4
+    assert text_of(pages["robustness"]).count("Nothing is recorded yet") == 5
 
 
 def test_a_number_has_its_key_wherever_a_page_shows_it(

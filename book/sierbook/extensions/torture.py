@@ -25,7 +25,7 @@ STAGES = {
 
 
 class TortureTable(SphinxDirective):
-    """Recorded figures: of all `stages`, or of the `kinds`, `reasons` or `parsers` of one."""
+    """Recorded figures: of all `stages`, or their `faults`; `kinds`, `reasons` or `parsers`."""
 
     required_arguments = 1
 
@@ -38,6 +38,8 @@ class TortureTable(SphinxDirective):
             rows, label = list_stages(stages), "What was tried, and what became of it"
         elif wanted == "kinds":
             rows, label = list_kinds(stages.get("corruption", {})), "Damaged items by kind"
+        elif wanted == "faults":
+            rows, label = list_faults(stages), "Faults"
         elif wanted == "reasons":
             rows, label = list_reasons(stages.get("corruption", {})), "Reasons"
         else:
@@ -77,6 +79,16 @@ def list_reasons(figures: Mapping[str, Any]) -> list[list[str]]:
     """Return the most frequent reasons for not using an item."""
     reasons = list(figures.get("reasons", {}).items())[:12]
     return [["Reason", "Items"], *([reason, _count(count)] for reason, count in reasons)]
+
+
+def list_faults(stages: Mapping[str, Any]) -> list[list[str]]:
+    """Return every fault by name; a row says so where there is none."""
+    rows = [["Stage", "Fault"]]
+    for name, figures in stages.items():
+        rows += [[STAGES.get(name, name), fault] for fault in figures.get("faults", ())]
+    if stages and len(rows) == 1:
+        rows.append(["All", "none"])
+    return rows
 
 
 def list_parsers(figures: Mapping[str, Any]) -> list[list[str]]:

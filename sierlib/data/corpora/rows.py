@@ -107,7 +107,7 @@ def _read_item(
     Of each entry of `needed` one of its columns has to be filled.
     """
     for each, columns in needed.items():
-        if not any(map(cells.get, columns)):
+        if not cells.get(columns[0]) and not any(map(cells.get, columns)):
             raise Unusable(f"no {each}")
     label = settings.relabel(cells.get("label", ""))
     if "label" in needed and label is None:
