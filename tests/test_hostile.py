@@ -11,9 +11,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+import papermill
 import pytest
 
 from benchmarks.torture import hostile
+from sierbook import notebooks
 from sierlib.explorer.page import write_page
 from sierlib.explorer.pair import OwnPair, explain_own
 from sierlib.explorer.widget import static_html
@@ -67,6 +69,28 @@ def _group(tries: dict[str, Any]) -> Any:
         yield from tries.items()
 
     return group
+
+
+@pytest.mark.slow
+def test_a_notebook_that_papermill_runs_alone_refuses_what_is_no_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in notebooks.find_packages().items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(papermill.PapermillExecutionError) as stopped:
+        papermill.execute_notebook(
+            notebooks.ROOT / "notebooks" / "01-dataset.ipynb",
+            tmp_path / "out.ipynb",
+            parameters={
+                "profile": "smoke",
+                "seed": "0; import os",
+                "run_dir": str(tmp_path / "run"),
+            },
+            kernel_name="python3",
+            progress_bar=False,
+        )
+    assert stopped.value.ename == "ValueError" and "seed='0; import os'" in stopped.value.evalue
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture

@@ -316,14 +316,14 @@ def paths(folder: Path, rng: random.Random, full: bool) -> Tries:
     }
     for kind, (role, column, other, ext) in kinds.items():
         root = folder / kind.replace(" ", "-")
-        (root / "sub").mkdir(parents=True)
-        (root / "deep" / "inner").mkdir(parents=True)
+        (root / "sub" / "inner").mkdir(parents=True)
+        (root / "deep").mkdir()
         (root / f"link{ext}").symlink_to(folder / f"secret{ext}")
         (root / "deep" / f"link{ext}").symlink_to(folder / f"secret{ext}")
         (root / "folder").symlink_to(folder)
-        # Written, "deep/out/../link" is inside; read, it would be a link that leads out.
-        (root / "deep" / "out").symlink_to(root / "deep" / "inner")
-        makers[ext](root / "deep" / "inner" / f"link{ext}")
+        # "deep/out/../link" is sub/link, and what is read without its links is deep/link.
+        (root / "deep" / "out").symlink_to(root / "sub" / "inner")
+        makers[ext](root / "sub" / f"link{ext}")
         os.mkfifo(root / f"pipe{ext}")
         makers[ext](root / f"good{ext}")
         _paint(root / "other.png")
