@@ -74,9 +74,10 @@ def of_training(found: Results) -> list[str]:
         )
     late = [history["best_epoch"] == len(history["epochs"]) for history in models]
     if any(late):
+        were = "was" if sum(late) == 1 else "were"
         said.append(
-            f"{sum(late)} of {len(late)} networks {'was' if sum(late) == 1 else 'were'} best in "
-            "the last epoch: more epochs might have taken it further."
+            f"{sum(late)} of {len(late)} networks {were} best in the last epoch: more epochs might "
+            "have taken it further."
         )
     return said
 

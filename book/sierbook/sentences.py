@@ -35,7 +35,8 @@ def count(number: int, noun: str, more: str = "") -> str:
     >>> count(0, "row"), count(1, "row falls", "rows fall"), count(1200, "row")
     ('no row', '1 row falls', '1,200 rows')
     """
-    return f"{number or 'no':{',' * bool(number)}} {noun if number < 2 else more or f'{noun}s'}"
+    named = noun if number < 2 else more or f"{noun}s"
+    return f"{number:,} {named}" if number else f"no {named}"
 
 
 def as_text(words: str) -> str:
