@@ -31,8 +31,8 @@ import h5py
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-#: What says when and how fast something was computed.
-_TIMES = {"date", "date_saved", "seconds", "peak_memory_mb"}
+#: What says when, how fast and at which commit something was computed, and what Jupyter draws.
+_TIMES = {"date", "date_saved", "seconds", "peak_memory_mb", "commit", "model_id"}
 #: Logs, locks, what is laid out anew in every build to make pages of, the index of their words
 #: (among which are times), and the checksum of all of them.
 _LEFT_OUT = re.compile(r"^run/(book|print)/|(^|/)(\.lock|\.built|searchindex\.js)$|\.log$")

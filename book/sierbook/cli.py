@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from sierlib import __version__, settings
-from sierlib.run import DATA_SPECS, PACKAGE, Run, ensure_folder, hold, resolve_spec
+from sierlib.run import DATA_SPECS, PACKAGE, Run, hold, resolve_spec
 
 if TYPE_CHECKING:
     from sierbook.verify import Report
@@ -374,7 +374,6 @@ def _explain(options: argparse.Namespace) -> int:
     from sierlib.explorer.pair import explain_own
 
     target = int(options.target) if (options.target or "").isdigit() else options.target
-    ensure_folder(folder)  # refused before any work
     explained = explain_own(
         options.model,
         options.image,
