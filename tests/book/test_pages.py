@@ -340,13 +340,14 @@ def test_a_newcomer_has_the_answer_and_hears_why_in_five_minutes(
     explorer = page.locator("#explained-samples .explorer")
     explorer.locator(".title").first.wait_for()
     press(explorer.get_by_label("Show what was planted"), "Space")
-    assert explorer.locator(".sentence .planted, .photo i.planted").first.is_visible()
+    explorer.locator(".sentence .planted:visible, .photo i.planted:visible").first.wait_for()
     if way == "mouse":
         explorer.get_by_role("radio", name="Remove what matters").check()
     else:
         explorer.get_by_role("radio", name="Everything").focus()
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowRight")
+    explorer.locator(".follow", has_text="without what matters").first.wait_for()
     # The networks of smoke have hardly learned: sample after sample, until the score falls.
     cards, told = explorer.locator(".strip button"), ""
     for number in range(cards.count()):
