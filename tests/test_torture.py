@@ -97,7 +97,7 @@ def test_time_and_memory_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corruption, "SECONDS", 0.0)
     assert try_case(case).word == "slow"
     monkeypatch.setattr(corruption, "SECONDS", 60.0)
-    monkeypatch.setattr(corruption, "MEGABYTES", 1)
+    monkeypatch.setattr(corruption, "MEGABYTES", -1)
     assert try_case(case).word == "large"
 
 

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SECONDS = 5.0  # that a case may take
-MEGABYTES = 1024  # that the process may hold while it does
+MEGABYTES = 1024  # that it may take beside what the process holds anyway
 _PATIENCE = 60.0  # seconds after which a worker is ended
 _ADDRESSES = 8 << 30  # bytes that a worker may ask for at all
 
@@ -154,25 +154,29 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__} at {place}: {str(error)[:100]!r}"
 
 
-def start_measuring() -> tuple[float, float]:
+def start_measuring() -> tuple[float, float, float]:
     """Begin to measure; what comes back is for `measure`."""
     with suppress(OSError):  # Linux only: the peak starts anew
         Path("/proc/self/clear_refs").write_text("5")
-    return time.perf_counter(), time.process_time()
+    return time.perf_counter(), time.process_time(), _peak()
 
 
-def measure(before: tuple[float, float]) -> tuple[float, float]:
-    """Return the seconds since, and the most megabytes that the process held.
+def measure(before: tuple[float, float, float]) -> tuple[float, float]:
+    """Return the seconds since, and the most megabytes beyond what the process held before.
 
     Of wall time and processor time the smaller counts: on a busy machine the first says little, and
     the second counts every thread.
     """
     wall, processor = time.perf_counter() - before[0], time.process_time() - before[1]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return min(wall, processor), _peak() - before[2]
+
+
+def _peak() -> float:
+    """Return the most megabytes that the process held since measuring began."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
-        peak = int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
-    return min(wall, processor), peak
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _serve(connection: Connection) -> None:
