@@ -59,7 +59,7 @@ def test_a_try_that_succeeds_or_crashes_is_counted(monkeypatch: pytest.MonkeyPat
     found = hostile.run(full=False, seed=0)
     assert found["tried"] == 4 and found["let_in"] == 2
     assert found["outcomes"] == {"let in": 2, "quarantined": 1, "crashed": 1}
-    *failed, last = found["failed"]
+    *failed, last = found["faults"]
     assert failed == ["bad: let in: it ran", "worse: crashed: KeyError: 'no such thing'"]
     assert last.startswith("home: let in: the network was asked for ('evil.example', 80")
 

@@ -556,7 +556,8 @@ def run(full: bool, seed: int) -> dict[str, Any]:
     return {
         "tried": outcomes.total(),
         "let_in": outcomes["let in"],
+        "crashed": outcomes["crashed"],
         "outcomes": {kind: count for kind, count in outcomes.most_common() if count},
-        "failed": failed,
+        "faults": failed,
         "seconds": round(time.perf_counter() - start, 1),
     }

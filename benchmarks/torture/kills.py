@@ -53,8 +53,9 @@ def run(full: bool, seed: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``moments`` killed, results that were ``lost``, both again by stage in ``stages``, with
-        its unbroken ``seconds`` and what is ``differing``; ``seconds`` altogether.
+        ``tried``, moments at which it was killed, results that were ``lost``, both again by stage
+        in ``stages``, with its unbroken ``seconds`` and what is ``differing``; ``faults`` has the
+        latter together; ``seconds`` altogether.
     """
     start, chance = time.monotonic(), random.Random(seed)
     stages = {}
@@ -64,7 +65,10 @@ def run(full: bool, seed: int) -> dict[str, Any]:
             print(f"kills: {stage.name}: {told}", file=sys.stderr, flush=True)
             stages[stage.name] = told
     return {
-        "moments": sum(told["moments"] for told in stages.values()),
+        "tried": sum(told["moments"] for told in stages.values()),
+        "faults": [
+            f"{name}: {each}" for name, told in stages.items() for each in told["differing"]
+        ],
         "lost": sum(told["lost"] for told in stages.values()),
         "stages": stages,
         "seconds": round(time.monotonic() - start),
