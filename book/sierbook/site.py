@@ -102,7 +102,9 @@ def stage(run: Run) -> Path:
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
-    shutil.copy2(run.folder / "explanations" / MODEL, place / "book" / "assets" / MODEL)
+    model = run.folder / "explanations" / MODEL
+    if model.is_file():
+        shutil.copy2(model, place / "book" / "assets" / MODEL)
     if samples := read_json(run.folder / "explanations" / "samples.json"):
         write_json(place / "book" / "results" / hero.FILE, samples[0])
     return place

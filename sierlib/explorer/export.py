@@ -77,11 +77,12 @@ def export_model(model: Any) -> Payload:
     names = {id(tensor): tensor.name for tensor in model.inputs}
     graph.add(model, names)
     data = graph.pack()
-    ends = {m: [names[id(tensor)] for tensor in tensors] for m, tensors in cut.items()}
     parts: Payload = {}
-    for m, outputs in ends.items():
-        parts[m] = {"input": m, "steps": graph.between([m], outputs), "outputs": outputs}
-    inputs = [name for m in settings.MODALITIES for name in ends[m]]
+    inputs: list[str] = []
+    for m in settings.MODALITIES:
+        ends = [names[id(tensor)] for tensor in cut[m]]
+        parts[m] = {"input": m, "steps": graph.between([m], ends), "outputs": ends}
+        inputs += ends
     outputs = [names[id(model.outputs[0])]]
     head = graph.between(inputs, outputs)
     return {

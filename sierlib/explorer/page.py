@@ -100,7 +100,7 @@ def _write_map(pair: OwnPair, modality: str, path: Path) -> None:
     is_speech = modality == "speech"
     columns = listening.spoken_frames(pair.audio) if is_speech else settings.SIZE
     size = (9, 4) if is_speech else (5, 5)
-    figure, axis = plt.subplots(figsize=size, dpi=110)
+    figure, axis = plt.subplots(figsize=size, dpi=110, layout="none")
     overlay(pair.inputs[modality][:, :columns], values[:, :columns], axis)
     axis.set_title(f"{modality}: {values.sum():+.3f} for {pair.target}")
     if is_speech:

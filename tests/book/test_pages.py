@@ -280,6 +280,7 @@ def test_the_explorer_of_the_book_can_be_driven(explorer: Any, page: Any) -> Non
 @pytest.mark.parametrize("size", SIZES)
 def test_the_explorer_is_accessible_in_every_state(size: str, explorer: Any, page: Any) -> None:
     page.set_viewport_size(SIZES[size])
+    page.wait_for_timeout(500)  # the theme looks anew, after a while, at what scrolls
     explorer.get_by_label("Show what was planted").check()
     for way in ("Everything", "Keep only what matters", "Remove what matters"):
         explorer.get_by_role("radio", name=way).check()

@@ -281,6 +281,7 @@ def test_notebooks_that_saw_other_labels_are_left_out(
     relabelled.loc[first, "label"] = "hate" if rows.loc[first, "label"] != "hate" else "sad"
     copied.record("01-dataset", manifest=sign_manifest(rows))
     write_csv(relabelled, manifest)
+    copied.done("manifest", copied.key_of("manifest"), manifest)
     # The networks learned from other labels, so that nothing at all is left.
     with pytest.raises(ValueError, match="nothing of"):
         recorded.record(copied, ["01-dataset"], whole=True, place=place)

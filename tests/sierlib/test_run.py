@@ -238,7 +238,7 @@ def test_a_folder_is_of_one_process_until_that_is_gone(tmp_path: Path) -> None:
         assert said.startswith(f"{tmp_path} is being written by another process") and "wait" in said
     finally:
         holder.kill()
-        holder.wait()
+        holder.communicate()
     with hold(tmp_path):
         assert not list((tmp_path / "keys").iterdir())  # what it had begun
         # Its own processes, such as kernels of notebooks, write as well.

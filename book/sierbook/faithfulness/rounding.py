@@ -31,8 +31,8 @@ def measure_rounding(run: Run, samples: int, depth: int, seed: int = 0) -> dict[
         ]
         for before, after in zip(*(each.values() for each in found), strict=True):
             probability.append(after.value - before.value)
-            values = np.array([[part.value for part in one.levels[-1]] for one in (before, after)])
-            region.append(values[1] - values[0])
+            pairs = zip(before.levels[-1], after.levels[-1], strict=True)
+            region.append([changed.value - part.value for part, changed in pairs])
     return {
         "samples": len(drawn),
         "probability": float(np.abs(probability).max()),

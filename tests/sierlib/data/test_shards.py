@@ -259,17 +259,17 @@ def test_the_notes_on_rows_are_counted_in_the_corpus_notes(
 def test_a_file_that_breaks_a_decoder_costs_its_row_only(
     tmp_path: Path, paint: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from PIL import Image
+    from PIL import ImageFile
 
     good, bad = paint(tmp_path / "good.png"), paint(tmp_path / "bad.png")
-    load = Image.Image.convert
+    load = ImageFile.ImageFile.load
 
-    def fail(picture: Image.Image, *options: object) -> Image.Image:
-        if "bad" in str(getattr(picture, "filename", "")):
+    def fail(picture: ImageFile.ImageFile) -> object:
+        if "bad" in str(picture.filename):
             raise KeyError("in a decoder")
-        return load(picture, *options)
+        return load(picture)
 
-    monkeypatch.setattr(Image.Image, "convert", fail)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
     rows = _encode(
         [Item("a", text="so sad", image=good), Item("b", text="so", image=bad)], tmp_path
     )

@@ -526,7 +526,8 @@ def test_what_cannot_be_trained_is_explained(copy: Run) -> None:
 
 def test_a_model_that_is_missing_names_the_notebook_to_run(copy: Run) -> None:
     with pytest.raises(
-        FileNotFoundError, match=r"fused\.keras is missing: run notebooks/02-training\.ipynb first"
+        FileNotFoundError,
+        match=r"fused\.keras is missing or damaged: run notebooks/02-training\.ipynb first",
     ):
         load_model(copy, "fused")
 
