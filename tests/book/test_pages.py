@@ -12,6 +12,7 @@ from urllib.request import url2pathname
 import pytest
 
 from sierbook import notebooks, site
+from sierlib.run import read_json
 from tests import chromium
 
 if site.find_chromium() is None:
@@ -367,6 +368,28 @@ def test_a_newcomer_has_the_answer_and_hears_why_in_five_minutes(
     )
     assert explorer.locator(".play").first.inner_text() == "Pause"
     assert page.asked == [] and page.complaints == []
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_network_answers_in_the_page(size: str, page: Any, index: Path, run: Any) -> None:
+    page.set_viewport_size(SIZES[size])
+    page.goto((index.parent / f"{EXPLORER}.html").as_uri())
+    tried = page.locator("#explained-samples-try .try")
+    tried.get_by_role("button", name="Load the model").press("Enter")
+    tried.locator("fieldset:not([disabled])").wait_for()
+    page.wait_for_timeout(500)  # the theme looks anew, after a while, at what scrolls
+    scores = tried.locator(".scores[aria-busy=false] td:last-child").all_inner_texts()
+    sample = read_json(run.folder / "explanations" / "samples.json")[0]
+    assert [float(score) for score in scores] == pytest.approx(sample["scores"], abs=0.01)
+    tried.get_by_role("button", name="Explain").press("Enter")
+    tried.locator(".told", has_text="regions add up to that.").wait_for()
+    assert find_serious(page) == []
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= SIZES[size]["width"] + 1
+    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert "connect-src 'none'" in policy and "worker-src blob:" in policy
+    # A request that somebody tried would be refused.
+    refused = "fetch('https://example.org').then(() => false, () => true)"
+    assert page.evaluate(refused) and page.asked == []
 
 
 def test_a_view_of_the_book_can_be_sent_to_somebody(explorer: Any, page: Any) -> None:
