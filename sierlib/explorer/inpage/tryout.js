@@ -2,6 +2,7 @@
 
 const DRAWN = 384, SPECTROGRAM = [512, 192], KEY_STEP = 4; // canvases; pixels that an arrow key moves the brush by
 const LEVELS = [1, 2, 3, 4, 5];
+const FAINT = 0.05; // of probability: a region of less never has the full colour
 
 /** A labelled control. */
 const labelled = (text, control, more = {}) => h("label", { class: "field", ...more }, h("span", {}, text), control);
@@ -369,31 +370,33 @@ class TryOut {
     const shown = this.found ?? this.partial, level = shown ? shown.levels.length - 1 : 0;
     const k = shown ? this.targetOf(shown.scores) : 0;
     const grids = shown && Object.fromEntries(MODALITIES.map((m) => [m, gridOf(m, level, shown.levels[level][m], k)]));
-    this.drawPicture(grids?.image);
-    this.drawSpeech(grids?.speech);
+    // One scale for both, and no full colour for what changes nothing.
+    const scale = grids && Math.max(FAINT, ...MODALITIES.map((m) => largest(grids[m].values)));
+    this.drawPicture(grids?.image, scale);
+    this.drawSpeech(grids?.speech, scale);
     this.drawScores();
     for (const button of [this.keepButton, this.pngButton, this.jsonButton]) button.hidden = !this.found;
     this.undoButton.disabled = !this.edits.past.length;
   }
-  drawPicture(grid) {
+  drawPicture(grid, strongest) {
     const context = this.picture.getContext("2d"), scale = DRAWN / SIDE, { x, y, shown } = this.brush;
     const source = this.values ? canvasOf(this.inputs().image) : this.preview;
     context.imageSmoothingEnabled = false;
     if (source) context.drawImage(source, 0, 0, DRAWN, DRAWN);
-    if (grid) overlay(context, mapCanvas(grid, largest(grid.values), false, false), DRAWN, DRAWN);
+    if (grid) overlay(context, mapCanvas(grid, strongest, false, false), DRAWN, DRAWN);
     if (shown) {
       context.beginPath();
       context.arc(x * scale, y * scale, Number(this.radius.value) * scale, 0, 2 * Math.PI);
       for (const [style, width] of [["#000", 4], ["#fff", 2]]) Object.assign(context, { strokeStyle: style, lineWidth: width }), context.stroke();
     }
   }
-  drawSpeech(grid) {
+  drawSpeech(grid, strongest) {
     const context = this.spectrogram.getContext("2d"), [width, height] = SPECTROGRAM;
     if (!this.speech) return;
     const values = this.edits.applyToSpeech(this.speech.values);
     context.imageSmoothingEnabled = true;
     context.drawImage(greyCanvas(values.map((value) => Math.round(255 * value)), SIDE, SIDE), 0, 0, width, height);
-    if (grid) overlay(context, mapCanvas(grid, largest(grid.values), false, true), width, height);
+    if (grid) overlay(context, mapCanvas(grid, strongest, false, true), width, height);
     context.fillStyle = BLACK;
     this.edits.speech.forEach((gone, step) => gone && context.fillRect((step * width) / SIDE, 0, width / SIDE + 0.5, height));
     if (this.step.shown) {
