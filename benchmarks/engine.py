@@ -23,7 +23,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from sierbook import site
 from sierbook.recorded import ENGINE, RECORDED
-from sierlib import settings
+from sierlib import networks, settings
 from sierlib.data.feed import read_inputs
 from sierlib.explorer.export import round_weights
 from sierlib.machine import describe_processor
@@ -79,7 +79,8 @@ def main(run: Path, book: Path) -> None:
     manifest = pd.read_csv(run / "dataset" / "manifest.csv", dtype={"id": str}).set_index("id")
     rows = manifest.loc[[sample["id"] for sample in samples]]
     inputs = read_inputs(rows, run / "dataset")
-    model = keras.saving.load_model(run / "models" / "fused.keras")
+    known = {"sierlib>WeightedAddition": networks.parallelnet.WeightedAddition}
+    model = keras.saving.load_model(run / "models" / "fused.keras", custom_objects=known)
     pair = {name: values[0].ravel().tolist() for name, values in inputs.items()}
     repeats: list[dict[str, float]] = []
     with sync_playwright() as playwright:
