@@ -26,8 +26,8 @@ from sierbook.recorded import ENGINE, RECORDED
 from sierlib import networks, settings
 from sierlib.data.feed import read_inputs
 from sierlib.explorer.export import round_weights
+from sierlib.files import read_json, write_json
 from sierlib.machine import describe_processor
-from sierlib.run import read_json, write_json
 from sierlib.shapley import explain
 
 PAGE = "notebooks/06-explorer.html"

@@ -20,9 +20,11 @@ from sierlib.experiment.models import NETWORKS, select_rows
 from sierlib.experiment.scores import class_codes, score_predictions
 from sierlib.experiment.train import digest_rows, fit_spec
 from sierlib.experiment.workers import run_in_workers
+from sierlib.files import read_json, write_json
+from sierlib.keys import digest
 from sierlib.machine import count_workers
 from sierlib.networks.fit import predict_nothing, predict_rows
-from sierlib.run import Run, digest, read_json, write_json
+from sierlib.run import Run
 
 PLACE = RECORDED / SEARCH
 

@@ -1,4 +1,4 @@
-"""A run: its folder, the keys of what is in it, and writing without halves.
+"""A run: its folder, and which of what is in it is still good.
 
 An artefact is a folder or file that records, beside itself, the hash of everything it depends on:
 its settings, its inputs' keys and the code of its stage, found from that stage's imports. It is
@@ -8,10 +8,7 @@ checksums of its files stand with the hash: what was damaged since is computed a
 
 from __future__ import annotations
 
-import ast
-import fcntl
 import hashlib
-import json
 import os
 import platform
 import re
@@ -20,22 +17,24 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sierlib import settings
+from sierlib.files import (
+    checksum,
+    ensure_folder,
+    explain_failure,
+    read_json,
+    read_record,
+    write_json,
+)
+from sierlib.keys import PACKAGE, digest, list_modules, source_key
 from sierlib.machine import choose_precision, count_workers, describe_processor
-
-PACKAGE = Path(__file__).parent
 
 #: Data specs by what they can be used for: pairs (`data`), the speech teacher, the image teacher.
 DATA_SPECS: dict[str, dict[str, str]] = {
@@ -50,258 +49,6 @@ DATA_SPECS: dict[str, dict[str, str]] = {
 }
 
 
-# ----------------------------------------------------------------------------------------- keys
-def digest(*parts: Any) -> str:
-    """Return 12 hex digits that change when any part does; parts are anything JSON can say."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def source_key(*modules: str, packages: Sequence[str] = ("sierlib",)) -> str:
-    """Return a hash of the code that modules run: their own, and that of all they import.
-
-    What a stage depends on is found from its imports, those inside functions too, directly or
-    through others. Comments, layout and docstrings do not count. Of `sierlib.settings` the
-    constants count, and no profile: a profile is part of keys by its values.
-
-    Parameters
-    ----------
-    modules
-        Dotted names, such as ``"sierlib.experiment.train"``.
-    packages
-        Those whose code counts; versions of libraries are the lock file's business.
-    """
-    code = [_hash_code(path, path.stat().st_mtime_ns) for path in code_files(modules, packages)]
-    constants = {
-        name: value
-        for name, value in vars(settings).items()
-        if name.isupper() and name not in ("PROFILES", "QUICK")
-    }
-    return digest(constants, code)
-
-
-def code_files(modules: Iterable[str], packages: Sequence[str] = ("sierlib",)) -> list[Path]:
-    """Return the files of modules and of all that they import, except `settings`.
-
-    A package's files that are not Python, such as the explorer's JavaScript, count with it.
-    """
-    files: dict[str, Path] = {}
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        path = _module_file(name) if name.partition(".")[0] in packages else None
-        if name in files or path is None:  # no module: a function or a class that is imported
-            continue
-        files[name] = path
-        waiting.append(name.rpartition(".")[0])  # importing a module runs its package first
-        waiting += imported_names(path.read_text(encoding="utf-8"))
-    files.pop(settings.__name__, None)
-    assets: set[Path] = set()
-    for path in files.values():
-        if path.name == "__init__.py":
-            assets |= {other for other in path.parent.iterdir() if other.suffix in _ASSETS}
-    return sorted(assets.union(files.values()))
-
-
-_ASSETS = (".js", ".css", ".html")
-
-
-def imported_names(source: str) -> set[str]:
-    """Return what Python source imports, as dotted names of modules, functions or classes.
-
-    Examples
-    --------
-    >>> sorted(imported_names("import os.path\\nfrom sierlib import run"))
-    ['os.path', 'sierlib', 'sierlib.run']
-    """
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
-
-
-def list_modules() -> list[str]:
-    """Return the dotted names of all modules of `sierlib`."""
-    places = [path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py")]
-    return [".".join(place.parts).removesuffix(".__init__") for place in places]
-
-
-def _module_file(name: str) -> Path | None:
-    """Return where a module's source lies, without importing it; None where there is no such."""
-    top, *rest = name.split(".")
-    spec = find_spec(top)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    place = Path(spec.submodule_search_locations[0]).joinpath(*rest)
-    candidates = (place / "__init__.py", place.with_name(place.name + ".py"))
-    return next((path for path in candidates if path.is_file()), None)
-
-
-@cache
-def _hash_code(path: Path, changed: int) -> str:
-    """Return a hash of a file's code; `changed`, its time of change, is part of the cache's key."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".py":
-        return digest(text)
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value = ast.Constant(None)  # a docstring
-    return digest(ast.dump(tree))
-
-
-# ---------------------------------------------------------------------------------------- files
-#: What a file's temporary name begins with, and what is in the environment of whoever may write.
-_PART, _HOLDS = ".part-", "SIER_HOLDS"
-
-
-class NotWritten(OSError):
-    """A file could not be written; the message says which, why, and what to do."""
-
-
-@contextmanager
-def explain_failure(path: Path) -> Iterator[None]:
-    """Say of an `OSError` raised inside which file it kept from being written, and what to do."""
-    try:
-        yield
-    except NotWritten:
-        raise
-    except OSError as error:
-        named = error.filename or path
-        place = path if _PART in str(named) else named
-        raise NotWritten(
-            f"{place} could not be written ({error.strerror or error}): make room there or make it "
-            "writable, then the same command goes on where this one stopped"
-        ) from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside a path, and rename what was written there when all is on disk.
-
-    So a reader, or who goes on after a crash, never sees half a file. The suffix stays: writers
-    choose their format by it.
-
-    Raises
-    ------
-    NotWritten
-        Such as where the disk is full.
-    """
-    partial = ensure_folder(path.parent) / f"{_PART}{os.getpid()}-{path.name}"
-    with explain_failure(path):
-        try:
-            yield partial
-            with open(partial, "rb") as written:
-                os.fsync(written.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write text in UTF-8, whole or not at all."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, default=_as_plain) + "\n")
-
-
-def checksum(path: Path) -> str:
-    """Return 32 hex digits of a file's content, "" where it is not there.
-
-    A file whose time of change is as before is not read again in the same process.
-    """
-    return _hash_content(path, path.stat().st_mtime_ns) if path.is_file() else ""
-
-
-@cache
-def _hash_content(path: Path, _changed: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-@contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Keep a folder to this process and those that it starts, for as long as they write in it.
-
-    The system lets go of it when the process ends, however that is. Where nothing may be written
-    there is nothing to keep.
-
-    Raises
-    ------
-    RuntimeError
-        Where another process has it.
-    """
-    before, place = os.environ.get(_HOLDS, ""), str(ensure_folder(folder).resolve())
-    if place in before.split("\n") or not os.access(folder, os.W_OK):
-        yield
-        return
-    with open(folder / ".lock", "wb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RuntimeError(
-                f"{folder} is being written by another process: wait until that has ended, or work "
-                "in another folder"
-            ) from error
-        # What a process that was killed has begun is of no use to anybody.
-        for partial in folder.rglob(f"{_PART}*"):
-            partial.unlink(missing_ok=True)
-        os.environ[_HOLDS] = f"{before}\n{place}"
-        try:
-            yield
-        finally:
-            os.environ[_HOLDS] = before
-
-
-def ensure_folder(folder: Path) -> Path:
-    """Make a folder where there is none, and return it."""
-    with explain_failure(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _as_plain(value: Any) -> Any:
-    """Turn what JSON does not know into what it does."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return str(value)
-
-
-def read_json(path: Path) -> Any:
-    """Read JSON, or None where there is no such file.
-
-    Raises
-    ------
-    ValueError
-        When it is damaged.
-    """
-    if not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}): remove it") from error
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """Read what was noted of an artefact; empty where that is missing or damaged."""
-    with suppress(ValueError):
-        if isinstance(record := read_json(path), dict):
-            return record
-    return {}
-
-
-# ---------------------------------------------------------------------------------------- a run
 def resolve_spec(spec: str, role: str) -> str:
     """Check a data spec and make its path absolute, before any work is done.
 

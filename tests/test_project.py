@@ -21,8 +21,8 @@ from packaging.utils import canonicalize_name
 
 from sierbook import notebooks
 from sierlib import settings
+from sierlib.keys import imported_names
 from sierlib.networks import losses
-from sierlib.run import imported_names
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from sierbook.extensions.torture import (
     list_reasons,
     list_stages,
 )
-from sierlib.run import read_json
+from sierlib.files import read_json
 
 
 def test_ten_cases_end_as_used_or_with_a_reason() -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 from sierbook.recorded import FAULTS, RECORDED, TORTURE
 from sierlib import settings
-from sierlib.run import Run, read_json, write_json
+from sierlib.files import read_json, write_json
+from sierlib.run import Run
 
 #: Each is a module with ``run(full, seed)``, which returns its figures.
 STAGES = [name for name in ("kills", "corruption", "fuzz", "hostile")

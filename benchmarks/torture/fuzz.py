@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from sierlib.run import PACKAGE
+from sierlib.keys import PACKAGE
 
 ROOT = PACKAGE.parent
 FINDINGS = ROOT / "runs" / "torture"

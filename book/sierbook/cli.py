@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from sierlib import __version__, settings
-from sierlib.run import DATA_SPECS, PACKAGE, Run, hold, resolve_spec
+from sierlib.files import hold
+from sierlib.keys import PACKAGE
+from sierlib.run import DATA_SPECS, Run, resolve_spec
 
 if TYPE_CHECKING:
     from sierbook.verify import Report

@@ -13,7 +13,8 @@ import pandas as pd
 from sierbook import numbers, recorded, statistics
 from sierlib.experiment.models import NETWORKS, names_in_group
 from sierlib.experiment.scores import Estimate, class_codes
-from sierlib.run import Run, read_json
+from sierlib.files import read_json
+from sierlib.run import Run
 
 Entry = dict[str, Any]
 #: By name of the specification, the histories of a network's repetitions.

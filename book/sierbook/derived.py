@@ -7,7 +7,7 @@ from typing import Any
 
 from sierbook import comparisons, recorded, seeds
 from sierbook.tables import studies
-from sierlib.run import read_json
+from sierlib.files import read_json
 
 
 def read_results(place: Path) -> dict[str, dict[str, Any]]:

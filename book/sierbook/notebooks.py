@@ -19,18 +19,10 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 
+from sierlib.files import ensure_folder, explain_failure, hold, replacing
+from sierlib.keys import PACKAGE, digest, imported_names, source_key
 from sierlib.machine import count_workers
-from sierlib.run import (
-    PACKAGE,
-    Run,
-    digest,
-    ensure_folder,
-    explain_failure,
-    hold,
-    imported_names,
-    replacing,
-    source_key,
-)
+from sierlib.run import Run
 
 ROOT = PACKAGE.parent
 
@@ -111,7 +103,7 @@ def _imports_of(notebook: str) -> set[str]:
 def _recorded_key(run: Run) -> str:
     """Return the state of the recorded studies that stand in for what a profile does not train."""
     from sierbook import recorded
-    from sierlib.run import digest
+    from sierlib.keys import digest
 
     place = recorded.stand_in_place(run)
     if place is None:
@@ -125,7 +117,7 @@ def _recorded_key(run: Run) -> str:
 def _seeds_key(run: Run) -> str:
     """Return the state of the recorded seeds of a run's profile."""
     from sierbook import recorded, seeds
-    from sierlib.run import digest
+    from sierlib.keys import digest
 
     return digest(seeds.read_seeds(run, recorded.RECORDED / run.profile.name))
 

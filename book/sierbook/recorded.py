@@ -31,7 +31,9 @@ from sierlib.experiment.manifest import (
     write_csv,
 )
 from sierlib.experiment.models import HALVES, NETWORKS
-from sierlib.run import PACKAGE, Run, ensure_folder, read_json, write_json
+from sierlib.files import ensure_folder, read_json, write_json
+from sierlib.keys import PACKAGE
+from sierlib.run import Run
 
 #: Where recorded runs lie, a folder for each profile.
 RECORDED = PACKAGE.parent / "book" / "recorded"

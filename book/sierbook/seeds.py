@@ -17,7 +17,8 @@ from sierbook import numbers, statistics
 from sierlib import settings
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import Estimate
-from sierlib.run import Run, read_json, write_json
+from sierlib.files import read_json, write_json
+from sierlib.run import Run
 
 FILE = "seeds.json"
 

@@ -13,10 +13,8 @@ import nbformat
 
 from sierbook import notebooks
 from sierbook.extensions import hero
-from sierlib.run import (
-    Run,
+from sierlib.files import (
     checksum,
-    digest,
     explain_failure,
     hold,
     read_json,
@@ -25,6 +23,8 @@ from sierlib.run import (
     write_json,
     write_text,
 )
+from sierlib.keys import digest
+from sierlib.run import Run
 
 #: What stands at the end of every notebook's page.
 _DOWNLOADS = (

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from sierbook import derived, recorded, statistics
-from sierlib.run import Run, read_json
+from sierlib.files import read_json
+from sierlib.run import Run
 
 #: What differs from run to run and says nothing of the results: times, memory, places and what was
 #: recorded elsewhere.

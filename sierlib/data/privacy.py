@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sierlib.run import digest
+from sierlib.keys import digest
 
 if TYPE_CHECKING:
     from sierlib.data.speech import Word

@@ -25,8 +25,10 @@ from sierlib.data import images, speech
 from sierlib.data.corpora import open_corpus
 from sierlib.data.corpora.embedded import scenes
 from sierlib.data.corpora.items import Corpus, Item, Unusable
+from sierlib.files import checksum, read_record, replacing, write_json
+from sierlib.keys import digest, source_key
 from sierlib.machine import end_with_parent
-from sierlib.run import Run, checksum, digest, read_record, replacing, source_key, write_json
+from sierlib.run import Run
 
 SHARD = 64  # items
 

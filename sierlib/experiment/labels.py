@@ -28,7 +28,9 @@ from sierlib.experiment.teachers import (
     read_pairs,
     train_teachers,
 )
-from sierlib.run import Run, digest, hold, read_json, source_key, write_json, write_text
+from sierlib.files import hold, read_json, write_json, write_text
+from sierlib.keys import digest, source_key
+from sierlib.run import Run
 
 FILES = ("manifest.csv", "discarded.csv", "quarantine.csv", "truth.jsonl", "summary.json")
 

@@ -18,7 +18,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sierlib import settings
 from sierlib.data.corpora import Corpus, Item, open_corpus
 from sierlib.data.shards import align_item, encode_role
-from sierlib.run import Run, replacing
+from sierlib.files import replacing
+from sierlib.run import Run
 
 #: The columns of the manifest; those of the teachers' opinions are named "ser_anger" and so on.
 OPINIONS = [f"{role}_{name}" for role in settings.ROLES for name in settings.CLASSES]

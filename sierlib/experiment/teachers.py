@@ -25,9 +25,11 @@ from sierlib.experiment.manifest import (
     write_csv,
 )
 from sierlib.experiment.scores import class_codes, score_predictions
+from sierlib.files import read_json, replacing, write_json
+from sierlib.keys import digest, source_key
 from sierlib.networks.fit import fit_network, predict_rows
 from sierlib.networks.parallelnet import teacher
-from sierlib.run import Run, digest, read_json, replacing, source_key, write_json
+from sierlib.run import Run
 
 
 def train_teachers(

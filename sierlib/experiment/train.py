@@ -16,16 +16,10 @@ from sierlib.experiment import workers
 from sierlib.experiment.manifest import read_manifest
 from sierlib.experiment.models import NETWORKS, NetworkSpec, select_rows
 from sierlib.experiment.scores import class_codes, score_predictions
+from sierlib.files import hold, read_json, replacing, write_json
+from sierlib.keys import digest, source_key
 from sierlib.networks.fit import fit_network, predict_rows
-from sierlib.run import (
-    Run,
-    digest,
-    hold,
-    read_json,
-    replacing,
-    source_key,
-    write_json,
-)
+from sierlib.run import Run
 
 #: A network to train: its specification's name, the fold that validates, which repetition (seed).
 Job = tuple[str, int, int]

@@ -34,7 +34,7 @@ import numpy as np
 
 from sierlib import settings
 from sierlib.explorer.payload import Payload
-from sierlib.run import write_text
+from sierlib.files import write_text
 from sierlib.shapley.keras_parts import find_cut
 
 ENGINE = Path(__file__).parent / "inpage"

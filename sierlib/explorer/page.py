@@ -21,7 +21,7 @@ from sierlib.explorer import listening
 from sierlib.explorer.pair import OwnPair
 from sierlib.explorer.payload import Payload
 from sierlib.explorer.widget import CSS, static_html
-from sierlib.run import ensure_folder, replacing, write_json, write_text
+from sierlib.files import ensure_folder, replacing, write_json, write_text
 
 PAGE = Path(__file__).parent / "page.html"
 #: Of the sentence, shaded by attributes of style, which no hash can name; nothing else may load.

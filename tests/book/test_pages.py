@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 import pytest
 
 from sierbook import notebooks, site
-from sierlib.run import read_json
+from sierlib.files import read_json
 from tests import chromium
 
 if site.find_chromium() is None:

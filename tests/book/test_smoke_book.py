@@ -24,7 +24,8 @@ from sierlib.data.feed import read_inputs
 from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.manifest import read_manifest, read_truth, split_rows
 from sierlib.experiment.models import NETWORKS, resolve_names
-from sierlib.run import Run, list_modules, source_key
+from sierlib.keys import list_modules, source_key
+from sierlib.run import Run
 
 NAMES = tuple(notebooks.NEEDS)
 HIDDEN = {"parameters", "injected-parameters", "remove-cell"}

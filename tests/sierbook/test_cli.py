@@ -21,7 +21,8 @@ import soundfile
 from sierbook import cli, notebooks, recorded
 from sierlib import settings
 from sierlib.experiment.models import NETWORKS
-from sierlib.run import Run, write_json
+from sierlib.files import write_json
+from sierlib.run import Run
 
 COMMANDS = ("book", "run", "dataset", "train", "record", "verify", "explain", "bench")
 

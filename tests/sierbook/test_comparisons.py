@@ -16,7 +16,8 @@ from sierlib.experiment.manifest import read_manifest, read_truth
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import class_codes
 from sierlib.experiment.train import predict_test, write_percents
-from sierlib.run import Run, read_json, write_json
+from sierlib.files import read_json, write_json
+from sierlib.run import Run
 
 
 def _history(run: Run, name: str, guesses: str, repeat: int = 0) -> dict[str, Any]:

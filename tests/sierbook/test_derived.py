@@ -13,7 +13,8 @@ import pytest
 from sierbook import comparisons, derived, notebooks, recorded
 from sierlib import settings
 from sierlib.experiment.models import NETWORKS
-from sierlib.run import Run, read_json, write_json
+from sierlib.files import read_json, write_json
+from sierlib.run import Run
 
 PROFILES = [name for name in settings.PROFILES if (recorded.RECORDED / name).is_dir()]
 

@@ -15,8 +15,9 @@ import nbformat
 import pytest
 
 from sierbook import notebooks, recorded, site
+from sierlib.files import hold, write_json
 from sierlib.networks import backbones
-from sierlib.run import Run, hold, write_json
+from sierlib.run import Run
 
 SETTINGS = """profile = "quick"
 data = "synthetic"

@@ -23,7 +23,8 @@ from sierlib.experiment.manifest import (
 )
 from sierlib.experiment.models import NETWORKS, select_rows
 from sierlib.experiment.train import is_current, train_all
-from sierlib.run import Run, read_json, write_json
+from sierlib.files import read_json, write_json
+from sierlib.run import Run
 
 NAMES = list(notebooks.NEEDS)
 DECIDED = ["id", "label", "split", "fold"]

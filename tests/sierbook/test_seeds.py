@@ -10,7 +10,8 @@ import pytest
 
 from sierbook import recorded, seeds
 from sierlib import settings
-from sierlib.run import Run, read_json
+from sierlib.files import read_json
+from sierlib.run import Run
 from tests.forged import in_plain
 
 

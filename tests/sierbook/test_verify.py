@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from sierbook import comparisons, derived, recorded, verify
 from sierlib.experiment.models import NETWORKS
-from sierlib.run import Run, write_json
+from sierlib.files import write_json
+from sierlib.run import Run
 
 MACHINE = {"processor": "a", "cores": 2, "features": ["avx2"], "system": "Linux x86_64"}
 PROVENANCE = {

@@ -21,19 +21,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sierlib import settings
-from sierlib.run import (
-    PACKAGE,
-    NotWritten,
-    Run,
-    digest,
-    hold,
-    list_modules,
-    read_json,
-    replacing,
-    source_key,
-    write_json,
-    write_text,
-)
+from sierlib.files import NotWritten, hold, read_json, replacing, write_json, write_text
+from sierlib.keys import PACKAGE, digest, list_modules, source_key
+from sierlib.run import Run
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -76,7 +66,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = tmp_path / "sierlib"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     found = SimpleNamespace(submodule_search_locations=[str(copy)])
-    monkeypatch.setattr("sierlib.run.find_spec", lambda _: found)
+    monkeypatch.setattr("sierlib.keys.find_spec", lambda _: found)
     return copy
 
 
@@ -217,7 +207,7 @@ def test_a_read_only_run_can_be_read_and_says_why_it_is_not_written(read_only: P
 HOLDER = """
 import sys, time
 from pathlib import Path
-from sierlib.run import hold
+from sierlib.files import hold
 with hold(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

@@ -144,7 +144,7 @@ class RecipeSearch(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         from sierbook import recorded
-        from sierlib.run import read_json
+        from sierlib.files import read_json
 
         place = Path(self.env.srcdir, self.env.config.sier_recorded_dir, recorded.SEARCH)
         self.env.note_dependency(str(place))

@@ -12,7 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from sierbook.extensions.results import framed
 from sierbook.recorded import ENGINE
-from sierlib.run import read_json
+from sierlib.files import read_json
 
 NONE_YET = "Not measured yet: `benchmarks/engine.py` does it for a built book."
 NAMES = {

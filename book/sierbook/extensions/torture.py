@@ -12,7 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from sierbook.extensions.results import format_time, framed
 from sierbook.recorded import FAULTS, TORTURE
-from sierlib.run import read_json
+from sierlib.files import read_json
 
 NONE_YET = "Nothing is recorded yet. It will be here after "
 COMMAND = "make torture ARGS=--record"

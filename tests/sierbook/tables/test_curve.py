@@ -15,7 +15,8 @@ from sierbook.tables.curve import gains_by_pairs, learning_curve, tabulate_curve
 from sierlib import settings
 from sierlib.experiment.models import names_in_group
 from sierlib.experiment.scores import estimate_share
-from sierlib.run import Run, write_json
+from sierlib.files import write_json
+from sierlib.run import Run
 from tests.forged import history_of
 
 

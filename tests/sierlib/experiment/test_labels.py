@@ -26,8 +26,9 @@ from sierlib.experiment.teachers import (
     teacher_reports,
     train_teachers,
 )
+from sierlib.files import read_json
 from sierlib.networks.parallelnet import teacher
-from sierlib.run import Run, read_json
+from sierlib.run import Run
 
 
 # ---------------------------------------------------------------------------------------- teachers

@@ -35,11 +35,12 @@ from sierlib.experiment.train import (
     train_model,
     write_percents,
 )
+from sierlib.files import read_json
 from sierlib.machine import choose_precision
 from sierlib.networks import losses, metrics
 from sierlib.networks.fit import fit_network, predict_rows
 from sierlib.networks.parallelnet import WeightedAddition
-from sierlib.run import Run, read_json
+from sierlib.run import Run
 
 # Many steps of a tiny network: here a graph pays.
 TOY = replace(

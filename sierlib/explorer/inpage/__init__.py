@@ -1,0 +1,12 @@
+"""The network in the reader's page, in JavaScript: what a worker runs, and what the page shows.
+
+`sierlib.explorer.export` says what a network is written as, `worker.js` what it can be asked for,
+`tryout.js` what a reader sees. `kernel.wat` is the source of what `kernel.js` holds compiled.
+"""
+
+from pathlib import Path
+
+
+def read(name: str) -> str:
+    """Return one of the files here, such as "worker.js"."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
