@@ -33,11 +33,11 @@ from typing import Any
 import numpy as np
 
 from sierlib import settings
+from sierlib.explorer import inpage
 from sierlib.explorer.payload import Payload
 from sierlib.files import write_text
 from sierlib.shapley.keras_parts import find_cut
 
-ENGINE = Path(__file__).parent / "inpage"
 #: The parts of a worker, each of one idea; the last one answers.
 ENGINE_PARTS = ("shape", "kernel", "network", "logmel", "owen", "worker")
 #: The engine computes this many filters at a time, and stores this many together.
@@ -106,7 +106,7 @@ def write_script(
     about
         ``profile`` and ``date`` of the run, which the page tells.
     """
-    parts = [(ENGINE / f"{name}.js").read_text(encoding="utf-8") for name in ENGINE_PARTS]
+    parts = [inpage.read(f"{name}.js") for name in ENGINE_PARTS]
     inputs = {
         name: _base64(np.rint(picture * 255).astype(np.uint8).tobytes())
         for name, picture in pictures.items()

@@ -12,6 +12,7 @@ import anywidget
 import traitlets
 
 from sierlib import settings
+from sierlib.explorer import inpage
 from sierlib.explorer.payload import Payload
 
 HERE = Path(__file__).parent
@@ -21,10 +22,8 @@ MODULE = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in
 CSS = (HERE / "explorer.css").read_text(encoding="utf-8")
 #: "Try it yourself" goes after those, where a model lies beside the page.
 TRY_PARTS = ("shape", "owen", "client", "inputs", "edits", "finding", "tryout")
-TRY_MODULE = "\n".join(
-    (HERE / f"inpage/{name}.js").read_text(encoding="utf-8") for name in TRY_PARTS
-)
-TRY_CSS = CSS + (HERE / "inpage/tryout.css").read_text(encoding="utf-8")
+TRY_MODULE = "\n".join(inpage.read(f"{name}.js") for name in TRY_PARTS)
+TRY_CSS = CSS + inpage.read("tryout.css")
 
 
 def _json_block(value: Any, dom_id: str, sample: str | None = None) -> str:

@@ -15,7 +15,8 @@ import pytest
 
 from sierlib import settings
 from sierlib.data.speech import log_mel
-from sierlib.explorer.export import ENGINE, export_model, round_weights, write_script
+from sierlib.explorer import inpage
+from sierlib.explorer.export import export_model, round_weights, write_script
 from sierlib.explorer.widget import static_html
 from sierlib.networks import parallel_net
 from sierlib.shapley import explain
@@ -167,8 +168,8 @@ def test_without_simd_the_numbers_are_the_same(
 
 def test_the_kernel_is_what_its_source_compiles_to() -> None:
     wasmtime = pytest.importorskip("wasmtime")
-    compiled = wasmtime.wat2wasm((ENGINE / "kernel.wat").read_text(encoding="utf-8"))
-    source = (ENGINE / "kernel.js").read_text(encoding="utf-8")
+    compiled = wasmtime.wat2wasm(inpage.read("kernel.wat"))
+    source = inpage.read("kernel.js")
     used = re.search(r'COMPILED = "([^"]+)"', source)
     assert used and base64.b64decode(used[1]) == bytes(compiled)
 
