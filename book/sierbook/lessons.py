@@ -158,7 +158,7 @@ def of_experiment(found: Results) -> list[str]:
 
 def of_explanations(found: Results) -> list[str]:
     """Say whether explanations find what was planted, and whether they need a trained network."""
-    said = [sentences.answer_explanations(dict(found))]
+    said = [trust_sentences.answer_explanations(dict(found))]
     left = trust_sentences.write_left(found["randomised"], run_of(found))
     if left:
         said.append(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import string
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -37,20 +35,6 @@ def count(number: int, noun: str, more: str = "") -> str:
     """
     named = noun if number < 2 else more or f"{noun}s"
     return f"{number:,} {named}" if number else f"no {named}"
-
-
-def as_text(words: str) -> str:
-    """Return somebody's words so that Markdown shows them letter by letter, whatever they are.
-
-    Examples
-    --------
-    >>> as_text("<b>no_markup</b>")
-    '&#60;b&#62;no&#95;markup&#60;&#47;b&#62;'
-    """
-    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", " ".join(words.split()))
-
-
-_MARKS = re.compile(f"[{re.escape(string.punctuation)}]")
 
 
 def describe_shown(run: Run) -> str:
@@ -308,47 +292,6 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
 
 #: The comparisons of ParallelNet with its halves.
 _LEADS = ("fused-ser", "fused-ier")
-
-#: The measure of what lies on what was planted (`faithfulness.scores.compare_with_blind`).
-_PLANTED = "share, same regions"
-
-# Methods that know nothing of the network, in words.
-_BLIND = {"random": "random noise", "edges, no model": "an edge filter, which asks no network"}
-
-
-def answer_explanations(explanations: dict[str, Any]) -> str:
-    """Answer whether explanations are right, from notebook 08's results."""
-    return " ".join(answer_explanations_by_part(explanations).values())
-
-
-def answer_explanations_by_part(explanations: Mapping[str, Any]) -> dict[str, str]:
-    """Answer the same in one sentence for the speech, and one for the image."""
-    run = numbers.name_run(explanations.get("provenance", {}))
-    said = {}
-    for part in settings.MODALITIES:
-        found = [row for row in explanations.get("planted", ()) if row["part"] == part]
-        if not found:
-            said[part] = (
-                f"Nobody knows of the {part}: there are too few samples of which it is known what "
-                "was planted for the class that is explained."
-            )
-            continue
-        verdicts = []
-        for row in found:
-            words = choose_words(
-                row["ahead"], "clearly more than", "clearly less than", "not clearly more than"
-            )
-            verdicts.append(f"{words} {_BLIND[row['rival']]}")
-        share, chance = (
-            numbers.write(found[0][name], ".0%", _PLANTED, who, f"explained, {part}", "truth", run)
-            for name, who in (("share", "owen"), ("chance", "chance"))
-        )
-        said[part] = (
-            f"Of what speaks for the class in the {part}, {share} lies on what was planted there, "
-            f"where chance is {chance} ({count(found[0]['ahead']['n'], 'sample')}): "
-            f"{' and '.join(verdicts)}."
-        )
-    return said
 
 
 def _judge_difference(found: Estimate, other: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,7 @@ from sierbook.faithfulness.rivals import EXACT
 from sierbook.faithfulness.scores import FEWEST, compare_methods
 from sierbook.numbers import Key, key_of_teacher, write
 from sierbook.records import as_nested, as_records
-from sierbook.sentences import answer_explanations_by_part, choose_words, count, write_signed
+from sierbook.sentences import choose_words, count, write_signed
 from sierlib import settings
 from sierlib.experiment.models import HALVES, NETWORKS
 
@@ -66,7 +66,7 @@ def judge_relabelling(found: Mapping[str, Any]) -> str:
         return NOT_ASKED
 
     def quote(name: str) -> str:
-        return write(found[name], ".1%", *_key_of_relabelled(name))
+        return write(found[name], ".1%", *key_of_relabelled(name))
 
     text = (
         f"With both temperatures put right, the winner changes in {found['winners']} of "
@@ -85,11 +85,11 @@ def judge_relabelling(found: Mapping[str, Any]) -> str:
     return text + (
         f"The planted emotion is the label in {quote('right')} of the pairs kept either way "
         f"before and {quote('right_after')} after "
-        f"({write_signed(gain, _key_of_relabelled('difference'))}): {verdict}."
+        f"({write_signed(gain, key_of_relabelled('difference'))}): {verdict}."
     )
 
 
-def _key_of_relabelled(name: str, run: str = numbers.THIS_RUN) -> Key:
+def key_of_relabelled(name: str, run: str = numbers.THIS_RUN) -> Key:
     """Return the key of what temperature scaling does to labels (`relabel_tempered`)."""
     return Key(name, "tempered label", "kept either way", "truth", run)
 
@@ -358,58 +358,46 @@ def _compare_with_rivals(
     return "; ".join(f"{side} {', '.join(names)}" for side, names in groups.items() if names)
 
 
-# --------------------------------------------------------------------- what a page opens with
-def find_experiment(found: Mapping[str, Any]) -> dict[str, str]:
-    """Return five findings of notebook 07 from its results, by what they are about."""
-    teachers, noise = found["teachers"], found["label_provenance"]["noise"]
-    shortcuts, relabelled = found["shortcuts"], found["relabelled"]
-    run = numbers.name_run(found.get("provenance", {}))
-    right = []
-    for role, value in teachers.items():
-        key = key_of_teacher("accuracy", role, run)
-        reached = write(value["accuracy"]["value"], ".0%", *key)
-        right.append(f"the {settings.ROLES[role]} teacher is right on {reached}")
-    labels = "How many of them are wrong cannot be known: nothing was planted in this corpus."
-    if noise:
-        labels = f"{write_wrong(noise, run)} are not the emotion that was planted."
-    if relabelled:
-        changed = write(relabelled["share"], ".1%", *_key_of_relabelled("share", run))
-        labels += f" With teachers as right as they are sure, {changed} of them would be others."
-    leak = say_shared_pictures(shortcuts["same_picture"])
-    if split := shortcuts["split"]:
-        verdict = "nothing can leak through the text"
-        if repeated := split["on_repeated"]:
-            verdict = choose_words(
-                repeated["difference"],
-                "a split that ignores the text would flatter",
-                "a split that ignores the text would not flatter",
-                "that a split which ignores the text would flatter cannot be shown",
+#: The measure of what lies on what was planted (`faithfulness.scores.compare_with_blind`).
+_PLANTED = "share, same regions"
+
+# Methods that know nothing of the network, in words.
+_BLIND = {"random": "random noise", "edges, no model": "an edge filter, which asks no network"}
+
+
+def answer_explanations(explanations: dict[str, Any]) -> str:
+    """Answer whether explanations are right, from notebook 08's results."""
+    return " ".join(answer_explanations_by_part(explanations).values())
+
+
+def answer_explanations_by_part(explanations: Mapping[str, Any]) -> dict[str, str]:
+    """Answer the same in one sentence for the speech, and one for the image."""
+    run = numbers.name_run(explanations.get("provenance", {}))
+    said = {}
+    for part in settings.MODALITIES:
+        found = [row for row in explanations.get("planted", ()) if row["part"] == part]
+        if not found:
+            said[part] = (
+                f"Nobody knows of the {part}: there are too few samples of which it is known what "
+                "was planted for the class that is explained."
             )
-        alone = count(split["repeated"], "sentence stands", "sentences stand")
-        leak += f" {alone[0].upper()}{alone[1:]} in more than one row: {verdict}."
-    lost = []
-    for name, absent in (("speech", "silence"), ("image", "grey image")):
-        change = shortcuts["blanked"][absent]["difference"]
-        lost.append(f"{write_signed(change, key_of_change(absent, run))} without the {name}")
-    # The last kind of partner is the one that is most alike.
-    swapped, used = [], []
-    for moved, partners in shortcuts["exchanged"].items():
-        kind, partner = list(partners.items())[-1]
-        change = partner["difference"]
-        signed = write_signed(change, key_of_change(f"{moved} from {kind}", run))
-        swapped.append(f"another {moved} changes it by {signed}")
-        if change["high"] < 0:
-            used.append(moved)
-    verdict = "that it has to be this very pair cannot be shown"
-    if used:
-        verdict = f"of the {' and the '.join(used)} more is used than the class"
-    return {
-        "Teachers": f"Of items not seen before, {', '.join(right)}." if right else NOT_ASKED,
-        "Labels": labels,
-        "Leaks": leak,
-        "Modalities": f"ParallelNet's accuracy changes by {', by '.join(lost)}.",
-        "Pairing": f"Chosen to say the same, {' and '.join(swapped)}: {verdict}.",
-    }
+            continue
+        verdicts = []
+        for row in found:
+            words = choose_words(
+                row["ahead"], "clearly more than", "clearly less than", "not clearly more than"
+            )
+            verdicts.append(f"{words} {_BLIND[row['rival']]}")
+        share, chance = (
+            numbers.write(found[0][name], ".0%", _PLANTED, who, f"explained, {part}", "truth", run)
+            for name, who in (("share", "owen"), ("chance", "chance"))
+        )
+        said[part] = (
+            f"Of what speaks for the class in the {part}, {share} lies on what was planted there, "
+            f"where chance is {chance} ({count(found[0]['ahead']['n'], 'sample')}): "
+            f"{' and '.join(verdicts)}."
+        )
+    return said
 
 
 def write_wrong(noise: Mapping[str, Any], run: str = numbers.THIS_RUN) -> str:
@@ -424,42 +412,6 @@ def say_shared_pictures(pictures: int) -> str:
     return f"{said[0].upper()}{said[1:]} a picture that was trained on."
 
 
-def find_explanations(found: Mapping[str, Any]) -> dict[str, str]:
-    """Return five findings of notebook 08 from its results, by what they are about."""
-    run = numbers.name_run(found.get("provenance", {}))
-    planted = answer_explanations_by_part(found)
-    areas = {
-        row["method"]: row["mean"]["value"]
-        for row in found["scores"]
-        if (row["measure"], row["part"]) == ("deletion", "joint")
-    }
-    removed = "Nothing was removed."
-    if {"owen", "random"} <= areas.keys():
-        exact, random = (
-            write(areas[name], ".2f", "deletion", name, "explained, joint", "score", run)
-            for name in (EXACT, "random")
-        )
-        removed = (
-            f"While the parts that matter most are removed first, the score is {exact} on average; "
-            f"in the order of random noise, {random}."
-        )
-    left = write_left(found["randomised"], run)
-    network = "No block lost its weights."
-    if left:
-        network = (
-            f"A map of the network without what it has learned has a rank correlation of {left} "
-            "with the map of the trained one; at 1 it would show the input alone."
-        )
-    share = write(found["speech_share"], ".0%", "speech's share", "fused", "test", "score", run)
-    return {
-        "Modalities": f"Speech has {share} of what both do to the score.",
-        "Removal": removed,
-        "Random weights": network,
-        "Words": planted["speech"],
-        "Regions": planted["image"],
-    }
-
-
 def write_left(
     randomised: Sequence[Mapping[str, Any]], run: str = numbers.THIS_RUN, method: str = EXACT
 ) -> str:
@@ -470,10 +422,3 @@ def write_left(
         return ""
     key = ("rank correlation, all blocks random", method, "explained, joint", "trained network")
     return write(left[-1], "+.2f", *key, run)
-
-
-#: What the pages of notebooks open with.
-FINDINGS: dict[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
-    "07-experiment": find_experiment,
-    "08-explanations": find_explanations,
-}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from sierbook import comparisons, sentences
 from sierbook.claims import CLAIMS, Finding
@@ -184,19 +179,6 @@ def test_where_something_was_planted_fusion_is_judged_by_that() -> None:
     assert "name the planted emotion in 80%" in plain(sentences.answer_fusion(evaluation))
 
 
-def test_whether_explanations_are_right_is_answered_by_what_was_planted() -> None:
-    rows = [
-        {"part": part, "rival": rival, "share": 0.5, "chance": 0.25, "ahead": ahead | {"n": 15}}
-        for part, ahead in (("speech", ABOVE), ("image", NEITHER))
-        for rival in ("random", "edges, no model")
-    ]
-    (said,) = in_plain([sentences.answer_explanations({"planted": rows})])
-    assert said.count("50% lies on what was planted there, where chance is 25% (15 samples)") == 2
-    assert "clearly more than random noise and clearly more than an edge filter" in said
-    assert said.endswith("asks no network.") and "not clearly more than random noise" in said
-    assert "Nobody knows" in sentences.answer_explanations({})
-
-
 def test_being_ahead_of_a_network_that_learned_nothing_says_little() -> None:
     scores = {"speech": {"accuracy": accuracy(0.5), "majority": 0.46}}
     evaluation = {"differences": {"labels": {"speech": ABOVE}}, "scores": {"labels": scores}}
@@ -342,10 +324,3 @@ def test_the_page_says_what_is_shown_of_a_corpus(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SIER_SHOW", "photos")
     with pytest.raises(ValueError, match="SIER_SHOW=photos: names, photographs, or both"):
         said("pairs:x.csv")
-
-
-@given(st.text())
-def test_somebodys_words_are_no_markup(words: str) -> None:
-    page = MarkdownIt("commonmark").render(sentences.bullets([sentences.as_text(words)]))
-    shown = re.fullmatch(r"<ul>\n<li>(.*)</li>\n</ul>\n", page, re.DOTALL)
-    assert shown and html.unescape(shown[1]) == " ".join(words.split()).replace("\0", "\ufffd")

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sierbook import derived, trust_sentences
+from sierbook import trust_sentences
 from sierbook.audit.labels import measure_recovery
 from sierbook.numbers import show_minus
-from sierbook.recorded import RECORDED
 from sierlib.experiment.models import NETWORKS
 from tests.forged import (
     ABOVE,
@@ -215,32 +214,14 @@ def test_rivals_that_were_not_asked_are_not_spoken_of() -> None:
     assert "clearly above random" in owen and "occlusion" not in owen
 
 
-# ------------------------------------------------------------------- what pages open with
-@pytest.mark.parametrize("name", trust_sentences.FINDINGS)
-@pytest.mark.parametrize("profile", ["smoke", "quick"])
-def test_a_page_opens_with_five_findings(name: str, profile: str) -> None:
-    found = derived.read_results(RECORDED / profile)[name]
-    said = in_plain(trust_sentences.FINDINGS[name](found).values())
-    assert len(said) == 5
-    assert all(text.endswith(".") and "nan" not in text for text in said)
-
-
-def test_findings_say_what_a_corpus_cannot_tell() -> None:
-    found = derived.read_results(RECORDED / "smoke")["07-experiment"]
-    found |= {"teachers": {}, "relabelled": {}}
-    found["label_provenance"]["noise"] = {}
-    found["shortcuts"]["split"] = {}
-    said = trust_sentences.find_experiment(found)
-    assert said["Teachers"] == trust_sentences.NOT_ASKED
-    assert "nothing was planted" in said["Labels"] and "Of the sentences" not in said["Leaks"]
-    nothing = {"scores": [], "randomised": [], "speech_share": 0.5}
-    said = trust_sentences.find_explanations(nothing)
-    assert said["Removal"] == "Nothing was removed." and said["Words"].startswith("Nobody knows")
-
-
-def test_the_pairing_is_used_where_even_an_alike_partner_does_worse() -> None:
-    found = derived.read_results(RECORDED / "smoke")["07-experiment"]
-    for change, words in ((BELOW, "of the image more is used"), (NEITHER, "cannot be shown")):
-        partners = {"any row": {"difference": BELOW}, "alike": {"difference": change}}
-        found["shortcuts"]["exchanged"] = {"image": partners}
-        assert words in trust_sentences.find_experiment(found)["Pairing"]
+def test_whether_explanations_are_right_is_answered_by_what_was_planted() -> None:
+    rows = [
+        {"part": part, "rival": rival, "share": 0.5, "chance": 0.25, "ahead": ahead | {"n": 15}}
+        for part, ahead in (("speech", ABOVE), ("image", NEITHER))
+        for rival in ("random", "edges, no model")
+    ]
+    (said,) = in_plain([trust_sentences.answer_explanations({"planted": rows})])
+    assert said.count("50% lies on what was planted there, where chance is 25% (15 samples)") == 2
+    assert "clearly more than random noise and clearly more than an edge filter" in said
+    assert said.endswith("asks no network.") and "not clearly more than random noise" in said
+    assert "Nobody knows" in trust_sentences.answer_explanations({})

@@ -76,14 +76,14 @@ class Answer(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        from sierbook import sentences
+        from sierbook import sentences, trust_sentences
 
         answers = {
             "labels": ("04-results", lambda found: [sentences.describe_ceilings(found)]),
             "fusion": ("04-results", sentences.judge_fusion),
             "explanations": (
                 "08-explanations",
-                lambda found: list(sentences.answer_explanations_by_part(found).values()),
+                lambda found: list(trust_sentences.answer_explanations_by_part(found).values()),
             ),
         }
         notebook, answer = answers[self.arguments[0]]
@@ -115,7 +115,7 @@ class Findings(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        from sierbook import trust_sentences
+        from sierbook import findings
 
         notebook = Path(self.env.docname).name
         found = read_results(self.env).get(notebook)
@@ -124,7 +124,7 @@ class Findings(SphinxDirective):
         # Readers of five findings want to see where each comes from.
         self.env.metadata[self.env.docname]["toc_level"] = "2"
         items = []
-        for name, said in trust_sentences.FINDINGS[notebook](found).items():
+        for name, said in findings.FINDINGS[notebook](found).items():
             line = nodes.paragraph("", "", nodes.strong("", f"{name}."), nodes.Text(f" {said}"))
             items.append(nodes.list_item("", line))
         return [nodes.bullet_list("", *items, classes=["findings"])]

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import base64
 import html
+import re
+import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -114,6 +116,20 @@ def _describe(origins: Sequence[str]) -> str:
     trained = [name for name in made if name.startswith((numbers.THIS_RUN, "recorded"))]
     text = "; ".join(trained) or "not trained yet"
     return text[0].upper() + text[1:]
+
+
+def as_text(words: str) -> str:
+    """Return somebody's words so that Markdown shows them letter by letter, whatever they are.
+
+    Examples
+    --------
+    >>> as_text("<b>no_markup</b>")
+    '&#60;b&#62;no&#95;markup&#60;&#47;b&#62;'
+    """
+    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", " ".join(words.split()))
+
+
+_MARKS = re.compile(f"[{re.escape(string.punctuation)}]")
 
 
 def quote(text: str) -> HTML:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
+from sierbook import sentences
 from sierbook.numbers import MARK, Key
 from sierbook.tables import shown as tables
 
@@ -47,3 +52,10 @@ def test_rows_of_one_name_are_told_apart() -> None:
     table = pd.DataFrame({"word": ["the", "the"], "value": [0.1, 0.2]})
     shown = tables.show(table, about=Key("", "fused", "pair-1", "score")).to_html()
     assert len({key for _, key, _ in MARK.findall(shown)}) == 2
+
+
+@given(st.text())
+def test_somebodys_words_are_no_markup(words: str) -> None:
+    page = MarkdownIt("commonmark").render(sentences.bullets([tables.as_text(words)]))
+    shown = re.fullmatch(r"<ul>\n<li>(.*)</li>\n</ul>\n", page, re.DOTALL)
+    assert shown and html.unescape(shown[1]) == " ".join(words.split()).replace("\0", "\ufffd")
