@@ -23,11 +23,13 @@ from playwright.sync_api import Page, sync_playwright
 
 from sierbook import site
 from sierbook.recorded import ENGINE, RECORDED
-from sierlib import networks, settings
+from sierlib import settings
 from sierlib.data.feed import read_inputs
+from sierlib.explorer import inpage
 from sierlib.explorer.export import round_weights
 from sierlib.files import read_json, write_json
 from sierlib.machine import describe_processor
+from sierlib.networks import parallelnet  # noqa: F401 (Keras finds its layers by name then)
 from sierlib.shapley import explain
 
 PAGE = "notebooks/06-explorer.html"
@@ -79,8 +81,7 @@ def main(run: Path, book: Path) -> None:
     manifest = pd.read_csv(run / "dataset" / "manifest.csv", dtype={"id": str}).set_index("id")
     rows = manifest.loc[[sample["id"] for sample in samples]]
     inputs = read_inputs(rows, run / "dataset")
-    known = {"sierlib>WeightedAddition": networks.parallelnet.WeightedAddition}
-    model = keras.saving.load_model(run / "models" / "fused.keras", custom_objects=known)
+    model = keras.saving.load_model(run / "models" / "fused.keras")
     pair = {name: values[0].ravel().tolist() for name, values in inputs.items()}
     repeats: list[dict[str, float]] = []
     with sync_playwright() as playwright:
@@ -108,7 +109,7 @@ def main(run: Path, book: Path) -> None:
         "depth": DEPTH,
         "model": about,
         "machine": describe_processor(),
-        "megabytes": (run / "explanations" / site.MODEL).stat().st_size / 1e6,
+        "megabytes": (run / "explanations" / inpage.MODEL).stat().st_size / 1e6,
     }
     write_json(RECORDED / ENGINE, found)
     print(found)

@@ -13,6 +13,7 @@ import nbformat
 
 from sierbook import notebooks
 from sierbook.extensions import hero
+from sierlib.explorer import inpage
 from sierlib.files import (
     checksum,
     explain_failure,
@@ -35,8 +36,6 @@ _DOWNLOADS = (
     "{{download}}`these are the numbers on this page <../book/results/{name}.json>`.\n:::"
 )
 
-#: What notebook 06 leaves for the explorer's page: the model, loaded on demand.
-MODEL = "explorer-model.js"
 # What pages are made of; they quote the package.
 _PAGES = ("_config.yml", "_toc.yml", "book", "sierlib")
 
@@ -102,9 +101,9 @@ def stage(run: Run) -> Path:
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
-    model = run.folder / "explanations" / MODEL
+    model = run.folder / "explanations" / inpage.MODEL  # loaded on demand
     if model.is_file():
-        shutil.copy2(model, place / "book" / "assets" / MODEL)
+        shutil.copy2(model, place / "book" / "assets" / inpage.MODEL)
     if samples := read_json(run.folder / "explanations" / "samples.json"):
         write_json(place / "book" / "results" / hero.FILE, samples[0])
     return place

@@ -96,8 +96,8 @@ def export_model(model: Any) -> Payload:
 
 def write_script(
     path: Path, model: Any, pictures: Mapping[str, np.ndarray], about: Mapping[str, Any]
-) -> int:
-    """Write a model as a script, which a page opened from disk can load; return its bytes.
+) -> None:
+    """Write a model as a script, which a page opened from disk can load.
 
     Parameters
     ----------
@@ -114,9 +114,7 @@ def write_script(
     # A worker has one script: nothing in it is imported.
     engine = re.sub(r"^export ", "", "\n".join(parts), flags=re.MULTILINE)
     value = {**export_model(model), "inputs": inputs, "about": dict(about), "engine": engine}
-    text = f"globalThis.sierlibModel = {json.dumps(value)};\n"
-    write_text(path, text)
-    return len(text)
+    write_text(path, f"globalThis.sierlibModel = {json.dumps(value)};\n")
 
 
 def _base64(data: bytes) -> str:

@@ -6,6 +6,9 @@
 
 from pathlib import Path
 
+#: What the script is called that holds the network of a run (`sierlib.explorer.export`).
+MODEL = "explorer-model.js"
+
 
 def read(name: str) -> str:
     """Return one of the files here, such as "worker.js"."""

@@ -1,6 +1,6 @@
 /* A reader's own picture and voice, brought to what the network takes. */
 
-const SOUND_RATE = 16000, HEARD = 6.4; // samples a second; seconds that the network hears
+const HEARD = 6.4; // seconds that the network hears
 const MOST_PIXELS = 50e6, MOST_SECONDS = 120, LEAST_SECONDS = 0.1;
 const VOICE_LEVEL = 0.0543, SILENT = 1e-4; // as in sierlib.data.speech.recordings
 

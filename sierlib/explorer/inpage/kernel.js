@@ -10,7 +10,7 @@ export function startCompiled(memory) {
   return new WebAssembly.Instance(new WebAssembly.Module(bytes), { page: { memory: memory.pages } }).exports.convolve;
 }
 
-/** The same function in JavaScript: some eight times slower. */
+/** The same function in JavaScript, many times slower. */
 export function startPlain(memory) {
   return (x, weights, bias, y, rows, columns, filters, step, down, taps, line, run, least) => {
     const f = memory.floats, length = run / 4, all = taps * length, sums = new Float64Array(8);

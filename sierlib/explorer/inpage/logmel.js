@@ -1,6 +1,6 @@
 /** From 16 kHz sound to the network's log-mel, as sierlib.data.speech.log_mel computes it. */
 
-const RATE = 16000, BINS = 2048, HOP = 800, FLOOR = -80;
+const BINS = 2048, HOP = 800, FLOOR = -80;
 
 /** Slaney's mel scale: linear below 1,000 Hz, logarithmic above. */
 const STEP = 200 / 3, KNEE = 1000, GROWTH = Math.log(6.4) / 27;
@@ -9,13 +9,13 @@ const hertzOf = (mel) => (mel < KNEE / STEP ? mel * STEP : KNEE * Math.exp(GROWT
 
 /** Triangles over the bins of the spectrum, one for each band: {start, weights}. */
 function melBands() {
-  const highest = melOf(RATE / 2);
+  const highest = melOf(SOUND_RATE / 2);
   const edges = Array.from({ length: SIDE + 2 }, (_, i) => hertzOf((highest * i) / (SIDE + 1)));
   return Array.from({ length: SIDE }, (_, band) => {
     const [low, middle, high] = edges.slice(band, band + 3), weights = [];
     let start = -1;
     for (let bin = 0; bin <= BINS / 2; bin++) {
-      const hertz = (bin * RATE) / BINS;
+      const hertz = (bin * SOUND_RATE) / BINS;
       const weight = Math.min((hertz - low) / (middle - low), (high - hertz) / (high - middle));
       if (weight <= 0) continue;
       if (start < 0) start = bin;

@@ -429,7 +429,7 @@ function save(blob, name) {
 
 /** What computes here, in a sentence. */
 function aboutModel({ profile, date, simd, workers }) {
-  const slow = simd ? "" : ", without this browser's fast instructions some twenty times slower";
+  const slow = simd ? "" : ", slowly, since this browser lacks the fast instructions (SIMD)";
   return `ParallelNet of the run “${profile}” of ${date}, weights rounded to float16, computed in float32 by ${workers} `
     + `worker${workers > 1 ? "s" : ""} of this page${slow}. It knows four classes and one voice. Nothing you choose leaves this page.`;
 }
