@@ -389,7 +389,7 @@ def texts(folder: Path, rng: random.Random, full: bool) -> Tries:
         "hero": lambda text: hero.draw_pair(named(pair, text)),
         "sentence": lambda text: listening.sentence_html([speech.Word(text, 0, 1)], np.ones(1)),
         "quotation": lambda text: shown.quote(text).data,
-        "note": lambda text: _COMMON_MARK.render(sentences.bullets([sentences.as_text(text)])),
+        "note": lambda text: _COMMON_MARK.render(sentences.bullets([shown.as_text(text)])),
         "table": lambda text: pd.DataFrame({"sentence": [text]}, index=[text]).to_html(),
         "report": lambda text: _report(pair, text, folder / "report"),
     }
