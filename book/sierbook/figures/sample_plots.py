@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from sierbook.cases import ExplainedRow
 from sierbook.figures import style
 from sierlib import colours, settings
 from sierlib.explorer import listening
-from sierlib.explorer.cases import ExplainedRow
 from sierlib.explorer.page import overlay
 
 
