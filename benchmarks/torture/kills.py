@@ -252,8 +252,8 @@ def _read_keras(content: bytes, name: str) -> Any:
 
 
 def _read_notebook(content: bytes, name: str) -> Any:
-    """Return a notebook's sources and what stands on its page."""
-    cells = json.loads(content)["cells"]
+    """Return a notebook's sources and what stands on its page, without addresses of objects."""
+    cells = json.loads(re.sub(rb" at 0x[0-9a-f]+", b"", content))["cells"]
     return [(cell["source"], _without_times(cell.get("outputs"))) for cell in cells]
 
 
