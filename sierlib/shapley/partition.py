@@ -70,11 +70,7 @@ class Tree:
 
     def labels(self) -> NDArray[np.int32]:
         """Return the (H, W) numbers of the finest region around each pixel."""
-        _, height, _, width = self.boxes[0][0]
-        labels = np.empty((height, width), np.int32)
-        for leaf, (r0, r1, c0, c1) in enumerate(self.boxes[-1]):
-            labels[r0:r1, c0:c1] = leaf
-        return labels
+        return label(self.boxes[-1])
 
     def sums(self, leaves: Values) -> list[Values]:
         """Return by level what regions have, (..., regions, classes), of (..., leaves, classes)."""
@@ -88,6 +84,14 @@ class Tree:
 
 Trees = dict[str, Tree]  # by modality
 Leaves = dict[str, Values]  # by modality, (..., leaves, classes)
+
+
+def label(boxes: list[Box]) -> NDArray[np.int32]:
+    """Return the (H, W) numbers of the box around each pixel; the last one ends at (H, W)."""
+    labels = np.empty((boxes[-1][1], boxes[-1][3]), np.int32)
+    for number, (r0, r1, c0, c1) in enumerate(boxes):
+        labels[r0:r1, c0:c1] = number
+    return labels
 
 
 def divide(height: int, width: int, depth: int, split: str) -> Tree:
