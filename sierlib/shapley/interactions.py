@@ -24,7 +24,7 @@ n + m + 2 passes, with one player more or less in each modality, give d_ij(S) of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise, product
 from typing import Any
 
@@ -41,8 +41,7 @@ from sierlib.shapley.arguments import (
 )
 from sierlib.shapley.keras_parts import modalities_of, scorer_for
 from sierlib.shapley.partition import Box, label
-from sierlib.shapley.progress import ProgressCall, show_progress
-from sierlib.shapley.value_function import Array, Side, ValueFunction, Values
+from sierlib.shapley.value_function import Array, ValueFunction, Values
 
 #: By index, a and b of the Beta distribution of u, which are equal; None where u is 1/2.
 INDICES = {"shapley": 1, "banzhaf": None, "faithful": 2}
@@ -59,11 +58,11 @@ class Interactions:
     Parameters
     ----------
     values, stderr
-        (units, rows, columns) float64, in the units of `output`, and the standard error of each, 0
-        where they are exact.
+        (units, rows, columns) float64, in the units of `output`, and the standard error of each;
+        None where they are exact.
     pairs
         (players, players), the index of every two players, units first, then regions row by row; on
-        the diagonal that of each player by itself. An estimate has NaN but for `values`.
+        the diagonal that of each player by itself. None of an estimate.
     base_value, value
         The score of the baseline and of the sample.
     index
@@ -77,8 +76,8 @@ class Interactions:
     """
 
     values: Values
-    stderr: Values
-    pairs: Values
+    stderr: Values | None
+    pairs: Values | None
     base_value: float
     value: float
     index: str
@@ -87,12 +86,14 @@ class Interactions:
     boxes: dict[str, list[Box]]
 
     @property
-    def gap(self) -> float:
+    def gap(self) -> float | None:
         """Return how far players and pairs together are from `value - base_value`.
 
-        That is 0 but for rounding where the index has efficiency ("faithful"), and NaN for an
+        That is 0 but for rounding where the index has efficiency ("faithful"). None for an
         estimate.
         """
+        if self.pairs is None:
+            return None
         return float(np.triu(self.pairs).sum()) - (self.value - self.base_value)
 
 
@@ -109,13 +110,12 @@ def interactions(
     seed: int = 0,
     baseline: Any = "zero",
     output: str = "probability",
-    progress: bool | ProgressCall | None = None,
 ) -> Any:
     """Return what each unit of the speech and each region of the image say only together.
 
     Parameters
     ----------
-    model, speech, image, target, baseline, output, progress
+    model, speech, image, target, baseline, output
         As in `sierlib.shapley.explain`; the model takes both modalities.
     units
         A number of equal spans of time, or words in order, with `text`, `start` and `end` in
@@ -127,7 +127,6 @@ def interactions(
     max_evals
         Coalitions that may be scored. The result is exact where all fit, up to 131,072 unless this
         is given, and otherwise an estimate with standard errors, from 16,384 unless this is given.
-        Units and regions that already are at the baseline, such as silence, cost nothing.
     seed
         Of an estimate.
 
@@ -158,34 +157,46 @@ def interactions(
             "compute"
         )
 
-    # 2. The players. Those whose masking changes nothing have no part in any pair.
+    # 2. The players, and whether all their coalitions can be scored.
     boxes = {
         "speech": _cut_speech(units, *inputs["speech"].shape[:2]),
         "image": _cut_image(grid, *inputs["image"].shape[:2]),
     }
     sides = make_sides(inputs, baseline, {m: label(each) for m, each in boxes.items()})
-    n = len(boxes["speech"])
-    (sides["speech"], kept_s), (sides["image"], kept_i) = map(_merge, sides.values())
-    kept = np.concatenate([kept_s, n + kept_i])
-    draws, most = _plan(len(kept_s), len(kept_i), max_evals)
+    n, m = len(boxes["speech"]), len(boxes["image"])
+    exact = n + m <= np.log2(max_evals or MOST_EXACT)
+    most, draw = max_evals or SAMPLED_EVALS, (n + 1) * (m + 1)
+    if not exact and most < 4 + 2 * draw:
+        raise ValueError(
+            f"{n} units and {m} regions need 2^{n + m} evaluations, or {4 + 2 * draw:,} at least "
+            f"for an estimate; expected {most:,}: take fewer of them, or give a larger max_evals"
+        )
 
-    # 3. The scores, and what they say of pairs.
-    with show_progress(most, progress) as shown:
-        scorer = scorer_for(model, sides)
-        f = ValueFunction(scorer, sides, logarithm=output == "logit", progress=shown)
-        ends, *found = _sample(f, index, draws, seed) if draws else _tabulate(f, index)
-    players = n + len(boxes["image"])
-    full = np.zeros((2, ends.shape[-1], players, players))
-    full[..., kept[:, None], kept] = found
+    # 3. The scores, and what they say of pairs, by class.
+    f = ValueFunction(scorer_for(model, sides), sides, logarithm=output == "logit")
+    if exact:
+        ends, pairs = _tabulate(f, index)
+        values = pairs[:, :n, n:]
+    else:
+        ends, samples = _sample(f, index, (most - 4) // draw, seed)
+        values = samples.mean(axis=0)
+        errors = samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
 
     # 4. One result for each class.
     results = []
     for c in target_classes(target, ends[1, 1]):
-        values, stderr = full[:, c, :n, n:].reshape(2, n, *grid)
-        base, whole = ends[0, 0, c], ends[1, 1, c]
-        results.append(
-            Interactions(values, stderr, full[0, c], base, whole, index, c, f.n_evals, boxes)
+        result = Interactions(
+            values=values[c].reshape(n, *grid),
+            stderr=None if exact else errors[c].reshape(n, *grid),
+            pairs=pairs[c] if exact else None,
+            base_value=float(ends[0, 0, c]),
+            value=float(ends[1, 1, c]),
+            index=index,
+            target=c,
+            n_evals=f.n_evals,
+            boxes=boxes,
         )
+        results.append(result)
     return name_classes(results) if target == "all" else results[0]
 
 
@@ -233,41 +244,17 @@ def _check_words(words: Sequence[Any]) -> None:
         last = word.end
 
 
-def _merge(side: Side) -> tuple[Side, Array]:
-    """Merge regions whose masking changes nothing with others, and return which the others are."""
-    kept = side.changed()
-    if not kept.size:
-        kept = np.zeros(1, int)
-    leaf = np.searchsorted(kept, side.leaf).clip(max=len(kept) - 1)
-    return replace(side, leaf=leaf.astype(np.int32)), kept
-
-
-def _plan(n: int, m: int, max_evals: int | None) -> tuple[int, int]:
-    """Return how many draws an estimate has, 0 for an exact result, and the evaluations."""
-    if n + m <= np.log2(max_evals or MOST_EXACT):
-        return 0, 1 << n + m
-    most = max_evals or SAMPLED_EVALS
-    draw = (n + 1) * (m + 1)
-    if most < 4 + 2 * draw:
-        raise ValueError(
-            f"{n} units and {m} regions need 2^{n + m} evaluations, or {4 + 2 * draw:,} at least "
-            f"for an estimate; expected {most:,}: take fewer of them, or give a larger max_evals"
-        )
-    draws = (most - 4) // draw
-    return draws, 4 + draws * draw
-
-
 # --- 3. Scores, and what they say of pairs ---
 
 
-def _tabulate(f: ValueFunction, index: str) -> tuple[Values, Values, Values]:
+def _tabulate(f: ValueFunction, index: str) -> tuple[Values, Values]:
     """Score every coalition.
 
     Returns
     -------
-    ends, pairs, errors
+    ends, pairs
         (2, 2, classes), the scores without and with all speech, and all of the image; (classes,
-        players, players), see `Interactions`, and their standard errors.
+        players, players), see `Interactions`.
     """
     members = {}
     for m, side in f.sides.items():
@@ -290,7 +277,7 @@ def _tabulate(f: ValueFunction, index: str) -> tuple[Values, Values, Values]:
         # With half of all its pairs each player has its Shapley value, so far on the diagonal.
         alone = np.einsum("cii->ci", pairs)
         alone -= (pairs.sum(axis=2) - alone) / 2
-    return table[[0, -1]][:, [0, -1]], pairs, np.zeros_like(pairs)
+    return table[[0, -1]][:, [0, -1]], pairs
 
 
 def _weigh(coalitions: int, share: int | None) -> Values:
@@ -302,8 +289,14 @@ def _weigh(coalitions: int, share: int | None) -> Values:
     return beta(present + share, absent + share) / beta(share, share)
 
 
-def _sample(f: ValueFunction, index: str, draws: int, seed: int) -> tuple[Values, Values, Values]:
-    """Estimate from so many draws; see `_tabulate`."""
+def _sample(f: ValueFunction, index: str, draws: int, seed: int) -> tuple[Values, Values]:
+    """Draw coalitions.
+
+    Returns
+    -------
+    ends, samples
+        As `_tabulate` has them; (draws, classes, units, regions), whose mean is the index.
+    """
     ends = f.score({m: f.states(m, (False, True)) for m in f.sides})
     rng = np.random.default_rng(seed)
     share = INDICES[index]
@@ -319,8 +312,4 @@ def _sample(f: ValueFunction, index: str, draws: int, seed: int) -> tuple[Values
         change = scores[:, 1:, 1:] - scores[:, 1:, :1] - scores[:, :1, 1:] + scores[:, :1, :1]
         units, regions = (np.where(rows[0], 1, -1) for rows in members.values())
         found.append(change * units[:, None] * regions)
-    n, m = found[0].shape[1:]
-    pairs, errors = np.full((2, ends.shape[-1], n + m, n + m), np.nan)
-    pairs[:, :n, n:] = np.mean(found, axis=0)
-    errors[:, :n, n:] = np.std(found, axis=0, ddof=1) / np.sqrt(draws)
-    return ends, pairs, errors
+    return ends, np.stack(found)

@@ -50,13 +50,14 @@ class Side:
         """Return the number of finest regions."""
         return int(self.leaf.max()) + 1
 
-    def changed(self) -> Array:
-        """Return the numbers of the regions whose masking changes anything.
+    def live(self) -> int:
+        """Return the bits of the regions whose masking changes anything.
 
         Padded silence and black borders already are the zero baseline: leaving their bits out of a
         coalition makes it equal to others that are computed anyway.
         """
-        return np.unique(self.leaf[(self.x != self.baseline).any(axis=-1)])
+        changed = np.unique(self.leaf[(self.x != self.baseline).any(axis=-1)])
+        return sum(1 << leaf for leaf in changed.tolist())
 
 
 Sides = dict[str, Side]  # by modality
@@ -212,9 +213,7 @@ class ValueFunction:
 
     def __post_init__(self) -> None:
         """Find the bits of the regions whose masking changes anything."""
-        self.live = {}
-        for m, side in self.sides.items():
-            self.live[m] = sum(1 << leaf for leaf in side.changed().tolist())
+        self.live = {m: side.live() for m, side in self.sides.items()}
 
     def remember(self, modality: str, masks: Sequence[int], scores: Values) -> None:
         """Take the scores of coalitions as known, (n, classes) in each state of the other input."""
@@ -279,7 +278,10 @@ class ValueFunction:
             parts = [rows[i : i + size] for i in range(0, len(rows), size)]
             batches.append([self.scorer.features(m, part) for part in parts])
         speech, image = batches
-        scores = [np.concatenate([self._combine([a, b]) for b in image], axis=1) for a in speech]
+        scores = []
+        for part in speech:
+            blocks = [self._combine([part, other]) for other in image]
+            scores.append(np.concatenate(blocks, axis=1))
         return np.concatenate(scores)
 
     def _combine(self, features: list[Any]) -> Values:

@@ -90,7 +90,7 @@ def test_an_index_is_its_definition(index: str) -> None:
         assert found.pairs[j, i] == found.pairs[i, j]
     assert found.n_evals == 2**PLAYERS
     np.testing.assert_array_equal(found.values.reshape(UNITS, 4), found.pairs[:UNITS, UNITS:])
-    assert not found.stderr.any()
+    assert found.stderr is None
 
 
 def test_the_faithful_index_is_the_best_sum_over_players_and_pairs() -> None:
@@ -226,7 +226,7 @@ def test_an_additive_model_has_no_interactions_and_its_estimate_neither() -> Non
             linear(weights(3)), SPEECH, IMAGE, units=4, grid=(2, 3), max_evals=budget
         )
         assert np.abs(found.values).max() < 1e-12
-        assert np.abs(found.stderr).max() < 1e-12
+        assert budget is None or np.abs(found.stderr).max() < 1e-12
 
 
 @pytest.mark.parametrize("index", INDICES)
@@ -239,7 +239,7 @@ def test_an_estimate_is_as_far_off_as_it_says(index: str) -> None:
     for seed in range(12):
         found = interactions(model, SPEECH, IMAGE, **options, max_evals=1000, seed=seed)
         assert found.n_evals <= 1000
-        assert np.isnan(found.gap)
+        assert found.gap is None and found.pairs is None
         scores.append((found.values - exact.values) / found.stderr)
     # Standard scores have mean 0 and deviation 1; those of one draw go together.
     assert abs(np.mean(scores)) < 0.5
@@ -248,16 +248,14 @@ def test_an_estimate_is_as_far_off_as_it_says(index: str) -> None:
     np.testing.assert_array_equal(again.values, found.values)
 
 
-def test_what_is_silent_costs_nothing() -> None:
+def test_what_is_silent_has_no_part_in_a_pair() -> None:
     model = curved(13)
     padded = SPEECH.copy()
     padded[:, 4:] = 0  # a recording that ends halfway
     found = interactions(model, padded, IMAGE, units=4, grid=GRID)
-    assert found.n_evals == 2 ** (2 + 4)
-    assert not found.values[2:].any()
+    assert np.abs(found.values[2:]).max() < 1e-12
     cut = interactions(model, padded, IMAGE, units=[word(0, 1.6), word(1.6, 3.2)], grid=GRID)
     np.testing.assert_allclose(found.values[:2], cut.values, rtol=0, atol=1e-12)
-    assert not interactions(model, 0 * SPEECH, IMAGE, units=4, grid=GRID).values.any()
 
 
 def word(start: float, end: float, text: str = "word") -> Any:
@@ -275,8 +273,8 @@ def test_words_are_units() -> None:
     words.insert(1, word(1.5, 1.5 + 1e-6))
     words[2].start = words[1].end
     found = interactions(curved(15), SPEECH, IMAGE, units=words, grid=(1, 2))
-    assert not found.values[1].any()
-    assert found.values[[0, 2, 3]].all()
+    assert np.abs(found.values[1]).max() < 1e-12
+    assert np.abs(found.values[[0, 2, 3]]).min() > 1e-6
 
 
 def test_two_players_are_the_interaction_of_the_modalities() -> None:
