@@ -13,7 +13,9 @@ v(S) = 1/2 [f(S, absent) + f(S, whole)].
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -386,14 +388,14 @@ def _spread(sides: Sides, levels: Levels, j: int) -> dict[str, Values]:
 
 def _list_regions(trees: Trees, valuation: _Valuation, j: int) -> list[list[Region]]:
     """Return the regions of class j level by level."""
-    depth = next(iter(trees.values())).depth
-    levels: list[list[Region]] = [[] for _ in range(depth + 1)]
-    for level, regions in enumerate(levels):
+    levels: list[list[Region]] = []
+    for level in range(next(iter(trees.values())).depth + 1):
+        regions: list[Region] = []
         for m, tree in trees.items():
             values = valuation.values[m][level][:, j].tolist()
-            errors = [None] * len(values)
+            errors: Iterable[float | None] = repeat(None)
             if valuation.errors:
                 errors = valuation.errors[m][level][:, j].tolist()
-            for box, value, error in zip(tree.boxes[level], values, errors, strict=True):
-                regions.append(Region(m, box, value, error))
+            regions += map(Region, repeat(m), tree.boxes[level], values, errors)
+        levels.append(regions)
     return levels

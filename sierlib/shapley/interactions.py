@@ -256,11 +256,11 @@ def _tabulate(f: ValueFunction, index: str) -> tuple[Values, Values]:
         (2, 2, classes), the scores without and with all speech, and all of the image; (classes,
         players, players), see `Interactions`.
     """
-    members = {}
+    coalitions = {}
     for m, side in f.sides.items():
-        numbers = np.arange(1 << side.leaves)[:, None]
-        members[m] = (numbers >> np.arange(side.leaves)[::-1] & 1).astype(bool)
-    table = f.score(members)  # (2^n, 2^m, classes)
+        bits = np.indices([2] * side.leaves)
+        coalitions[m] = bits.reshape(side.leaves, -1).T == 1
+    table = f.score(coalitions)  # (2^n, 2^m, classes)
 
     classes = table.shape[-1]
     p = sum(side.leaves for side in f.sides.values())
