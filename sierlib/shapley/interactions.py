@@ -89,10 +89,10 @@ class Interactions:
     def gap(self) -> float | None:
         """Return how far players and pairs together are from `value - base_value`.
 
-        That is 0 but for rounding where the index has efficiency ("faithful"). None for an
-        estimate.
+        That is 0 but for rounding; None where the index has no efficiency (all but "faithful"), and
+        for an estimate.
         """
-        if self.pairs is None:
+        if self.pairs is None or self.index != "faithful":
             return None
         return float(np.triu(self.pairs).sum()) - (self.value - self.base_value)
 

@@ -90,7 +90,7 @@ def test_an_index_is_its_definition(index: str) -> None:
         assert found.pairs[j, i] == found.pairs[i, j]
     assert found.n_evals == 2**PLAYERS
     np.testing.assert_array_equal(found.values.reshape(UNITS, 4), found.pairs[:UNITS, UNITS:])
-    assert found.stderr is None
+    assert found.stderr is found.gap is None
 
 
 def test_the_faithful_index_is_the_best_sum_over_players_and_pairs() -> None:
