@@ -325,21 +325,19 @@ def _value_regions(
         score_1 = (image - nothing + whole - speech) / 2  # as Algorithm 1 calls them
         score_2 = (speech - nothing + whole - image) / 2
         return _Valuation(published(f, trees, {"speech": score_2, "image": score_1}))
-    values: Levels = {}
-    errors: Levels = {}
-    undivided: Levels = {}
     if method == "owen":
         leaves, rest = owen(f, trees, max_evals or np.inf)
-        for m, tree in trees.items():
-            values[m] = tree.sums(leaves[m])
-            undivided[m] = [rest[m]]
-        return _Valuation(values, undivided=undivided)
+        undivided = {m: [each] for m, each in rest.items()}
+        return _Valuation({m: tree.sums(leaves[m]) for m, tree in trees.items()}, None, undivided)
     draws = sampled(f, trees, pairs, seed)
+    values: Levels = {}
+    errors: Levels = {}
     for m, tree in trees.items():
         values[m] = tree.sums(draws[m].mean(axis=0))
         if pairs > 1:
-            deviations = [level.std(axis=0, ddof=1) for level in tree.sums(draws[m])]
-            errors[m] = [deviation / np.sqrt(pairs) for deviation in deviations]
+            errors[m] = [
+                level.std(axis=0, ddof=1) / np.sqrt(pairs) for level in tree.sums(draws[m])
+            ]
     return _Valuation(values, errors or None)
 
 

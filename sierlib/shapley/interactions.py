@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import beta
+from scipy.stats import sem
 
 from sierlib import settings
 from sierlib.shapley.arguments import (
@@ -175,12 +176,11 @@ def interactions(
     # 3. The scores, and what they say of pairs, by class.
     f = ValueFunction(scorer_for(model, sides), sides, logarithm=output == "logit")
     if exact:
-        ends, pairs = _tabulate(f, index)
+        ends, pairs = _tabulate(f, n, m, index)
         values = pairs[:, :n, n:]
     else:
-        ends, samples = _sample(f, index, (most - 4) // draw, seed)
-        values = samples.mean(axis=0)
-        errors = samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
+        ends, samples = _sample(f, n, m, index, (most - 4) // draw, seed)
+        values, errors = samples.mean(axis=0), sem(samples)
 
     # 4. One result for each class.
     results = []
@@ -247,8 +247,8 @@ def _check_words(words: Sequence[Any]) -> None:
 # --- 3. Scores, and what they say of pairs ---
 
 
-def _tabulate(f: ValueFunction, index: str) -> tuple[Values, Values]:
-    """Score every coalition.
+def _tabulate(f: ValueFunction, n: int, m: int, index: str) -> tuple[Values, Values]:
+    """Score every coalition of n units and m regions.
 
     Returns
     -------
@@ -256,14 +256,11 @@ def _tabulate(f: ValueFunction, index: str) -> tuple[Values, Values]:
         (2, 2, classes), the scores without and with all speech, and all of the image; (classes,
         players, players), see `Interactions`.
     """
-    coalitions = {}
-    for m, side in f.sides.items():
-        bits = np.indices([2] * side.leaves)
-        coalitions[m] = bits.reshape(side.leaves, -1).T == 1
-    table = f.score(coalitions)  # (2^n, 2^m, classes)
+    speech, image = (np.indices([2] * k).reshape(k, -1).T == 1 for k in (n, m))
+    table = f.score({"speech": speech, "image": image})  # (2^n, 2^m, classes)
 
     classes = table.shape[-1]
-    p = sum(side.leaves for side in f.sides.values())
+    p = n + m
     game = table.reshape(*[2] * p, classes)  # an axis for each player: absent, present
     pairs = np.empty((classes, p, p))
     for i, j in combinations_with_replacement(range(p), 2):
@@ -289,8 +286,10 @@ def _weigh(coalitions: int, share: int | None) -> Values:
     return beta(present + share, absent + share) / beta(share, share)
 
 
-def _sample(f: ValueFunction, index: str, draws: int, seed: int) -> tuple[Values, Values]:
-    """Draw coalitions.
+def _sample(
+    f: ValueFunction, n: int, m: int, index: str, draws: int, seed: int
+) -> tuple[Values, Values]:
+    """Draw coalitions of n units and m regions.
 
     Returns
     -------
@@ -303,13 +302,10 @@ def _sample(f: ValueFunction, index: str, draws: int, seed: int) -> tuple[Values
     found = []
     for _ in range(draws):
         u = rng.beta(share, share) if share else 0.5
-        members = {}
-        for m, side in f.sides.items():
-            # A coalition; then one player more, or less, in each row.
-            others = np.eye(side.leaves + 1, side.leaves, k=-1, dtype=bool)
-            members[m] = (rng.random(side.leaves) < u) ^ others
-        scores = f.score(members).transpose(2, 0, 1)  # (classes, n + 1, m + 1)
+        # A coalition; then one player more, or less, in each row.
+        speech, image = ((rng.random(k) < u) ^ np.eye(k + 1, k, k=-1, dtype=bool) for k in (n, m))
+        scores = f.score({"speech": speech, "image": image}).transpose(2, 0, 1)
         change = scores[:, 1:, 1:] - scores[:, 1:, :1] - scores[:, :1, 1:] + scores[:, :1, :1]
-        units, regions = (np.where(rows[0], 1, -1) for rows in members.values())
+        units, regions = (np.where(rows[0], 1, -1) for rows in (speech, image))
         found.append(change * units[:, None] * regions)
     return ends, np.stack(found)

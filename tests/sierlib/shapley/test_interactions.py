@@ -269,6 +269,11 @@ def test_words_are_units() -> None:
     assert found.boxes["speech"] == [(0, 8, 0, 2), (0, 8, 2, 3), (0, 8, 3, 8)]
     assert found.boxes["image"] == [(0, 8, 0, 4), (0, 8, 4, 8)]
     assert found.values.shape == (3, 1, 2)
+    # Nor need the last one have a time step.
+    late = [*words[:2], word(3.5, 6.3), word(6.3, 6.39)]
+    for budget in (None, 500):
+        found = interactions(curved(15), SPEECH, IMAGE, units=late, grid=(3, 4), max_evals=budget)
+        assert np.abs(found.values[3]).max() < 1e-12
     # A word shorter than a time step may have none of its own.
     words.insert(1, word(1.5, 1.5 + 1e-6))
     words[2].start = words[1].end
