@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 
+from sierbook import site
 from sierlib import settings
 from sierlib.data.speech import log_mel
 from sierlib.explorer import inpage
@@ -164,6 +165,7 @@ def test_without_simd_the_numbers_are_the_same(
     expected = round_weights(model)({name: x[None] for name, x in pair.items()}).numpy()[0]
     assert simd is False
     np.testing.assert_allclose(found, expected, atol=1e-5)
+    ready(page).get_by_text("this browser lacks the fast instructions (SIMD)").wait_for()
 
 
 def test_the_kernel_is_what_its_source_compiles_to() -> None:
@@ -317,24 +319,55 @@ def test_camera_and_microphone_give_a_pair(page: Any) -> None:
     assert page.complaints == []
 
 
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--use-fake-device-for-media-stream"], "cannot be used (Permission"),  # not allowed
+        ([], "cannot be used (Requested device not found): choose a file"),
+    ],
+)
+def test_without_camera_and_microphone_files_are_left(
+    browser: Any, folder: Path, flags: list[str], line: str
+) -> None:
+    path = site.find_chromium()
+    other = browser.browser_type.launch(executable_path=path, args=[*chromium.FLAGS, *flags])
+    page = open_page(other, folder)
+    tried = ready(page)
+    before = scores(tried)
+    for button, what in (("Record", "microphone"), ("Camera", "camera")):
+        tried.get_by_role("button", name=button, exact=True).click()
+        tried.locator(".said", has_text=f"The {what} {line}").wait_for()
+        assert scores(tried) == before
+    page.evaluate("() => Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
+    tried.get_by_role("button", name="Record", exact=True).click()
+    tried.locator(".said", has_text="neither local nor https").wait_for()
+    assert page.complaints == []
+    other.close()
+
+
 def test_what_cannot_be_read_is_one_line_and_what_was_on_view_stays(
     page: Any, tmp_path: Path
 ) -> None:
+    from PIL import Image
     from soundfile import write
 
     tried = ready(page)
     before = scores(tried)
     (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    Image.new("1", (7100, 7100)).save(tmp_path / "vast.png")
     (tmp_path / "torn.wav").write_bytes(b"RIFF" + bytes(40))
+    write(tmp_path / "long.wav", np.ones(121 * 8_000) * 0.1, 8_000)
     write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
     write(tmp_path / "short.wav", np.ones(160) * 0.1, 16_000)
     for label, name, line in (
         ("or a file", "photo.heic", "is a HEIC photograph"),
-        ("or a file", "torn.png", "is damaged, or of a kind"),
+        ("or a file", "torn.png", "is damaged, too large, or of a kind"),
+        ("or a file", "vast.png", "has 51 million pixels, and 50 are the most: make it smaller"),
         ("or a recording", "torn.wav", "cannot be decoded"),
         ("or a recording", "silent.wav", "is silent"),
         ("or a recording", "short.wav", "too short"),
+        ("or a recording", "long.wav", "is 121 s long, and 120 s are the most"),
     ):
         tried.get_by_label(label).set_input_files(tmp_path / name)
         tried.locator(".said", has_text=line).wait_for()
