@@ -122,7 +122,7 @@ def test_a_reader_brings_a_pair(page: Any, notebook: Path) -> None:
         .filter(has=page.get_by_text("Predict and explain"))
         .last
     )
-    explorer = live.locator(".explorer")
+    explorer = live.locator(".explorer:not(.try)")
     explorer.locator(".title").first.wait_for(timeout=SLOW)
     before = explorer.locator(".title").first.inner_text()
 
