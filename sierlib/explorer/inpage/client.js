@@ -58,7 +58,10 @@ function runScript(address, holds) {
       : reject(new Error(`${address} is no model of this book, or it is cut off: build the book again`)));
     script.onerror = () => reject(new Error(`${address} is not beside this page: keep the book's folder together`));
     document.head.append(script);
-  }).finally(() => script.remove());
+  }).finally(() => {
+    script.remove();
+    URL.revokeObjectURL(address); // of a text from the kernel
+  });
 }
 
 /** In Jupyter the kernel has the scripts: ask it for their text, and give addresses of it. */
