@@ -24,13 +24,12 @@ import numpy as np
 from playwright.sync_api import Page
 
 from sierlib import settings
+from sierlib.explorer.export import BLOCK
 
 VERSION, ONNX = "1.30.0", "1.23.2"
 #: The glue, and the runtime. It computes in one thread: threads need shared memory, which a page
 #: from disk does not have.
 FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
-#: The kernel computes this many filters at a time: see `sierlib.explorer.export`.
-BLOCK = 8
 
 WORKER = Path(__file__).with_suffix(".js")
 
