@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 
 from sierbook import numbers, recorded, statistics
 from sierlib.experiment.models import NETWORKS, names_in_group
@@ -332,7 +333,7 @@ def _read_trained(run: Run, name: str) -> list[dict[str, Any]]:
 
 def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
     """Return the primary comparisons, or the others, as `accuracy_plots.differences` draws them,
-    with the keys of `shown.show`."""
+    for `shown.show`."""
     rows, keys = [], []
     for entry in found:
         if entry["primary"] != primary:
@@ -348,14 +349,18 @@ def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
                 "p": entry["p"],
                 **corrected,
                 "n": entry["n"],
-                "seeds": " / ".join(map(str, counts)),
+                "seeds": HTML(" / ".join(_write_trainings(entry, count) for count in counts)),
                 "origin": numbers.origin(entry),
             }
         )
-        keys.append((entry["value"], key_of(entry)))
+        keys.append(key_of(entry))
     found_table = pd.DataFrame(rows)
-    found_table.attrs["keys"] = {"difference": keys}
+    found_table.attrs["about"] = keys
     return found_table
+
+
+def _write_trainings(entry: Entry, count: int) -> str:
+    return numbers.write(count, "d", *key_of(entry)._replace(quantity="trainings"))
 
 
 def key_of(entry: Entry) -> numbers.Key:

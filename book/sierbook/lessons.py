@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sierbook import numbers, sentences, trust_sentences
-from sierbook.numbers import key_of_path, key_of_teacher, write
+from sierbook.numbers import key_of_head, key_of_path, key_of_teacher, write
 from sierlib import settings
 from sierlib.experiment.models import HALVES
 from sierlib.run import Run
@@ -95,8 +95,7 @@ def of_ablation(found: Results) -> list[str]:
     heads = found["heads"]
     best = max(("O_sp", "O_img", "O_mul"), key=lambda name: heads[name])
     alone, together = (
-        write(heads[head], ".0%", "accuracy", network, "validation", "labels", run)
-        for head, network in ((best, f"fused, {best}"), ("all three", "fused"))
+        write(heads[head], ".0%", *key_of_head(head, run)) for head in (best, "all three")
     )
     return [
         f"On the validation rows the networks of this run come in this order: {', '.join(order)}.",
@@ -129,7 +128,8 @@ def of_interpretability(found: Results) -> list[str]:
     return [
         "Owen values of the parts add up to the value of the whole; the largest gap seen is "
         f"{exact}. Read literally, the paper's recursion misses by up to {literal}.",
-        f"The rule of Fig. 4, that speech decides, holds in {decided} of the test rows.",
+        f"The rule of Fig. 4, that speech decides, holds in {decided} of the test rows that the "
+        "network gets right.",
     ]
 
 
