@@ -188,7 +188,8 @@ def key_of_path(notebook: str, path: str, run: str) -> Key:
                 groups["network"] = HALVES.get(groups["network"], groups["network"])
             if "quantity" in groups:
                 groups["quantity"] = QUANTITIES.get(groups["quantity"], groups["quantity"])
-            return Key(*(field.format(**groups) for field in key[:-1]), run)
+            quantity, network, part, reference = (field.format(**groups) for field in key[:-1])
+            return Key(quantity, network, part, reference, run)
     return Key(f"{notebook} {path}", "", "", "", run)
 
 

@@ -152,7 +152,8 @@ def judge_seeds(seeds: dict[str, Any]) -> list[str]:
         key = numbers.key_of_seeds(len(single), str(against))
         lead = numbers.write(trainings["value"], "points", *key)
         seeds_drawn = numbers.write_interval(trainings, "points", key)
-        rows = numbers.write_interval(mean, "points", _key_of_seed(str(against), "mean"))
+        key_of_mean = _key_of_seed(str(against), "mean")
+        rows = numbers.write_interval(dict(mean), "points", key_of_mean)
         reference = {"labels": "labels", "truth": "planted truth"}[str(against)]
         sentences.append(
             f"**On the {reference}**, over {len(single)} seeds: ParallelNet is ahead of its better "

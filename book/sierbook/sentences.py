@@ -351,18 +351,26 @@ def describe_ceilings(evaluation: dict[str, Any]) -> str:
 
 
 def name_unnamed(evaluation: dict[str, Any]) -> list[str]:
-    """Name for each network the classes that it says of no test row, whatever their rows."""
+    """Name for each network the classes of the test part that it says of no row."""
     said = []
     for half in HALVES:
-        confusion = evaluation["scores"]["labels"][half]["confusion"]
-        columns = [sum(column) for column in zip(*confusion, strict=True)]
-        never = [name for name, count in zip(settings.CLASSES, columns, strict=True) if not count]
-        if never:
+        if never := list_unnamed(evaluation, half):
             said.append(
                 f"**{results.TITLES[half]}** says *{'* or *'.join(never)}* of no test row, so its "
                 "recall there is 0."
             )
-    return said or ["Each network says each class of some test row."]
+    return said or ["Each network says each class of the test part of some row."]
+
+
+def list_unnamed(evaluation: Mapping[str, Any], half: str) -> list[str]:
+    """Return the classes of the test part's labels that a network says of no row."""
+    confusion = evaluation["scores"]["labels"][half]["confusion"]
+    columns = zip(*confusion, strict=True)
+    never = []
+    for name, row, column in zip(settings.CLASSES, confusion, columns, strict=True):
+        if sum(row) and not sum(column):
+            never.append(name)
+    return never
 
 
 def _describe_teachers(evaluation: dict[str, Any]) -> str:

@@ -223,7 +223,8 @@ def judge_epochs(results: Results) -> Finding:
     if profile is None or profile.warmup or profile.epochs <= last:
         stop = "the profile is not known"
         if profile:
-            stop = f"profile {profile.name} stops at {profile.epochs} epochs"
+            ran = "1 epoch" if profile.epochs == 1 else f"{profile.epochs} epochs"
+            stop = f"profile {profile.name} stops at {ran}"
         reason = f"{stop}, and its falling learning rate decides when networks settle"
         return untestable(text, NOT_IN_PROFILE, reason, made)
     if len(best) < len(names) or not all(reading.is_same_run(run, made) for run in runs):

@@ -86,8 +86,9 @@ def read_summary(results: dict[str, Any]) -> pd.DataFrame:
 def tabulate_scores(summary: pd.DataFrame, run: str = numbers.THIS_RUN) -> pd.DataFrame:
     """Return the one table: a row for each measure and part, a column for each method.
 
-    A cell is the mean as an estimate, or a count; NaN where a method has no such score. A row also says what is
-    better, and on how many samples it was measured. For `shown.show`, the columns being networks.
+    A cell is the mean as an estimate, or a count; NaN where a method has no such score. A row also
+    says what is better, and on how many samples it was measured. For `shown.show`, the columns
+    being networks.
 
     Parameters
     ----------
@@ -100,10 +101,11 @@ def tabulate_scores(summary: pd.DataFrame, run: str = numbers.THIS_RUN) -> pd.Da
     ends = {"mean": "value", "low": "low", "high": "high", "n": "n"}
     estimates = found[list(ends)].rename(columns=ends).to_dict("records")
     counted = found["measure"] == "evaluations"
-    found["estimate"] = [
+    cells: list[Any] = [
         round(estimate["value"]) if count else estimate
         for estimate, count in zip(estimates, counted, strict=True)
     ]
+    found["estimate"] = pd.Series(cells, found.index, object)
     found["better"] = found["measure"].map(MEASURES)
     found["n"] = found.groupby(["measure", "part"])["n"].transform("max")
     table = found.pivot(

@@ -49,6 +49,15 @@ def show(
     across
         Whether to let rows be columns, and columns rows.
     """
+    written = _write_cells(table, formats or {}, about, columns)
+    styled = (written.T if across else written).style.format_index(escape="html")
+    return styled.format_index(escape="html", axis=1)
+
+
+def _write_cells(
+    table: pd.DataFrame, formats: Mapping[str, str], about: About | None, columns: str
+) -> pd.DataFrame:
+    """Return a table's cells as HTML; arguments as of `show`."""
     about = table.attrs.get("about", about)
     if isinstance(about, numbers.Key):
         keys = [about._replace(part=name) for name in _name_rows(table, about.part)]
@@ -56,15 +65,13 @@ def show(
         keys = list(about or [None] * len(table))
     written = table.astype(object)
     for column in table:
-        title, spec = str(column), (formats or {}).get(str(column))
+        title = str(column)
         texts = []
         for value, key in zip(table[column], keys, strict=True):
-            texts.append(_write(value, spec, key and _complete(key, title, columns)))
+            whose = key and _complete(key, title, columns)
+            texts.append(_write(value, formats.get(title), whose))
         written[column] = texts
-    styled = (written.T if across else written).style
-    for axis in (0, 1):
-        styled = styled.format_index(escape="html", axis=axis)
-    return styled
+    return written
 
 
 def _name_rows(table: pd.DataFrame, part: str) -> list[str]:
@@ -184,7 +191,8 @@ def fold(table: pd.DataFrame, numbers: pd.DataFrame, title: str, file: str) -> H
     file
         What the saved file is called.
     """
-    written = show(table, dict.fromkeys(table, "{:.2f}"), columns="network").data
+    formats = dict.fromkeys(map(str, table), "{:.2f}")
+    written = _write_cells(table, formats, None, "network")
     lines = written.map(lambda text: text.replace(" [", "\n["))
     shown = lines.style.set_table_attributes('class="folded"').to_html()
     data = base64.b64encode(str(format_csv(numbers)).encode()).decode()
