@@ -339,7 +339,6 @@ def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
         if entry["primary"] != primary:
             continue
         corrected = {"p (Holm)": entry["p_holm"]} if primary else {}
-        counts = dict.fromkeys(entry.get("trainings", [entry["repeats"]]))
         rows.append(
             {
                 "comparison": entry["title"],
@@ -349,7 +348,7 @@ def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
                 "p": entry["p"],
                 **corrected,
                 "n": entry["n"],
-                "seeds": HTML(" / ".join(_write_trainings(entry, count) for count in counts)),
+                "seeds": HTML(_write_trainings(entry)),
                 "origin": numbers.origin(entry),
             }
         )
@@ -359,8 +358,12 @@ def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
     return found_table
 
 
-def _write_trainings(entry: Entry, count: int) -> str:
-    return numbers.write(count, "d", *key_of(entry)._replace(quantity="trainings"))
+def _write_trainings(entry: Entry) -> str:
+    """Write how often the networks were trained, both alike or the one and the other."""
+    key, written = key_of(entry), []
+    for at, count in enumerate(entry.get("trainings", [entry["repeats"]]), 1):
+        written.append(numbers.write(count, "d", *key._replace(quantity=f"trainings, {at}")))
+    return " / ".join(written)
 
 
 def key_of(entry: Entry) -> numbers.Key:

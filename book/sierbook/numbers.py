@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sierlib.experiment.models import HALVES
@@ -37,13 +37,12 @@ QUANTITIES = {
     "validation kappa": "kappa",
     "weights": "parameters",
     "time": "seconds",
-    "rows": "rows learned from",
     "trained on": "rows learned from",
 }
 #: How a number and its key stand in a page.
 MARK = re.compile(r'<data value="([^"]*)" data-key="([^"]*)">(.*?)</data>')
 
-_POINTS = "\u00a0points"
+_POINTS, _PERCENT = "\u00a0points", "\u00a0%"
 #: Quantities that are about a training, and so about no part of the rows.
 _OF_TRAINING = ("parameters", "seconds", "epochs", "best epoch", "rows learned from")
 
@@ -82,9 +81,11 @@ def write(value: float, spec: str, *key: str) -> str:
 
 def write_plain(value: float, spec: str) -> str:
     """Return a number written by a format, of `format` or of `str.format`; or by "points" for a
-    difference of two shares, by "millions"."""
+    difference of two shares, "percent" for a share, "millions"."""
     if spec == "points":
         return f"{100 * value:+.1f}{_POINTS}"
+    if spec == "percent":
+        return f"{100 * value:.1f}{_PERCENT}"
     if spec == "millions":
         return f"{value / 1e6:.1f}\u00a0M"
     return spec.format(value) if "{" in spec else format(value, spec)
@@ -100,11 +101,19 @@ def write_estimate(found: Estimate, spec: str, key: Key) -> str:
 
 def write_interval(found: Estimate, spec: str, key: Key) -> str:
     """Write the interval of a value alone."""
-    ends = [
-        mark(write_plain(found[end], spec).removesuffix(_POINTS), found[end], key_of_end(key, end))
-        for end in ("low", "high")
-    ]
-    return f"[{', '.join(ends)}]"
+    ends = []
+    for end in ("low", "high"):
+        text = write_plain(found[end], spec).removesuffix(_POINTS).removesuffix(_PERCENT)
+        ends.append(mark(text, found[end], key_of_end(key, end)))
+    return f"[{','.join(ends)}]".replace(",<", ",\u00a0<")
+
+
+def write_trainings(values: Sequence[float], spec: str, key: Key) -> str:
+    """Write what several trainings came to one by one, each with its key."""
+    keys = [key] * len(values)
+    if len(values) > 1:
+        keys = [key_of_end(key, f"training {at}") for at in range(1, len(values) + 1)]
+    return ", ".join(write(value, spec, *of) for value, of in zip(values, keys, strict=True))
 
 
 def key_of_end(key: Key, end: str) -> Key:
@@ -155,8 +164,13 @@ _PATHS = (
     ),
     (
         "02-training",
-        r"models\.(?P<network>\w+)\.(?P<quantity>parameters|seconds|rows)(\.train)?",
+        r"models\.(?P<network>\w+)\.(?P<quantity>parameters|seconds)",
         Key("{quantity}", "{network}", "", ""),
+    ),
+    (
+        "02-training",
+        r"models\.(?P<network>\w+)\.rows\.train",
+        Key("rows learned from", "{network}", "", ""),
     ),
     (
         "04-results",

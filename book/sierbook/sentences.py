@@ -114,7 +114,7 @@ def _remark_on_teacher(role: str, report: dict[str, Any]) -> list[str]:
     if held["accuracy"]["low"] <= held["majority"]:
         reached = quote(held["accuracy"]["value"], ".2f", "accuracy")
         largest = quote(held["majority"], ".2f", "majority")
-        learned = quote(report["rows"]["train"], ",", "rows")
+        learned = quote(report["rows"]["train"], ",", "rows learned from")
         remarks.append(
             f"**The {name} teacher is not clearly better than always naming the largest class** "
             f"({reached} against {largest}); it had {learned} items to learn from. Labels that it "
@@ -440,12 +440,10 @@ def _judge_comparison(entry: dict[str, Any], entries: Mapping[str, studies.Entry
             )
     key = comparisons.key_of(entry)
     text = f"{entry['title']}: {write_signed(entry, key)}"
-    each = []
-    for at, value in enumerate(entry.get("by_training", ()), 1):
-        of_one = numbers.key_of_end(key, f"training {at}")
-        each.append(numbers.mark(f"{100 * value:+.1f}", value, of_one))
-    if each:
-        text += f" (training by training {', '.join(each)})"
+    if each := entry.get("by_training"):
+        scaled = [100 * value for value in each]
+        of_each = key._replace(quantity=f"{key.quantity} in points")
+        text += f" (training by training {numbers.write_trainings(scaled, '+.1f', of_each)})"
     p = numbers.write(entry["p_holm"], ".2g", *numbers.key_of_end(key, "p (Holm)"))
     return f"{text}, p = {p}: {claim}."
 

@@ -26,6 +26,7 @@ from sierbook.claims.findings import (
     VERDICTS,
 )
 from sierbook.claims.table import CLAIMS, GROUPS, Claim
+from sierbook.numbers import plain
 from sierlib import settings
 from sierlib.experiment.models import NETWORKS
 
@@ -206,7 +207,8 @@ def _rows(
     results: Results, recorded: dict[str, Results] | None = None
 ) -> dict[str, dict[str, Any]]:
     return {
-        f"{row['claim']} ({row['where']})": row for row in claims.ledger(results, recorded or {})
+        f"{row['claim']} ({row['where']})": row | {"ours": plain(row["ours"])}
+        for row in claims.ledger(results, recorded or {})
     }
 
 

@@ -20,7 +20,6 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook import numbers
 from sierbook.extensions.results import read_recorded, read_results, table
 
 #: Heads of the columns, and their widths.
@@ -67,14 +66,9 @@ def describe_ours(row: Mapping[str, Any]) -> list[nodes.Node]:
         "recorded" if row["recorded"] else "this build",
     ]
     source = f"{', '.join(made)}; " if row["profile"] else ""
-    ours = unbroken(row["ours"])
-    if row["number"]:
-        text, value, key = row["number"]
-        text = unbroken(text)
-        ours = ours.replace(text, numbers.mark(text, value, key), 1)
-    written = [nodes.paragraph("", ours)]
+    written = [nodes.paragraph("", row["ours"])]
     if row["single"]:
-        beside = nodes.emphasis("", f"Beside it, {unbroken(row['single'])}.")
+        beside = nodes.emphasis("", f"Beside it, {row['single']}.")
         written.append(nodes.paragraph("", "", beside))
     written.append(nodes.paragraph("", "", nodes.Text(source), link))
     if row["deviation"] is not None:

@@ -340,7 +340,7 @@ def training_table(histories: dict[str, dict[str, Any]]) -> pd.DataFrame:
         best = epochs[history["best_epoch"] - 1]
         rows[history["title"]] = {
             "parameters": history["parameters"],
-            "rows": history["rows"]["train"],
+            "rows learned from": history["rows"]["train"],
             "epochs": len(epochs),
             "best epoch": history["best_epoch"],
             "seconds": history["seconds"],

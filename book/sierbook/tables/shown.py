@@ -95,12 +95,16 @@ def _complete(key: numbers.Key, title: str, columns: str) -> numbers.Key:
     return numbers.key_of_column(key, title)
 
 
-#: What networks, teachers and the label are called in tables, and how keys name them.
-_NAMES = {spec.title: name for name, spec in NETWORKS.items()}
+#: What networks, teachers and the label are called in tables, and how keys name them. Of several
+#: of one title, such as those for sentiments, it is the first.
+_NAMES = {NETWORKS[name].title: name for name in reversed(NETWORKS)}
 _NAMES |= {f"{modality} teacher": f"{role} teacher" for role, modality in settings.ROLES.items()}
 _NAMES |= {LABEL: "label"}
 #: Columns of other numbers between those that are named by networks.
 _NO_NETWORKS = ("n", "rows kept", "largest class", "ahead", "low", "high")
+
+
+_NOBODY = numbers.Key("", "", "", "")
 
 
 def _write(value: Any, spec: str | None, key: numbers.Key | None) -> str:
@@ -110,12 +114,9 @@ def _write(value: Any, spec: str | None, key: numbers.Key | None) -> str:
     if isinstance(value, str):
         return html.escape(value, quote=False)
     if isinstance(value, list):
-        keys = [key] * len(value)
-        if key is not None and len(value) > 1:
-            keys = [numbers.key_of_end(key, f"training {at}") for at in range(1, len(value) + 1)]
-        return ", ".join(_write(each, spec, of) for each, of in zip(value, keys, strict=True))
+        return numbers.write_trainings(value, spec or ",", key or _NOBODY)
     if isinstance(value, dict):
-        return numbers.write_estimate(value, spec or ".3f", key or numbers.Key("", "", "", ""))
+        return numbers.write_estimate(value, spec or ".3f", key or _NOBODY)
     if pd.isna(value):
         return "–"
     if spec is None or isinstance(value, int):
