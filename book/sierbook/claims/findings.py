@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sierbook.numbers import Key, write_estimate, write_plain, write_trainings
+from sierbook.numbers import Key, write_estimate, write_trainings
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import Estimate
 
@@ -71,7 +71,7 @@ def title_of(name: str) -> str:
 
 def percent(value: float) -> str:
     """Write a published share."""
-    return write_plain(value, "percent")
+    return f"{100 * value:.1f} %"
 
 
 def share(estimate: Estimate, key: Key) -> str:

@@ -72,7 +72,8 @@ def judge_labels(results: Results) -> Finding:
         pairs = write(kept[rule], ",", *key_of_rule("pairs kept", rule, run))
         said.append((share, pairs))
     (most, of_all), (agreeing, of_agreed) = said
-    text = f"maximum {most} of {of_all} right, agreement {agreeing} of {of_agreed}; {difference.text()}"
+    text = f"maximum {most} of {of_all} right, agreement {agreeing} of {of_agreed}"
+    text = f"{text}; {difference.text()}"
     return decide_direction([difference], text)
 
 
@@ -137,8 +138,8 @@ def _subtract_accuracies(results: Results, one: str, other: str) -> Difference:
     entry = _find_comparison(results, f"{one}-{other}")
     if entry is None and one == "fused":
         # Results from before there were comparisons.
-        key = reading.KEYS_IN_04.get(other)
-        entry = reading.find(results, "04-results", "differences", "labels", key)
+        half = reading.KEYS_IN_04.get(other)
+        entry = reading.find(results, "04-results", "differences", "labels", half)
     if entry is not None:
         found = _read_comparison(results, entry)
     else:
