@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from tqdm.auto import tqdm
 
 from sierbook import numbers, statistics
@@ -22,6 +23,7 @@ from sierbook.faithfulness.rivals import (
     Subject,
     attribute,
 )
+from sierbook.records import as_records
 from sierlib import settings
 from sierlib.data import privacy
 from sierlib.data.feed import read_inputs
@@ -86,9 +88,9 @@ def read_summary(results: dict[str, Any]) -> pd.DataFrame:
 def tabulate_scores(summary: pd.DataFrame, run: str = numbers.THIS_RUN) -> pd.DataFrame:
     """Return the one table: a row for each measure and part, a column for each method.
 
-    A cell is the mean as an estimate, or a count; NaN where a method has no such score. A row also
-    says what is better, and on how many samples it was measured. For `shown.show`, the columns
-    being networks.
+    A cell is the mean as an estimate, or a number without one; NaN where a method has no such
+    score. A row also says what is better, and on how many samples it was measured. For
+    `shown.show`, the columns being networks.
 
     Parameters
     ----------
@@ -98,13 +100,13 @@ def tabulate_scores(summary: pd.DataFrame, run: str = numbers.THIS_RUN) -> pd.Da
         Whose it is.
     """
     found = summary.copy()
-    ends = {"mean": "value", "low": "low", "high": "high", "n": "n"}
-    estimates = found[list(ends)].rename(columns=ends).to_dict("records")
-    counted = found["measure"] == "evaluations"
-    cells: list[Any] = [
-        round(estimate["value"]) if count else estimate
-        for estimate, count in zip(estimates, counted, strict=True)
-    ]
+    cells: list[Any] = []
+    for row in as_records(found):
+        if row["measure"] == "evaluations":
+            key = (row["measure"], row["method"], f"explained, {row['part']}", "score", run)
+            cells.append(HTML(numbers.write(row["mean"], ",.0f", *key)))
+        else:
+            cells.append({"value": row["mean"], **{end: row[end] for end in ("low", "high", "n")}})
     found["estimate"] = pd.Series(cells, found.index, object)
     found["better"] = found["measure"].map(MEASURES)
     found["n"] = found.groupby(["measure", "part"])["n"].transform("max")

@@ -119,7 +119,7 @@ def _write(value: Any, spec: str | None, key: numbers.Key | None) -> str:
         return numbers.write_estimate(value, spec or ".3f", key or _NOBODY)
     if pd.isna(value):
         return "–"
-    if spec is None or isinstance(value, int):
+    if spec is None:
         spec = ".3f" if isinstance(value, float) else ","
     text = numbers.show_minus(numbers.write_plain(value, spec))
     return text if key is None else numbers.mark(text, float(value), key)
