@@ -69,11 +69,6 @@ def title_of(name: str) -> str:
     return NETWORKS[name].title
 
 
-def percent(value: float) -> str:
-    """Write a published share."""
-    return f"{100 * value:.1f} %"
-
-
 def share(estimate: Estimate, key: Key) -> str:
     """Write a share with its interval."""
     return write_estimate(estimate, "percent", key)

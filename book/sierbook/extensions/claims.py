@@ -50,8 +50,8 @@ def read_ledger(env: BuildEnvironment) -> list[dict[str, Any]]:
 
 
 def unbroken(text: str) -> str:
-    """Keep a number with its unit, and an interval, on one line."""
-    return re.sub(r"(?<=\d) (?=%)|(?<=\d,) (?=[^][]*\])", "\N{NO-BREAK SPACE}", text)
+    """Keep a number, with its key or without, and its unit on one line."""
+    return re.sub(r"(?<=[\d>]) (?=%)", "\N{NO-BREAK SPACE}", text)
 
 
 def describe_ours(row: Mapping[str, Any]) -> list[nodes.Node]:
@@ -173,7 +173,7 @@ class ClaimsLedger(SphinxDirective):
         for row in rows:
             texts.append([f"{row['claim']} ({row['where']})", unbroken(row["published"]), "", ""])
             if len(columns) > len(COLUMNS):
-                texts[-1].append(unbroken(row["paper"]))
+                texts[-1].append(row["paper"])
         found = table([list(columns), *texts], classes=["claims-ledger", "colwidths-given"])
         for column, width in zip(found.findall(nodes.colspec), columns.values(), strict=True):
             column["colwidth"] = width
