@@ -431,6 +431,8 @@ def _judge_comparison(entry: dict[str, Any], entries: Mapping[str, studies.Entry
     claim = "no difference can be claimed"
     if entry["p_holm"] < 0.05 and not entry["low"] <= 0 <= entry["high"]:
         claim = "the first is better" if entry["low"] > 0 else "the first is worse"
+        if entry["repeats"] == 1:
+            claim += " in this one training"
         plan = comparisons.PRIMARY[entry["name"]]
         idle = name_unlearned(entries, (plan.one, plan.other))
         if idle:

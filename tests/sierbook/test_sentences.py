@@ -259,8 +259,8 @@ def _comparison(found: dict[str, Any], p: float = 0.01) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        (_comparison(ABOVE), "p = 0.01: the first is better."),
-        (_comparison(BELOW), "p = 0.01: the first is worse."),
+        (_comparison(ABOVE), "p = 0.01: the first is better in this one training."),
+        (_comparison(BELOW) | {"repeats": 3}, "p = 0.01: the first is worse."),
         (_comparison(NEITHER), "no difference can be claimed"),
         (_comparison(ABOVE, p=0.2), "no difference can be claimed"),
         (
