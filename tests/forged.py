@@ -26,7 +26,7 @@ def in_plain(said: Iterable[str]) -> list[str]:
     """Return sentences as a reader sees them, each of whose results is found to have its key."""
     sentences = list(said)
     for sentence in sentences:
-        rest = re.sub(r"\[[^]]*\]", "", numbers.MARK.sub("", sentence))  # intervals go with a value
+        rest = numbers.MARK.sub("", sentence)
         assert not re.search(r"\d ?%|\d points|\d\.\d\d", rest), sentence
     return [numbers.plain(sentence) for sentence in sentences]
 

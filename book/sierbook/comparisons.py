@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 
 from sierbook import numbers, recorded, statistics
 from sierlib.experiment.models import NETWORKS, names_in_group
@@ -332,13 +333,12 @@ def _read_trained(run: Run, name: str) -> list[dict[str, Any]]:
 
 def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
     """Return the primary comparisons, or the others, as `accuracy_plots.differences` draws them,
-    with the keys of `shown.show`."""
+    for `shown.show`."""
     rows, keys = [], []
     for entry in found:
         if entry["primary"] != primary:
             continue
         corrected = {"p (Holm)": entry["p_holm"]} if primary else {}
-        counts = dict.fromkeys(entry.get("trainings", [entry["repeats"]]))
         rows.append(
             {
                 "comparison": entry["title"],
@@ -348,14 +348,22 @@ def table(found: Sequence[Entry], primary: bool = True) -> pd.DataFrame:
                 "p": entry["p"],
                 **corrected,
                 "n": entry["n"],
-                "seeds": " / ".join(map(str, counts)),
+                "seeds": HTML(_write_trainings(entry)),
                 "origin": numbers.origin(entry),
             }
         )
-        keys.append((entry["value"], key_of(entry)))
+        keys.append(key_of(entry))
     found_table = pd.DataFrame(rows)
-    found_table.attrs["keys"] = {"difference": keys}
+    found_table.attrs["about"] = keys
     return found_table
+
+
+def _write_trainings(entry: Entry) -> str:
+    """Write how often the networks were trained, both alike or the one and the other."""
+    key, written = key_of(entry), []
+    for at, count in enumerate(entry.get("trainings", [entry["repeats"]]), 1):
+        written.append(numbers.write(count, "d", *key._replace(quantity=f"trainings, {at}")))
+    return " / ".join(written)
 
 
 def key_of(entry: Entry) -> numbers.Key:

@@ -37,7 +37,7 @@ def find_experiment(found: Mapping[str, Any]) -> dict[str, str]:
     if relabelled:
         changed = write(relabelled["share"], ".1%", *key_of_relabelled("share", run))
         labels += f" With teachers as right as they are sure, {changed} of them would be others."
-    leak = say_shared_pictures(shortcuts["same_picture"])
+    leak = say_shared_pictures(shortcuts["same_picture"], run)
     if split := shortcuts["split"]:
         verdict = "nothing can leak through the text"
         if repeated := split["on_repeated"]:
@@ -47,7 +47,8 @@ def find_experiment(found: Mapping[str, Any]) -> dict[str, str]:
                 "a split that ignores the text would not flatter",
                 "that a split which ignores the text would flatter cannot be shown",
             )
-        alone = count(split["repeated"], "sentence stands", "sentences stand")
+        key = numbers.Key("pairs", "", "usable, repeated", "", run)
+        alone = count(split["repeated"], "sentence stands", "sentences stand", key)
         leak += f" {alone[0].upper()}{alone[1:]} in more than one row: {verdict}."
     lost = []
     for name, absent in (("speech", "silence"), ("image", "grey image")):

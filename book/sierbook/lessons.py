@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sierbook import numbers, sentences, trust_sentences
-from sierbook.numbers import key_of_path, key_of_teacher, write
-from sierlib import settings
+from sierbook.numbers import key_of_head, key_of_path, key_of_teacher, write
 from sierlib.experiment.models import HALVES
 from sierlib.run import Run
 
@@ -95,8 +94,7 @@ def of_ablation(found: Results) -> list[str]:
     heads = found["heads"]
     best = max(("O_sp", "O_img", "O_mul"), key=lambda name: heads[name])
     alone, together = (
-        write(heads[head], ".0%", "accuracy", network, "validation", "labels", run)
-        for head, network in ((best, f"fused, {best}"), ("all three", "fused"))
+        write(heads[head], ".0%", *key_of_head(head, run)) for head in (best, "all three")
     )
     return [
         f"On the validation rows the networks of this run come in this order: {', '.join(order)}.",
@@ -110,10 +108,7 @@ def of_results(found: Results) -> list[str]:
     said = [sentences.answer_fusion(dict(found))]
     names = {"fused": "ParallelNet", "speech": "the speech alone", "image": "the picture alone"}
     for half, name in names.items():
-        confusion = found["scores"]["labels"][half]["confusion"]
-        told = [sum(column) for column in zip(*confusion, strict=True)]
-        never = [kind for kind, count in zip(settings.CLASSES, told, strict=True) if not count]
-        if never:
+        if never := sentences.list_unnamed(found, half):
             said.append(f"For no test row does {name} say *{'* or *'.join(never)}*.")
     return said
 
@@ -123,13 +118,14 @@ def of_interpretability(found: Results) -> list[str]:
     run = run_of(found)
     exact, literal = (
         write(max(found["gaps"][name]), spec, "largest gap", name, "explained", "score", run)
-        for name, spec in (("owen", ".1g"), ("published", ".2f"))
+        for name, spec in (("owen", ".1g"), ("published", ".2g"))
     )
     decided = write(found["speech_decides"], ",", *key_of_decided(run))
     return [
         "Owen values of the parts add up to the value of the whole; the largest gap seen is "
         f"{exact}. Read literally, the paper's recursion misses by up to {literal}.",
-        f"The rule of Fig. 4, that speech decides, holds in {decided} of the test rows.",
+        f"The rule of Fig. 4, that speech decides, holds in {decided} of the test rows that the "
+        "network gets right.",
     ]
 
 
@@ -148,7 +144,7 @@ def of_experiment(found: Results) -> list[str]:
     else:
         said.append("How many labels are wrong is not known: nothing was planted, or nobody asked.")
     shortcuts = found["shortcuts"]
-    said.append(trust_sentences.say_shared_pictures(shortcuts["same_picture"]))
+    said.append(trust_sentences.say_shared_pictures(shortcuts["same_picture"], run))
     for name, instead in (("silence", "silence"), ("grey image", "a grey image")):
         lost = shortcuts["blanked"][name]["difference"]
         signed = sentences.write_signed(lost, trust_sentences.key_of_change(name, run))

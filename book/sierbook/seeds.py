@@ -68,9 +68,10 @@ def tabulate_seeds(seeds: dict[str, Any]) -> pd.DataFrame:
     pandas.DataFrame
         `against`, `seed`, the accuracies of the three networks, `largest class`, and by how much
         ParallelNet is ahead of the better half: `ahead`, with its interval `low` and `high`; below
-        the seeds their `mean`, pooled as `pool_differences` does.
+        the seeds their `mean`, pooled as `pool_differences` does. For `shown.show`, the columns
+        being networks.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for against in ("labels", "truth"):
         parts = []
         for seed, found in seeds.items():
@@ -84,7 +85,14 @@ def tabulate_seeds(seeds: dict[str, Any]) -> pd.DataFrame:
             pooled = pool_differences(parts)
             mean |= {"ahead": pooled["value"], "low": pooled["low"], "high": pooled["high"]}
             rows.append(mean)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table.attrs["about"] = [_key_of_seed(row["against"], row["seed"]) for row in rows]
+    return table
+
+
+def _key_of_seed(against: str, seed: str) -> numbers.Key:
+    """Return the key of by how much ParallelNet's accuracy is ahead, for a seed or their "mean"."""
+    return numbers.Key("accuracy", "fused - better half", "test", against, f"seed {seed}")
 
 
 def _describe(found: dict[str, Any], against: str) -> dict[str, float]:
@@ -141,12 +149,11 @@ def judge_seeds(seeds: dict[str, Any]) -> list[str]:
         single, mean = part[part["seed"] != "mean"], part[part["seed"] == "mean"].iloc[0]
         trainings = summarise_seeds(seeds)[str(against)]
         behind = int((single["ahead"] < 0).sum())
-        rows, seeds_drawn = _write_interval(mean), _write_interval(trainings)
-        lead = numbers.mark(
-            f"{100 * trainings['value']:+.1f} points",
-            trainings["value"],
-            numbers.key_of_seeds(len(single), str(against)),
-        )
+        key = numbers.key_of_seeds(len(single), str(against))
+        lead = numbers.write(trainings["value"], "points", *key)
+        seeds_drawn = numbers.write_interval(trainings, "points", key)
+        key_of_mean = _key_of_seed(str(against), "mean")
+        rows = numbers.write_interval(dict(mean), "points", key_of_mean)
         reference = {"labels": "labels", "truth": "planted truth"}[str(against)]
         sentences.append(
             f"**On the {reference}**, over {len(single)} seeds: ParallelNet is ahead of its better "
@@ -154,8 +161,3 @@ def judge_seeds(seeds: dict[str, Any]) -> list[str]:
             f"the seeds; it is behind in {behind or 'none'} of them."
         )
     return sentences
-
-
-def _write_interval(ends: Any) -> str:
-    """Write the interval of a difference of shares, in points."""
-    return numbers.show_minus(f"[{100 * ends['low']:+.1f}, {100 * ends['high']:+.1f}]")

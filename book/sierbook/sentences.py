@@ -25,8 +25,8 @@ def bullets(sentences: Iterable[str]) -> str:
     return "\n".join(f"* {sentence}" for sentence in sentences)
 
 
-def count(number: int, noun: str, more: str = "") -> str:
-    """Write how many there are of something: "no row", "1 row", "2 rows".
+def count(number: int, noun: str, more: str = "", key: numbers.Key | None = None) -> str:
+    """Write how many there are of something: "no row", "1 row", "2 rows"; with its key.
 
     Examples
     --------
@@ -34,7 +34,10 @@ def count(number: int, noun: str, more: str = "") -> str:
     ('no row', '1 row falls', '1,200 rows')
     """
     named = noun if number < 2 else more or f"{noun}s"
-    return f"{number:,} {named}" if number else f"no {named}"
+    if not number:
+        return f"no {named}"
+    written = f"{number:,}" if key is None else numbers.write(number, ",", *key)
+    return f"{written} {named}"
 
 
 def describe_shown(run: Run) -> str:
@@ -61,13 +64,9 @@ def describe_shown(run: Run) -> str:
     )
 
 
-def write_signed(found: Estimate, key: numbers.Key | None = None) -> str:
-    """Write a difference of two shares with its interval, in percentage points, and its key."""
-    value, low, high = (100 * found[end] for end in ("value", "low", "high"))
-    number = numbers.show_minus(f"{value:+.1f} points")
-    if key is not None:
-        number = numbers.mark(number, found["value"], key)
-    return number + numbers.show_minus(f" [{low:+.1f}, {high:+.1f}]")
+def write_signed(found: Estimate, key: numbers.Key) -> str:
+    """Write a difference of two shares with its interval, in percentage points, with their keys."""
+    return numbers.write_estimate(found, "points", key)
 
 
 def write_accuracy(evaluation: dict[str, Any], kind: str, name: str, spec: str) -> str:
@@ -91,28 +90,35 @@ def remark_on_teachers(reports: Mapping[str, dict[str, Any]]) -> list[str]:
         return ["This corpus brings its labels: no teacher is trained or asked."]
     remarks = []
     for role, report in reports.items():
-        remarks += _remark_on_teacher(settings.ROLES[role], report)
+        remarks += _remark_on_teacher(role, report)
     return remarks
 
 
-def _remark_on_teacher(name: str, report: dict[str, Any]) -> list[str]:
-    held = report["held_out"]
+def _remark_on_teacher(role: str, report: dict[str, Any]) -> list[str]:
+    name, held, key = settings.ROLES[role], report["held_out"], numbers.key_of_teacher("", role)
+
+    def quote(value: float, spec: str, quantity: str) -> str:
+        return numbers.write(value, spec, *numbers.key_of_column(key, quantity))
+
     remarks = [f"{name} corpus: {note}" for note in report["notes"]]
     if report["quarantined"] or report["duplicates"]:
-        remarks.append(
-            f"{name} corpus: {report['quarantined']} unusable and {report['duplicates']} repeated "
-            "items"
+        unusable, repeated = (
+            quote(report[quantity], ",", quantity) for quantity in ("quarantined", "duplicates")
         )
+        remarks.append(f"{name} corpus: {unusable} unusable and {repeated} repeated items.")
     if not report.get("speakers_apart", True) and report["corpus"].startswith("iemocap:"):
         remarks.append(
             f"**{name} corpus: the same speakers are learned from and judged by.** Fewer than "
             "three sessions are there; IEMOCAP has five, two speakers in each."
         )
     if held["accuracy"]["low"] <= held["majority"]:
+        reached = quote(held["accuracy"]["value"], ".2f", "accuracy")
+        largest = quote(held["majority"], ".2f", "majority")
+        learned = quote(report["rows"]["train"], ",", "rows learned from")
         remarks.append(
             f"**The {name} teacher is not clearly better than always naming the largest class** "
-            f"({held['accuracy']['value']:.2f} against {held['majority']:.2f}); it had "
-            f"{report['rows']['train']} items to learn from. Labels that it gives carry little "
+            f"({reached} against {largest}); it had {learned} items to learn from. Labels that it "
+            "gives carry little "
             "information, and the rest of the book has to be read with that in mind."
         )
     return remarks
@@ -150,7 +156,10 @@ def judge_learning(histories: Mapping[str, dict[str, Any]]) -> list[str]:
         verdict, end = "is clearly above", "."
         if scores["accuracy"]["low"] <= scores["majority"]:
             verdict = "is not clearly above"
-            end = f", with {history['rows']['train']} rows to learn from."
+            rows = numbers.write(
+                history["rows"]["train"], ",", "rows learned from", name, "", "", run
+            )
+            end = f", with {rows} rows to learn from."
         sentences.append(
             f"**{title}** {verdict} always naming the largest class "
             f"({reached} against {largest}, kappa {kappa}){end}"
@@ -186,7 +195,10 @@ def judge_curve(gains: pd.DataFrame) -> list[str]:
     for against, part in gains.groupby("against") if len(gains) else ():
         steps = []
         for row in as_records(part):
-            steps.append(f"{row['pairs']:,} pairs {write_signed(row)} over {row['half']}")
+            key = numbers.Key(
+                f"lead from {row['pairs']} pairs", f"fused - {row['half']}", "test", str(against)
+            )
+            steps.append(f"{row['pairs']:,} pairs {write_signed(row, key)} over {row['half']}")
         ahead = part.loc[part["low"] > 0, "pairs"]
         verdict = "at none of these sizes is it clearly ahead"
         if len(ahead):
@@ -219,7 +231,7 @@ def judge_fusion(evaluation: dict[str, Any]) -> list[str]:
             sentences.append(f"**On the {results.AGAINST[kind]}, {several}.**")
         for name, found in differences.items():
             title = results.difference_title(kind, name)
-            verdict = _judge_difference(found, evaluation["scores"][kind][name])
+            verdict = _judge_difference(found, evaluation, kind, name)
             signed = write_signed(found, results.key_of_lead(kind, name, evaluation))
             singles.append(f"{title}: {signed}: {verdict}.")
     if sentences:
@@ -274,10 +286,11 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
     largest = numbers.mark(
         f"{scores['fused']['majority']:.0%}",
         scores["fused"]["majority"],
-        results.key_of("largest class", kind, "", evaluation),
+        results.key_of("largest class", kind, "fused", evaluation),
     )
+    pairs = results.key_of("n", kind, "fused", evaluation)
     said = (
-        f"On {count(scores['fused']['n'], 'pair that was', 'pairs that were')} set aside, "
+        f"On {count(scores['fused']['n'], 'pair that was', 'pairs that were', pairs)} set aside, "
         "speech and picture together "
         f"{named} in {reached['fused']}, the picture alone in {reached['image']}, the "
         f"speech alone in {reached['speech']}, and always naming the largest class would in "
@@ -294,16 +307,19 @@ def answer_fusion(evaluation: dict[str, Any]) -> str:
 _LEADS = ("fused-ser", "fused-ier")
 
 
-def _judge_difference(found: Estimate, other: dict[str, Any]) -> str:
-    """Say who is ahead by a difference from `other`, the scores of a network."""
+def _judge_difference(found: Estimate, evaluation: dict[str, Any], kind: str, name: str) -> str:
+    """Say who is ahead by a difference from a half, and whether that one learned."""
+    other = evaluation["scores"][kind][name]
     verdict = choose_words(
         found, "ParallelNet is ahead", "ParallelNet is behind", "no difference can be claimed"
     )
     if found["low"] > 0 and other["accuracy"]["low"] <= other["majority"]:
+        reached = write_accuracy(evaluation, kind, name, ".1%")
+        key = results.key_of("largest class", kind, name, evaluation)
+        largest = numbers.write(other["majority"], ".1%", *key)
         verdict += (
             " of a network that did not get clearly beyond always naming the largest class "
-            f"({other['accuracy']['value']:.1%} against {other['majority']:.1%}): this says "
-            "little of fusion"
+            f"({reached} against {largest}): this says little of fusion"
         )
     return verdict
 
@@ -335,18 +351,26 @@ def describe_ceilings(evaluation: dict[str, Any]) -> str:
 
 
 def name_unnamed(evaluation: dict[str, Any]) -> list[str]:
-    """Name for each network the classes that it says of no test row, whatever their rows."""
+    """Name for each network the classes of the test part that it says of no row."""
     said = []
     for half in HALVES:
-        confusion = evaluation["scores"]["labels"][half]["confusion"]
-        columns = [sum(column) for column in zip(*confusion, strict=True)]
-        never = [name for name, count in zip(settings.CLASSES, columns, strict=True) if not count]
-        if never:
+        if never := list_unnamed(evaluation, half):
             said.append(
                 f"**{results.TITLES[half]}** says *{'* or *'.join(never)}* of no test row, so its "
                 "recall there is 0."
             )
-    return said or ["Each network says each class of some test row."]
+    return said or ["Each network says each class of the test part of some row."]
+
+
+def list_unnamed(evaluation: Mapping[str, Any], half: str) -> list[str]:
+    """Return the classes of the test part's labels that a network says of no row."""
+    confusion = evaluation["scores"]["labels"][half]["confusion"]
+    columns = zip(*confusion, strict=True)
+    never = []
+    for name, row, column in zip(settings.CLASSES, confusion, columns, strict=True):
+        if sum(row) and not sum(column):
+            never.append(name)
+    return never
 
 
 def _describe_teachers(evaluation: dict[str, Any]) -> str:
@@ -407,6 +431,8 @@ def _judge_comparison(entry: dict[str, Any], entries: Mapping[str, studies.Entry
     claim = "no difference can be claimed"
     if entry["p_holm"] < 0.05 and not entry["low"] <= 0 <= entry["high"]:
         claim = "the first is better" if entry["low"] > 0 else "the first is worse"
+        if entry["repeats"] == 1:
+            claim += " in this one training"
         plan = comparisons.PRIMARY[entry["name"]]
         idle = name_unlearned(entries, (plan.one, plan.other))
         if idle:
@@ -414,11 +440,14 @@ def _judge_comparison(entry: dict[str, Any], entries: Mapping[str, studies.Entry
                 f", but {' and '.join(idle)} did not get clearly beyond the largest class, so it "
                 "says little"
             )
-    text = f"{entry['title']}: {write_signed(entry, comparisons.key_of(entry))}"
-    each = [numbers.show_minus(f"{100 * value:+.1f}") for value in entry.get("by_training", ())]
-    if each:
-        text += f" (training by training {', '.join(each)})"
-    return f"{text}, p = {entry['p_holm']:.2g}: {claim}."
+    key = comparisons.key_of(entry)
+    text = f"{entry['title']}: {write_signed(entry, key)}"
+    if each := entry.get("by_training"):
+        scaled = [100 * value for value in each]
+        of_each = key._replace(quantity=f"{key.quantity} in points")
+        text += f" (training by training {numbers.write_trainings(scaled, '+.1f', of_each)})"
+    p = numbers.write(entry["p_holm"], ".2g", *numbers.key_of_end(key, "p (Holm)"))
+    return f"{text}, p = {p}: {claim}."
 
 
 def judge_several_trainings(

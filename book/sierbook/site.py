@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePath
 from typing import Any
 
 import nbformat
@@ -105,7 +106,18 @@ def stage(run: Run) -> Path:
         shutil.copy2(script, place / "book" / "assets" / script.name)
     if samples := read_json(run.folder / "explanations" / "samples.json"):
         write_json(place / "book" / "results" / hero.FILE, samples[0])
+    _hide_places(run, [*place.glob("notebooks/*.ipynb"), *place.glob("book/results/*.json")])
     return place
+
+
+def _hide_places(run: Run, files: Iterable[Path]) -> None:
+    """Name data by their file or folder alone: no page shows where on this machine they lie."""
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        for spec in (run.data, run.ser, run.ier):
+            kind, colon, path = spec.partition(":")
+            text = text.replace(spec, f"{kind}{colon}{PurePath(path).name}")
+        write_text(file, text)
 
 
 def _pages_key(run: Run) -> str:

@@ -43,8 +43,9 @@ def _judge_teacher(role: str, found: dict[str, Any]) -> str:
         verdict = "it is over-confident" if over else "it is under-confident"
     text = (
         f"The **{settings.ROLES[role]} teacher** is right on "
-        f"{write(accuracy['value'], '.1%', *key_of_teacher('accuracy', role))} of {accuracy['n']} "
-        f"items and sure by {quote('confidence', '.1%')} on average. Its calibration error is "
+        f"{write(accuracy['value'], '.1%', *key_of_teacher('accuracy', role))} of "
+        f"{write(accuracy['n'], ',', *key_of_teacher('held out', role))} items and sure by "
+        f"{quote('confidence', '.1%')} on average. Its calibration error is "
         f"{quote('ece')}; chance alone gives a calibrated one up to {quote('ece_by_chance')}, so "
         f"{verdict}. A temperature of {quote('temperature', '.2f')}, fitted on one half, takes the "
         f"error on the other half from {quote('ece_half')} to {quote('ece_after')}"
@@ -52,11 +53,11 @@ def _judge_teacher(role: str, found: dict[str, Any]) -> str:
     if not 1.02 * HARDEST < found["temperature"] < 0.98 * SOFTEST:
         text += " (the end of the range that is tried: these few items do not tell)"
     if pairs:
-        before, after = (
-            write(pairs[name], ".3f", name, f"{role} teacher", "pairs", "truth")
-            for name in ("ece", "ece_after")
+        before, after, rows = (
+            write(pairs[name], spec, name, f"{role} teacher", "pairs", "truth")
+            for name, spec in (("ece", ".3f"), ("ece_after", ".3f"), ("n", ","))
         )
-        text += f"; the same temperature takes that on {pairs['n']} pairs from {before} to {after}"
+        text += f"; the same temperature takes that on {rows} pairs from {before} to {after}"
     return text + "."
 
 
@@ -68,12 +69,16 @@ def judge_relabelling(found: Mapping[str, Any]) -> str:
     def quote(name: str) -> str:
         return write(found[name], ".1%", *key_of_relabelled(name))
 
+    def tell(name: str, noun: str, more: str = "") -> str:
+        return count(found[name], noun, more, key_of_relabelled(name))
+
+    winners = write(found["winners"], ",", *key_of_relabelled("winners"))
     text = (
-        f"With both temperatures put right, the winner changes in {found['winners']} of "
-        f"{count(found['kept'], 'pair')} kept either way, and with it "
-        f"**{count(found['changed'], 'label')} ({quote('share')})**; "
-        f"{count(found['dropped'], 'pair falls', 'pairs fall')} below the threshold and "
-        f"{count(found['rescued'], 'pair rises', 'pairs rise')} above it. The speech teacher wins "
+        f"With both temperatures put right, the winner changes in {winners} of "
+        f"{tell('kept', 'pair')} kept either way, and with it "
+        f"**{tell('changed', 'label')} ({quote('share')})**; "
+        f"{tell('dropped', 'pair falls', 'pairs fall')} below the threshold and "
+        f"{tell('rescued', 'pair rises', 'pairs rise')} above it. The speech teacher wins "
         f"{quote('speech_wins')} of all pairs before and {quote('speech_wins_after')} after. "
     )
     if "difference" not in found:
@@ -109,7 +114,7 @@ def judge_recovery(table: pd.DataFrame) -> list[str]:
         )
         text = (
             f"Where the teachers **{name.replace(',', ' and the')}** "
-            f"({count(row['n'], 'pair')}), ParallelNet names the class of the winner in {winner}, "
+            f"({_count_group(row, name)}), ParallelNet names the class of the winner in {winner}, "
             f"of the loser in {loser}, another in {neither}"
         )
         if row["truth"] is not None:
@@ -132,6 +137,10 @@ def quote_recovery(row: Mapping[str, Any], column: str, group: str, who: str = "
     return write(row[column], ".1%", quantity, who, part, reference)
 
 
+def _count_group(row: Mapping[str, Any], group: str) -> str:
+    return count(row["n"], "pair", key=Key("n", "fused", f"test, {group}", "labels"))
+
+
 def _judge_mistakes(row: dict[str, Any]) -> str:
     """Say whether ParallelNet repeats wrong labels or corrects them, by an exact sign test."""
     repeated, corrected = round(row["winner"] * row["n"]), round(row["truth"] * row["n"])
@@ -147,7 +156,7 @@ def _judge_mistakes(row: dict[str, Any]) -> str:
                 "it follows the label into the mistake more often than it finds what was planted"
             )
     return (
-        f"Where the **{WRONG}** ({count(row['n'], 'pair')}), it repeats the mistake in "
+        f"Where the **{WRONG}** ({_count_group(row, WRONG)}), it repeats the mistake in "
         f"{quote_recovery(row, 'winner', WRONG)} and names the planted emotion in "
         f"{quote_recovery(row, 'truth', WRONG)}: {verdict}."
     )
@@ -162,22 +171,26 @@ def judge_leak(found: Mapping[str, Any]) -> str:
         write(found[name], ".1%", "accuracy", "stand-in", f"all, {name}", "labels")
         for name in ("random", "by_text")
     )
+    rows, repeated = (
+        write(found[name], ",", "pairs", "", part, "")
+        for name, part in (("rows", "usable"), ("repeated", "usable, repeated"))
+    )
     text = (
-        f"Of {found['rows']:,} rows, {found['repeated']:,} ({share}) share their sentence with "
+        f"Of {rows} rows, {repeated} ({share}) share their sentence with "
         f"another one. The stand-in is right on {random} after random splits and on {by_text} "
         "after splits by text. "
     )
-    repeated = found["on_repeated"]
-    if repeated is None:
+    on_repeated = found["on_repeated"]
+    if on_repeated is None:
         return text + (
             "Nothing can leak through the text here: what differs is the luck of the split."
         )
-    gain = repeated["difference"]
+    gain = on_repeated["difference"]
     verdict = "no flattery by a random split can be shown."
     if gain["low"] > 0:
         verdict = "**a random split flatters.**"
     random, by_text = (
-        write(repeated[name], ".1%", "accuracy", "stand-in", f"repeated, {name}", "labels")
+        write(on_repeated[name], ".1%", "accuracy", "stand-in", f"repeated, {name}", "labels")
         for name in ("random", "by_text")
     )
     key = Key("lead", "random split - split by text", "repeated", "labels")
@@ -259,7 +272,8 @@ def judge_respoken(table: pd.DataFrame) -> list[str]:
         verdict = "no clear loss"
         if len(worse):
             verdict = f"{' and '.join(worse)} clearly the worse for it"
-        speed, rows_spoken = rows["speed"].iloc[0], count(rows["n"].iloc[0], "row")
+        key = Key("n", "", f"{take}", "labels")
+        speed, rows_spoken = rows["speed"].iloc[0], count(int(rows["n"].iloc[0]), "row", key=key)
         sentences.append(
             f"**{str(take).capitalize()}, speed {speed:g}** ({rows_spoken}): {verdict}."
         )
@@ -338,10 +352,11 @@ def judge_rivals(
         if len(rows) >= FEWEST:
             verdict = _compare_with_rivals(scores, rivals, measure, part, method)
         where = f"{part_of}, {part}"
+        drawn = count(len(rows), "sample", key=Key("n", method, f"{where}, {measure}", "truth"))
         mean = write(rows["value"].mean(), ".2f", measure, method, where, "truth")
         chance = write(rows["chance"].mean(), ".2f", measure, "chance", where, "truth")
         sentences.append(
-            f"**{method}, {part}, {measure}**: {mean} on {count(len(rows), 'sample')}, where "
+            f"**{method}, {part}, {measure}**: {mean} on {drawn}, where "
             f"chance is {chance}; {verdict}."
         )
     return sentences
@@ -378,8 +393,8 @@ def answer_explanations_by_part(explanations: Mapping[str, Any]) -> dict[str, st
         found = [row for row in explanations.get("planted", ()) if row["part"] == part]
         if not found:
             said[part] = (
-                f"Nobody knows of the {part}: there are too few samples of which it is known what "
-                "was planted for the class that is explained."
+                f"Nobody knows of the {part}: of too few samples, or of none, is it known what was "
+                "planted for the class that is explained."
             )
             continue
         verdicts = []
@@ -392,9 +407,11 @@ def answer_explanations_by_part(explanations: Mapping[str, Any]) -> dict[str, st
             numbers.write(found[0][name], ".0%", _PLANTED, who, f"explained, {part}", "truth", run)
             for name, who in (("share", "owen"), ("chance", "chance"))
         )
+        samples = Key("n", "owen", f"explained, {part}, {_PLANTED}", "truth", run)
+        drawn = count(found[0]["ahead"]["n"], "sample", key=samples)
         said[part] = (
             f"Of what speaks for the class in the {part}, {share} lies on what was planted there, "
-            f"where chance is {chance} ({count(found[0]['ahead']['n'], 'sample')}): "
+            f"where chance is {chance} ({drawn}): "
             f"{' and '.join(verdicts)}."
         )
     return said
@@ -406,9 +423,10 @@ def write_wrong(noise: Mapping[str, Any], run: str = numbers.THIS_RUN) -> str:
     return write(wrong, ".0%", "error", "label", "all", "truth", run)
 
 
-def say_shared_pictures(pictures: int) -> str:
+def say_shared_pictures(pictures: int, run: str = numbers.THIS_RUN) -> str:
     """Say how many test rows show a picture that was trained on."""
-    said = count(pictures, "test row shows", "test rows show")
+    key = Key("pairs", "", "test, with a picture trained on", "", run)
+    said = count(pictures, "test row shows", "test rows show", key)
     return f"{said[0].upper()}{said[1:]} a picture that was trained on."
 
 

@@ -22,16 +22,25 @@ function labelSource({ teachers: t }) {
   return t?.winner ? `label, by the ${t.winner} teacher` : "label, from the corpus";
 }
 
+/** A number with the key that a book's tables give it: quantity; network; part; reference; run. Of
+ *  the explanation of the prediction that all tables show, the part is the sample alone. */
+function numberOf(text, value, quantity, ...parts) {
+  const part = parts.filter(Boolean).join(", ");
+  return h("data", { value, "data-key": `${quantity}; fused; ${part}; score; this run` }, text);
+}
+
 /** The class scores, of the whole and of what is left, beside both teachers' opinions. */
 function scoreTable({ sample, target, left, keep }) {
   const { teachers: t } = sample, tag = (text) => h("em", {}, text), known = opinionsOf(sample);
   const columns = [["Whole", sample.scores], [keep === "keep" ? "What matters" : "The rest", left?.scores],
     ["Speech teacher", t?.speech], ["Image teacher", t?.image]].filter(([, values]) => values);
-  const cell = (v) => h("td", {}, h("i", { style: `--part:${100 * clamp(v, 0, 1)}%` }), v.toFixed(2));
-  const tags = (name) => [[predictedOf(sample), "predicted"], [sample.planted?.emotion, "planted: the true label"],
+  const predicted = predictedOf(sample), bar = (v) => h("i", { style: `--part:${100 * clamp(v, 0, 1)}%` });
+  const cell = (v, title, name) => h("td", {}, bar(v), title === "Whole"
+    ? numberOf(v.toFixed(2), v, "score", sample.id, name === predicted ? "" : name) : v.toFixed(2));
+  const tags = (name) => [[predicted, "predicted"], [sample.planted?.emotion, "planted: the true label"],
     [sample.label, labelSource(sample)]].filter(([is]) => is === name).flatMap(([, text]) => [" ", tag(text)]);
   const row = (name, k) => h("tr", { class: name === target ? "target" : "" },
-    h("th", { scope: "row" }, name, ...tags(name)), ...columns.map(([, values]) => cell(values[k])));
+    h("th", { scope: "row" }, name, ...tags(name)), ...columns.map(([title, values]) => cell(values[k], title, name)));
   const missing = sample.label == null ? "Nobody has labelled this sample, so nothing says whether the prediction is right."
     : known ? "" : "No teacher was asked: the label came with the corpus.";
   return [h("table", {}, h("caption", {}, known ? "Scores, and what the teachers said" : "Scores"),
@@ -40,14 +49,17 @@ function scoreTable({ sample, target, left, keep }) {
 }
 
 /** What each modality brings to the score, and the interaction between them. */
-function shareTable({ one, target, baseline, method }) {
+function shareTable({ sample, one, target, baseline, method }) {
   const { speech, image, interaction, base, value } = one;
   const rows = [["Speech", speech], ["Photograph", image], ["Interaction", interaction ?? 0]];
   const scale = largest([speech, image, interaction ?? 0]) || 1;
   const share = Math.round(100 * Math.abs(speech) / (Math.abs(speech) + Math.abs(image) || 1));
   const bar = (v) => h("i", { class: v < 0 ? "against" : "for", style: `width:${50 * Math.abs(v) / scale}%` });
-  const row = ([name, v]) => h("tr", {},
-    h("th", { scope: "row" }, name), h("td", { class: "bar" }, bar(v)), h("td", {}, signed(v)));
+  const usual = target === predictedOf(sample) && method === "owen" && baseline !== "blur";
+  const said = usual ? "" : `${target}, ${method}${baseline === "blur" ? ", blurred" : ""}`;
+  const key = { Photograph: "image" };
+  const row = ([name, v]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "bar" }, bar(v)),
+    h("td", {}, numberOf(signed(v), v, key[name] ?? name.toLowerCase(), sample.id, said)));
   const without = baseline === "blur" ? "with both blurred" : "with silence and black";
   const ends = `${base.toFixed(3)} ${without}, ${value.toFixed(3)} with both`, gap = value - base - speech - image;
   const adds = Math.abs(gap) <= ROUNDING * Math.max(1, scale); // not so by the method that the paper's authors published

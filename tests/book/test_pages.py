@@ -11,7 +11,7 @@ from urllib.request import url2pathname
 
 import pytest
 
-from sierbook import notebooks, site
+from sierbook import notebooks, numbers, site
 from sierlib.files import read_json
 from tests import chromium
 
@@ -275,6 +275,25 @@ def test_the_explorer_of_the_book_can_be_driven(explorer: Any, page: Any) -> Non
     assert explorer.locator(".panel:visible").count() == 2
     assert explorer.locator(".note", has_text="these parts miss the score").count() < 2
     assert page.asked == [] and page.complaints == []
+
+
+def test_the_explorer_says_the_numbers_of_notebook_5(explorer: Any, index: Path) -> None:
+    told = (index.parent / "notebooks/05-interpretability.html").read_text(encoding="utf-8")
+    table = {key: float(value) for value, key, _ in numbers.MARK.findall(told)}
+    compared = 0
+    for card in explorer.locator(".strip button").all():
+        card.click()
+        explorer.locator(".title").first.get_by_text(card.get_attribute("data-id")).wait_for()
+        for number in explorer.locator(".panel").first.locator("data").all():
+            key, shown = number.get_attribute("data-key"), number.inner_text()
+            if key in table:
+                # Alike as far as the explorer prints it.
+                digits = len(shown.partition(".")[2])
+                assert float(shown.replace("−", "-")) == pytest.approx(
+                    table[key], abs=0.51 * 10**-digits
+                ), key
+                compared += 1
+    assert compared >= 4
 
 
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)

@@ -26,6 +26,7 @@ from sierlib.experiment.manifest import read_manifest, read_truth, split_rows
 from sierlib.experiment.models import NETWORKS, resolve_names
 from sierlib.keys import list_modules, source_key
 from sierlib.run import Run
+from tests.keys import list_unkeyed
 
 NAMES = tuple(notebooks.NEEDS)
 HIDDEN = {"parameters", "injected-parameters", "remove-cell"}
@@ -268,6 +269,18 @@ def test_a_number_has_one_value_in_the_whole_book(pages: dict[str, str]) -> None
     assert sum(len(where) > 1 for where in shown.values()) > 5
     single = "accuracy; fused; test; labels; this run"
     assert {"book/model-card.html", "notebooks/04-results.html"} <= shown[single]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_of_a_notebooks_tables_has_a_key(name: str, run: Run, index: Path) -> None:
+    notebook = nbformat.read(notebooks.executed_copy(run, name), as_version=4)
+    tables = [
+        output["data"]["text/html"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "<table" in output.get("data", {}).get("text/html", "")
+    ]
+    assert [cell for table in tables for cell in list_unkeyed(table)] == []
 
 
 def test_every_picture_says_what_it_shows(pages: dict[str, str]) -> None:

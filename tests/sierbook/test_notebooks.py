@@ -3,11 +3,13 @@ says."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -15,7 +17,7 @@ import nbformat
 import pytest
 
 from sierbook import notebooks, recorded, site
-from sierlib.files import hold, write_json
+from sierlib.files import hold, read_json, write_json
 from sierlib.networks import backbones
 from sierlib.run import Run
 
@@ -436,6 +438,18 @@ def test_the_book_is_staged_from_pages_copies_and_results(executed: Run, root: P
         notebooks.BuildFailed, match="out of date: 02-second; run `sier run 02-second`"
     ):
         site.stage(executed)
+
+
+def test_pages_do_not_say_where_data_lie(executed: Run, tmp_path: Path) -> None:
+    there = tmp_path / "private" / "pairs.csv"
+    run = replace(executed, data=f"pairs:{there}", ser=f"recordings:{there.parent}/")
+    page, results = tmp_path / "page.ipynb", tmp_path / "results.json"
+    page.write_text(json.dumps({"source": [f'data = "{run.data}"', f'ser = "{run.ser}"']}))
+    write_json(results, {"provenance": {"data": run.data, "ier": run.ier}})
+    site._hide_places(run, [page, results])
+    assert "private/" not in page.read_text() + results.read_text()
+    assert "pairs:pairs.csv" in page.read_text() and "recordings:private" in page.read_text()
+    assert read_json(results) == {"provenance": {"data": "pairs:pairs.csv", "ier": run.ier}}
 
 
 def test_recording_makes_nothing_stale_that_it_records(

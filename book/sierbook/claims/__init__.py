@@ -99,8 +99,8 @@ def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, 
     Returns
     -------
     list of dict
-        ``group``, ``where``, ``claim``, ``published``; ``ours`` with its 95 % interval, its
-        first ``number``, and ``single``, what a single training of this build shows beside, else
+        ``group``, ``where``, ``claim``, ``published``; ``ours`` with its 95 % interval and
+        its numbers' keys, and ``single``, what a single training of this build shows beside, else
         ""; ``verdict``, ``kind`` (one of `KINDS`, where not testable), ``constructed`` (whether it
         is reproduced by construction), ``reason``; ``deviation`` in points, None without
         a published number; ``profile``, ``data``, ``date`` and ``recorded`` of the run behind the
@@ -126,7 +126,6 @@ def ledger(results: Results, recorded: Mapping[str, Results]) -> list[dict[str, 
             "claim": claim.text,
             "published": claim.published,
             "ours": chosen.ours,
-            "number": chosen.number,
             "single": single,
             "verdict": chosen.verdict,
             "kind": chosen.kind,

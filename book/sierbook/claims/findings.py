@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sierbook.numbers import Key
+from sierbook.numbers import Key, write_estimate, write_trainings
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import Estimate
 
@@ -37,8 +37,8 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Finding:
-    """What result files say to a claim: our value in words, a verdict, its reason, and the run
-    behind the value.
+    """What result files say to a claim: our value in words, its numbers with their keys, a verdict,
+    its reason, and the run behind the value.
 
     Parameters
     ----------
@@ -48,8 +48,6 @@ class Finding:
         How many trainings of each network a difference is the mean of; 0 where that is no question.
     deviation
         How far our value is from the published one, as a share; None where that has no number.
-    number
-        The first number of `ours`: as it is written there, its value, and its key.
     """
 
     ours: str
@@ -59,7 +57,6 @@ class Finding:
     kind: str = ""
     trainings: int = 0
     deviation: float | None = None
-    number: tuple[str, float, Key] | None = None
 
 
 def untestable(ours: str, kind: str, reason: str, made: Mapping[str, Any] | None = None) -> Finding:
@@ -72,33 +69,25 @@ def title_of(name: str) -> str:
     return NETWORKS[name].title
 
 
-def percent(value: float) -> str:
-    """Write a share."""
-    return f"{value:.1%}".replace("%", " %")
-
-
-def share(estimate: Estimate) -> str:
+def share(estimate: Estimate, key: Key) -> str:
     """Write a share with its interval."""
-    low, high = 100 * estimate["low"], 100 * estimate["high"]
-    return f"{percent(estimate['value'])} [{low:.1f}, {high:.1f}]"
+    return write_estimate(estimate, "percent", key)
 
 
-def points(value: float) -> str:
-    """Write a difference of shares in points, with its sign."""
-    return f"{value * 100:+.1f}".replace("-", "−")
-
-
-def epochs(by_network: Mapping[str, Sequence[int]]) -> str:
+def epochs(by_network: Mapping[str, Sequence[int]], quantity: str, run: str) -> str:
     """Write epochs of networks, a number for each training.
 
     Parameters
     ----------
     by_network
         By the name of the specification.
+    quantity, run
+        What they are, and of which run, for their keys.
     """
-    listed = [
-        f"{title_of(name)} {', '.join(map(str, found))}" for name, found in by_network.items()
-    ]
+    listed = []
+    for name, found in by_network.items():
+        written = write_trainings(found, "d", Key(quantity, name, "", "", run))
+        listed.append(f"{title_of(name)} {written}")
     return "; ".join(listed)
 
 
@@ -123,7 +112,7 @@ class Difference:
     note: str = ""
     idle: tuple[str, ...] = ()
     trainings: int = 1
-    key: Key | None = None
+    key: Key = Key("lead", "", "", "")
 
     def side(self) -> int:
         """Return 1 where the first is ahead, -1 where it is behind, 0 where neither can be
@@ -134,8 +123,7 @@ class Difference:
 
     def text(self) -> str:
         """Return the value in points, with its interval."""
-        value, low, high = (points(self.estimate[key]) for key in ("value", "low", "high"))
-        return f"{value} points [{low}, {high}]{self.note}"
+        return f"{write_estimate(self.estimate, 'points', self.key)}{self.note}"
 
 
 def decide_direction(found: Sequence[Difference], ours: str, wanted: int = 1) -> Finding:

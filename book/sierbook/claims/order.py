@@ -3,14 +3,14 @@ explains."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from sierbook import comparisons, numbers, statistics
+from sierbook import comparisons, statistics
 from sierbook.claims import reading
 from sierbook.claims.findings import (
     NOT_IN_PROFILE,
@@ -19,12 +19,13 @@ from sierbook.claims.findings import (
     decide,
     decide_direction,
     epochs,
-    percent,
-    points,
     title_of,
     untestable,
 )
 from sierbook.claims.reading import Results
+from sierbook.claims.values import key_of_rule
+from sierbook.numbers import Key, name_run, write, write_trainings
+from sierbook.tables.studies import RESNETS
 from sierlib import settings
 
 #: Trainings of each network below which epochs are not compared: were 3 all earlier than 3 others,
@@ -58,11 +59,21 @@ def judge_labels(results: Results) -> Finding:
         statistics.estimate_count(right_in_agreed, agreed),
     )
     scaled = {key: found[key] * others / kept["maximum"] for key in ("value", "low", "high")}
-    difference = Difference(scaled, reading.find_run(results, "03-ablation"))
-    text = (
-        f"maximum {percent(right['maximum'])} of {kept['maximum']:,} right, agreement "
-        f"{percent(right['agreement'])} of {agreed:,}; {difference.text()}"
+    made = reading.find_run(results, "03-ablation")
+    run = name_run(made)
+    key = Key(
+        "lead", "label, maximum - agreement", f"threshold, {settings.LABEL_THRESHOLD}", "truth", run
     )
+    difference, said = Difference(scaled, made, key=key), []
+    for rule in ("maximum", "agreement"):
+        share = write(
+            right[rule], "percent", *key_of_rule("label is the planted emotion", rule, run)
+        )
+        pairs = write(kept[rule], ",", *key_of_rule("pairs kept", rule, run))
+        said.append((share, pairs))
+    (most, of_all), (agreeing, of_agreed) = said
+    text = f"maximum {most} of {of_all} right, agreement {agreeing} of {of_agreed}"
+    text = f"{text}; {difference.text()}"
     return decide_direction([difference], text)
 
 
@@ -89,7 +100,8 @@ def judge_favour(results: Results) -> Finding:
     for name, title in titles.items():
         labels = reading.need_estimate(scores, "scores", "labels", name, "accuracy")
         truth = reading.need_estimate(scores, "scores", "truth", name, "accuracy")
-        found.append(Difference(statistics.subtract_shares(labels, truth), made, title))
+        key = Key("lead", name, "test", "labels - truth", name_run(made))
+        found.append(Difference(statistics.subtract_shares(labels, truth), made, title, key=key))
     listed = "; ".join(f"{each.title} {each.text()}" for each in found)
     return decide_direction(found, f"on the labels less on the planted truth: {listed}", 3)
 
@@ -116,12 +128,8 @@ def judge_ahead(pairs: Sequence[tuple[str, str]], results: Results) -> Finding:
     if len(shown) < len(found):
         text = f"smallest of {len(found)} differences: {text}"
     finding = decide_direction([difference for _, difference in found], text, len(pairs))
-    first, number = shown[0][1], None
-    if first.key is not None:
-        value = first.estimate["value"]
-        number = (points(value), value, first.key)
     whole = len(deviations) == len(pairs)  # else the paper has no number for some
-    return replace(finding, deviation=max(deviations) if whole else None, number=number)
+    return replace(finding, deviation=max(deviations) if whole else None)
 
 
 def _subtract_accuracies(results: Results, one: str, other: str) -> Difference:
@@ -130,8 +138,8 @@ def _subtract_accuracies(results: Results, one: str, other: str) -> Difference:
     entry = _find_comparison(results, f"{one}-{other}")
     if entry is None and one == "fused":
         # Results from before there were comparisons.
-        key = reading.KEYS_IN_04.get(other)
-        entry = reading.find(results, "04-results", "differences", "labels", key)
+        half = reading.KEYS_IN_04.get(other)
+        entry = reading.find(results, "04-results", "differences", "labels", half)
     if entry is not None:
         found = _read_comparison(results, entry)
     else:
@@ -142,7 +150,8 @@ def _subtract_accuracies(results: Results, one: str, other: str) -> Difference:
             reading.need_estimate(a, part, "accuracy"),
             reading.need_estimate(b, part, "accuracy"),
         )
-        found = Difference(estimate, made, note=f" ({part}, not paired)")
+        key = Key("lead, not paired", f"{one} - {other}", part, "labels", name_run(made))
+        found = Difference(estimate, made, note=f" ({part}, not paired)", key=key)
     idle = reading.name_unlearned(results, found.made, one, other)
     return replace(found, title=title_of(other), idle=idle)
 
@@ -169,9 +178,10 @@ def _read_comparison(results: Results, entry: Any) -> Difference:
         note += f", mean of {one} trainings"
     else:
         note += ", one training each"
-    made, key = reading.find_run(results, "04-results", entry), None
+    made = reading.find_run(results, "04-results", entry)
+    key = Key("lead", "fused - half", "test", "labels", name_run(made))
     with suppress(KeyError):  # of differences from before there were comparisons
-        key = comparisons.key_of(entry)._replace(run=numbers.name_run(made))
+        key = comparisons.key_of(entry)._replace(run=name_run(made))
     return Difference(
         reading.need_estimate(entry),
         made,
@@ -214,19 +224,21 @@ def judge_support(results: Results) -> Finding:
     independent.
     """
     reading.require_truth(results)
-    rows = reading.need(results, "04-results", "relations", "agree")
-    n, made = reading.need(rows, "n"), reading.find_run(results, "04-results")
+    agreeing = reading.need(results, "04-results", "relations", "agree")
+    n, made = reading.need(agreeing, "n"), reading.find_run(results, "04-results")
     right = {
-        name: statistics.estimate_count(round(n * reading.need(rows, key)), n)
+        name: statistics.estimate_count(round(n * reading.need(agreeing, key)), n)
         for name, key in reading.KEYS_IN_04.items()
     }
     found = []
     for name in settings.ROLES:
         estimate = statistics.subtract_shares(right["fused"], right[name])
         idle = reading.name_unlearned(results, made, name)
-        found.append(Difference(estimate, made, title_of(name), idle=idle))
+        key = Key("lead", f"fused - {name}", "test, agree", "truth", name_run(made))
+        found.append(Difference(estimate, made, title_of(name), idle=idle, key=key))
     listed = "; ".join(f"{title_of('fused')} − {each.title}: {each.text()}" for each in found)
-    text = f"{n:,} test rows in agreement, on the planted truth: {listed}"
+    rows = write(n, ",", "n", "fused", "test, agree", "truth", name_run(made))
+    text = f"{rows} test rows in agreement, on the planted truth: {listed}"
     return decide_direction(found, text, 2)
 
 
@@ -240,11 +252,13 @@ def judge_halves_in_line(results: Results) -> Finding:
     )
     made = reading.find_run(results, "02-training")
     idle = reading.name_unlearned(results, made, "ier", "ser")
-    difference = Difference(_subtract_surpluses(image, speech), made, idle=idle)
-    text = (
-        f"accuracy less macro F1: {title_of('ier')} {_surplus(image)}, {title_of('ser')} "
-        f"{_surplus(speech)}; difference {difference.text()}"
+    key = _key_of_surplus("ier - ser", made)
+    difference = Difference(_subtract_surpluses(image, speech), made, idle=idle, key=key)
+    surpluses = ", ".join(
+        f"{title_of(name)} {_surplus(table, name, made)}"
+        for name, table in (("ier", image), ("ser", speech))
     )
+    text = f"accuracy less macro F1: {surpluses}; difference {difference.text()}"
     return decide_direction([difference], text)
 
 
@@ -259,16 +273,22 @@ def judge_third_in_line(results: Results) -> Finding:
     for name in ("baseline1", "baseline2"):
         estimate = _subtract_surpluses(tables[name], third)
         idle = reading.name_unlearned(results, made, name, "baseline3")
-        found.append(Difference(estimate, made, title_of(name), idle=idle))
-    surpluses = ", ".join(_surplus(table) for table in tables.values())
+        key = _key_of_surplus(f"{name} - baseline3", made)
+        found.append(Difference(estimate, made, title_of(name), idle=idle, key=key))
+    surpluses = ", ".join(_surplus(table, name, made) for name, table in tables.items())
     gaps = [f"{each.title} less {title_of('baseline3')} {each.text()}" for each in found]
     text = f"accuracy less macro F1 in configurations 1, 2 and 3: {surpluses}; {'; '.join(gaps)}"
     return decide_direction(found, text, 2)
 
 
-def _surplus(confusion: Any) -> str:
-    """Write by how many points accuracy exceeds macro F1."""
-    return points(float(statistics.confusion_surplus(np.asarray(confusion))))
+def _surplus(confusion: Any, name: str, made: Mapping[str, Any]) -> str:
+    """Write by how many points a network's accuracy exceeds its macro F1."""
+    value = 100 * float(statistics.confusion_surplus(np.asarray(confusion)))
+    return write(value, "+.1f", *_key_of_surplus(name, made))
+
+
+def _key_of_surplus(network: str, made: Mapping[str, Any]) -> Key:
+    return Key("accuracy less macro F1", network, "validation", "labels", name_run(made))
 
 
 def _subtract_surpluses(one: Any, other: Any) -> dict[str, Any]:
@@ -289,12 +309,13 @@ def judge_speed(rivals: Sequence[str], results: Results) -> Finding:
         best[name] = reading.need(entry, "best_epoch")
     if min(map(len, best.values())) < FEWEST:
         reason = f"fewer than {FEWEST} trainings of a network: speeds cannot be told apart"
-        return untestable(f"best epoch: {epochs(best)}", NOT_IN_PROFILE, reason, made)
+        text = f"best epoch: {epochs(best, 'best epoch', name_run(made))}"
+        return untestable(text, NOT_IN_PROFILE, reason, made)
     for name, entry in zip(names, entries, strict=True):
         near[name] = reading.need(entry, "near_best")
     text = (
         f"first epoch at {100 * statistics.NEAR:.0f} % of its own best validation accuracy: "
-        f"{epochs(near)}"
+        f"{epochs(near, 'first epoch near the best', name_run(made))}"
     )
     latest = max(max(near[name]) for name in rivals)
     yes = f"every training was there before any of {title_of('fused')}'s"
@@ -308,13 +329,13 @@ def judge_resnets(results: Results) -> Finding:
     Slow is less validation accuracy on average over the epochs, fluctuating more detours, than at
     the profile's rate.
     """
-    names = ("resnet34-slow", "n2-resnet34", "resnet34-fast")
-    entries, made = reading.need_networks(results, *names)
+    entries, made = reading.need_networks(results, *RESNETS)
     means = [reading.need(entry, "mean_accuracy") for entry in entries]
     detours = [reading.need(entry, "detours") for entry in entries]
     text = (
         "ResNet34 at a tenth of the rate; at it; at four times it: mean validation accuracy over "
-        f"the epochs {_by_rate(means)} %; detours from epoch to epoch {_by_rate(detours)} points"
+        f"the epochs {_by_rate(means, 'mean accuracy over epochs', made)} %; "
+        f"detours from epoch to epoch {_by_rate(detours, 'detours', made)} points"
     )
     if min(map(len, detours)) < FEWEST:
         reason = f"fewer than {FEWEST} trainings of a network: an observation, no test"
@@ -328,9 +349,10 @@ def judge_resnets(results: Results) -> Finding:
     return decide(text, not failed, "both in every training", no, made)
 
 
-def _by_rate(values: Sequence[Sequence[float]]) -> str:
+def _by_rate(values: Sequence[Sequence[float]], quantity: str, made: Mapping[str, Any]) -> str:
     """Write shares in per cent, training by training, a group for each learning rate."""
     groups = []
-    for trainings in values:
-        groups.append(", ".join(f"{100 * value:.1f}" for value in trainings))
+    for name, trainings in zip(RESNETS, values, strict=True):
+        key = Key(quantity, name, "validation", "labels", name_run(made))
+        groups.append(write_trainings([100 * value for value in trainings], ".1f", key))
     return "; ".join(groups)

@@ -13,11 +13,11 @@ from sierbook.claims.findings import (
     OTHER_SYSTEM,
     TOO_LITTLE,
     Finding,
-    percent,
     title_of,
     untestable,
 )
 from sierbook.claims.reading import Results
+from sierbook.numbers import PAPER, Key, mark, write
 from sierlib import settings
 
 #: Headings of the ledger, in the order of the paper.
@@ -91,6 +91,24 @@ _TABLE_1 = tuple((name, title_of(name), value) for name, value in settings.PAPER
 _BEST, _SENTIMENT = settings.PAPER_TABLE_1["fused"], settings.PAPER_TABLE_2["sentiment-fused"]
 
 
+def _quote(name: str) -> str:
+    """Write a network's published accuracy in per cent, with its key."""
+    if name in settings.PAPER_TABLE_1:
+        value, reference = settings.PAPER_TABLE_1[name], "labels"
+    else:
+        value, reference = settings.PAPER_TABLE_2[name], "sentiments"
+    return mark(f"{100 * value:.2f}", value, Key("accuracy", name, "", reference, PAPER))
+
+
+def _quote_others(name: str) -> str:
+    key = Key("accuracy", name, "", "sentiments", PAPER)
+    return f"{mark(f'{100 * PAPER_OTHERS[name]:.2f}', PAPER_OTHERS[name], key)} %"
+
+
+_SER, _IER, _FUSED = (_quote(name) for name in ("ser", "ier", "fused"))
+_ONE, _TWO, _THREE = (_quote(f"baseline{number}") for number in (1, 2, 3))
+
+
 def _untestable(kind: str, reason: str) -> Judge:
     """Return a judge of what no result can tell."""
     return lambda _: untestable(DASH, kind, reason)
@@ -104,9 +122,13 @@ def _claim_count(text: str, published: str, name: str, heading: str) -> Claim:
 def _claim_counts() -> list[Claim]:
     """Return the counts of Section 3.1, the largest class first."""
     total = sum(settings.PAPER_COUNTS.values())
-    claims = [_claim_count("samples", f"{total:,}", "all", "The pairs")]
+    pairs = Key("pairs", "", "usable", "", PAPER)
+    claims = [_claim_count("samples", write(total, ",", *pairs), "all", "The pairs")]
     for name, count in sorted(settings.PAPER_COUNTS.items(), key=lambda item: -item[1]):
-        published = f"{count:,} ({percent(count / total)})"
+        part = f"usable, {name}, All"
+        counted = write(count, ",", *pairs._replace(part=part))
+        share = write(count / total, "percent", "share of the labels", "label", part, "", PAPER)
+        published = f"{counted} ({share})"
         claims.append(_claim_count(f"samples labelled {name}", published, name, "Classes"))
     return claims
 
@@ -132,7 +154,7 @@ def _claim_accuracies() -> list[Claim]:
     """Return the accuracies of Table 1."""
     claims = []
     for name, title, accuracy in _TABLE_1:
-        text, published = f"{title}: accuracy on validation", f"{accuracy * 100:.2f} %"
+        text, published = f"{title}: accuracy on validation", f"{_quote(name)} %"
         judge = partial(values.judge_accuracy, name, accuracy)
         claims.append(Claim("Table 1", "Table 1", text, published, judge, "03-ablation", "Table 1"))
     return claims
@@ -141,15 +163,14 @@ def _claim_accuracies() -> list[Claim]:
 def _claim_best() -> list[Claim]:
     """Return the claims that ParallelNet is better than each other row of Table 1."""
     claims = []
-    for name, title, accuracy in _TABLE_1[:-1]:
+    for name, title, _ in _TABLE_1[:-1]:
         text = f"ParallelNet is better than {title}"
-        published = f"{_BEST * 100:.2f} against {accuracy * 100:.2f} %"
+        published = f"{_FUSED} against {_quote(name)} %"
         claims.append(_claim_ahead("Table 1", "Table 1, 6", text, published, ("fused", name)))
     return claims
 
 
-def _claim_sentiment(title: str, accuracy: float, judge: Judge) -> Claim:
-    published = f"{accuracy * 100:.2f} %"
+def _claim_sentiment(title: str, published: str, judge: Judge) -> Claim:
     return Claim("Table 2", "Table 2", title, published, judge, "04-results", "Table 2")
 
 
@@ -158,7 +179,7 @@ def _claim_sentiment(title: str, accuracy: float, judge: Judge) -> Claim:
 CLAIMS: tuple[Claim, ...] = (
     Claim("Abstract", "abstract, 1, 5.1",
           "accuracy of ParallelNet; Table 1 has the same number as validation accuracy",
-          f"{_BEST * 100:.2f} %", partial(values.judge_accuracy, "fused", _BEST),
+          f"{_FUSED} %", partial(values.judge_accuracy, "fused", _BEST),
           "04-results", "Accuracy"),
     *_claim_counts(),
     Claim("3.1", "3.1",
@@ -207,18 +228,18 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("4.3.1", "4.3.1",
           "accuracy and F1 are in line for speech only, and not for image only",
           _NO_NUMBER, order.judge_halves_in_line, "02-training", "Training", learning=True),
-    _claim_ahead("4.3.1", "4.3.1", "speech only: the accuracy is less", "60.17 against 66.93 %",
+    _claim_ahead("4.3.1", "4.3.1", "speech only: the accuracy is less", f"{_SER} against {_IER} %",
                  ("ier", "ser")),
     *_claim_accuracies(),
     *_claim_best(),
     _claim_ahead("Table 1", "4.3.2", "configuration 3 is the best of the three",
-                 "67.70 against 63.93 and 61.81 %",
+                 f"{_THREE} against {_ONE} and {_TWO} %",
                  ("baseline3", "baseline1"), ("baseline3", "baseline2")),
     Claim("Table 1", "4.3.2", "configuration 3 shows in-line convergence, of accuracy and F1",
           _NO_NUMBER, order.judge_third_in_line, "03-ablation", "Table 1", learning=True),
     _claim_ahead("Table 1", "Table 1",
                  "Baselines 1 and 2, with both modalities, stay below image only",
-                 "63.93 and 61.81 against 66.93 %", ("ier", "baseline1"), ("ier", "baseline2")),
+                 f"{_ONE} and {_TWO} against {_IER} %", ("ier", "baseline1"), ("ier", "baseline2")),
     _claim_ahead("Table 1", "4.3.2", "VGG16 for speech with VGG19 for the image is the best N2",
                  "no numbers of the others", *_against("n2-vgg16", "n2-vgg19", *_BACKBONES)),
     Claim("5.1", "5.1, Fig. 3", "class-wise accuracies of ParallelNet", "only in the picture",
@@ -226,11 +247,11 @@ CLAIMS: tuple[Claim, ...] = (
     Claim("5.1", "5.2, 5.4, Fig. 4",
           "both modalities tell sad; where images seem neutral, words tell hate and anger",
           "four pictures", values.show_locations, "08-explanations", "Does it find what is there?"),
-    _claim_sentiment("Vadicamo et al., cross-modal learning", PAPER_OTHERS["Vadicamo et al."],
+    _claim_sentiment("Vadicamo et al., cross-modal learning", _quote_others("Vadicamo et al."),
                      values.show_image_only),
-    _claim_sentiment("Gaspar et al., multimodal sentiment analysis", PAPER_OTHERS["Gaspar et al."],
+    _claim_sentiment("Gaspar et al., multimodal sentiment analysis", _quote_others("Gaspar et al."),
                      _untestable(OTHER_SYSTEM, "another system, on other inputs")),
-    _claim_sentiment("ParallelNet, three sentiments", _SENTIMENT,
+    _claim_sentiment("ParallelNet, three sentiments", f"{_quote('sentiment-fused')} %",
                      partial(values.judge_accuracy, "sentiment-fused", _SENTIMENT,
                              part="test", data="bt4sa")),
     Claim("5.4", "5.4",
@@ -264,7 +285,7 @@ CLAIMS: tuple[Claim, ...] = (
           partial(order.judge_speed, ("baseline3",)),
           "03-ablation", "What N2 holds", learning=True),
     _claim_ahead("5.4", "5.4, Table 1", "EfficientNet's accuracy is lower",
-                 "67.70 against 83.29 %", ("fused", "baseline3")),
+                 f"{_THREE} against {_FUSED} %", ("fused", "baseline3")),
     _claim_ahead("5.4", "5.4", "MobileNet and DenseNet perform low", _NO_NUMBER,
                  *_against(*_SMALL)),
 )  # fmt: skip

@@ -3,7 +3,9 @@ network's scores."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from sierbook import statistics
 from sierbook.claims import reading
@@ -18,12 +20,11 @@ from sierbook.claims.findings import (
     Finding,
     decide,
     epochs,
-    percent,
     share,
     untestable,
 )
 from sierbook.claims.reading import Results
-from sierbook.numbers import Key, name_run
+from sierbook.numbers import Key, key_of_path, name_mean, name_run, write, write_estimate
 from sierlib import settings
 
 #: Epochs in which the models converged (Section 4.2).
@@ -47,39 +48,38 @@ def judge_accuracy(
     for each in ("validation", "test"):
         if each == part or reading.find(entry, each):
             found[each] = reading.need_estimate(entry, each, "accuracy")
-    text = "; ".join(f"{each} {share(accuracy)}" for each, accuracy in found.items())
-    trainings = reading.find(entry, "repeats", part) or []
-    if len(trainings) > 1:
-        mean = statistics.estimate_few(trainings)
-        text += f"; mean of {len(trainings)} trainings, {part} {share(mean)}"
-    deviation = abs(found[part]["value"] - value)
-    first = next(iter(found))
     reference = "labels" if data == "pairs" else "sentiments"
-    key = Key("accuracy", name, first, reference, name_run(made))
-    number = (percent(found[first]["value"]), found[first]["value"], key)
+    key = Key("accuracy", name, part, reference, name_run(made))
+    text = "; ".join(
+        f"{each} {share(accuracy, key._replace(part=each))}" for each, accuracy in found.items()
+    )
+    trainings, reached = reading.find(entry, "repeats", part) or [], found[part]
+    if len(trainings) > 1:
+        reached, count = statistics.estimate_few(trainings), len(trainings)
+        mean = share(reached, key._replace(quantity=name_mean(count)))
+        text = f"mean of {count} trainings, {part} {mean}; the first of them, {text}"
+    deviation = abs(reached["value"] - value)
     if made["profile"] != "paper" or not reading.is_published_data(results, made["data"], data):
         needed = "the authors' data" if data == "pairs" else "B-T4SA"
         reason = f"needs {needed} and profile paper; ours is for orientation"
-        return replace(
-            untestable(text, NEEDS_FULL, reason, made), deviation=deviation, number=number
-        )
-    holds = found[part]["low"] <= value <= found[part]["high"]
+        return replace(untestable(text, NEEDS_FULL, reason, made), deviation=deviation)
+    holds = reached["low"] <= value <= reached["high"]
     yes = f"the published value lies within our interval on {part}"
     no = f"the published value lies outside our interval on {part}"
-    return replace(decide(text, holds, yes, no, made), deviation=deviation, number=number)
+    return replace(decide(text, holds, yes, no, made), deviation=deviation)
 
 
 def show_classes(results: Results) -> Finding:
     """Show the accuracy of each class."""
     table = reading.need(results, "04-results", "scores", "labels", "fused", "confusion")
-    listed = []
+    listed, made = [], reading.find_run(results, "04-results")
     for code, (name, row) in enumerate(zip(settings.CLASSES, table, strict=False)):
         recall = DASH
         if sum(row):
-            recall = share(statistics.estimate_count(row[code], sum(row)))
+            key = Key("recall", "fused", f"test, {name}", "labels", name_run(made))
+            recall = share(statistics.estimate_count(row[code], sum(row)), key)
         listed.append(f"{name} {recall}")
     reason = "the published values are only in the picture, and of the authors' data"
-    made = reading.find_run(results, "04-results")
     return untestable(f"test, {'; '.join(listed)}", TOO_LITTLE, reason, made)
 
 
@@ -91,20 +91,23 @@ def show_image_only(results: Results) -> Finding:
         accuracy = reading.need_estimate(entry, "test", "accuracy")
     except reading.Missing:
         return untestable(DASH, OTHER_SYSTEM, reason)
-    return untestable(f"ours, image only: test {share(accuracy)}", OTHER_SYSTEM, reason, made)
+    key = Key("accuracy", "sentiment-ier", "test", "sentiments", name_run(made))
+    return untestable(f"ours, image only: test {share(accuracy, key)}", OTHER_SYSTEM, reason, made)
 
 
 # --------------------------------------------------------------------------- the data set
 def judge_count(name: str, results: Results) -> Finding:
     """Hold a count of Section 3.1 against ours: of a class, or of "all"."""
     made, summary = _read_summary(results)
-    rows, usable = reading.need(summary, "rows"), reading.need(summary, "usable")
+    usable = reading.need(summary, "usable")
     if name == "all":
         count, theirs = usable, sum(settings.PAPER_COUNTS.values())
-        text = f"{usable:,} of {rows:,} rows"
+        text = f"{_quote(made, summary, 'usable')} of {_quote(made, summary, 'rows')} rows"
     else:
         count, theirs = reading.need(summary, "per_class", name), settings.PAPER_COUNTS[name]
-        text = f"{count:,}: {share(statistics.estimate_count(count, max(1, usable)))}"
+        key = Key("share of the labels", "label", f"usable, {name}", "", name_run(made))
+        part = share(statistics.estimate_count(count, max(1, usable)), key)
+        text = f"{_quote(made, summary, 'per_class', name)}: {part}"
     if reading.is_published_data(results, made["data"]):
         no = "another count of the same data"
         return decide(text, count == theirs, "the same count", no, made)
@@ -119,12 +122,15 @@ def judge_count(name: str, results: Results) -> Finding:
 def show_cleaning(results: Results) -> Finding:
     """Show how many rows were set aside; the authors did it by hand, and give no number."""
     made, summary = _read_summary(results)
-    rows, aside = reading.need(summary, "rows"), reading.need(summary, "quarantined")
-    text = f"{aside:,} of {rows:,} rows set aside"
+    rows, aside = (_quote(made, summary, name) for name in ("rows", "quarantined"))
+    text = f"{aside} of {rows} rows set aside"
     reasons = reading.find(summary, "quarantined_by_reason") or {}
     if reasons:
-        most_first = sorted(reasons.items(), key=lambda item: -item[1])
-        text += ": " + ", ".join(f"{name} {count:,}" for name, count in most_first)
+        listed = []
+        for name, count in sorted(reasons.items(), key=lambda item: -item[1]):
+            key = Key("pairs", "", f"quarantined, {name}", "", name_run(made))
+            listed.append(f"{name} {write(count, ',', *key)}")
+        text += f": {', '.join(listed)}"
     reason = "done by hand there, by rule here; no number is published"
     return untestable(text, TOO_LITTLE, reason, made)
 
@@ -153,12 +159,25 @@ def judge_threshold(results: Results) -> Finding:
     reading.require_teachers(results)
     made, summary = _read_summary(results)
     rows, usable, discarded = (
-        reading.need(summary, key) for key in ("rows", "usable", "discarded")
+        _quote(made, summary, name) for name in ("rows", "usable", "discarded")
     )
     kept = reading.need(reading.need_rule(results, "maximum"), "pairs kept")
-    text = f"{discarded:,} of {rows:,} discarded; {kept:,} reach it, and {usable:,} are used"
+    reach = write(kept, ",", *key_of_rule("pairs kept", "maximum", name_run(made)))
+    text = f"{discarded} of {rows} discarded; {reach} reach it, and {usable} are used"
+    holds = kept == reading.need(summary, "usable")
     yes = "used are those that reach it; how many the authors discarded is not published"
-    return decide(text, kept == usable, yes, "others are used than reach it", made)
+    return decide(text, holds, yes, "others are used than reach it", made)
+
+
+def key_of_rule(quantity: str, rule: str, run: str) -> Key:
+    """Return the key of what a rule of labelling comes to at the paper's threshold."""
+    return Key(quantity, "label", f"threshold, {settings.LABEL_THRESHOLD}, {rule}", "", run)
+
+
+def _quote(made: Mapping[str, Any], summary: Any, *path: str) -> str:
+    """Write a count of the data set's summary."""
+    key = key_of_path("01-dataset", ".".join(("summary", *path)), name_run(made))
+    return write(reading.need(summary, *path), ",", *key)
 
 
 def _read_summary(results: Results) -> tuple[dict[str, object], object]:
@@ -173,16 +192,20 @@ def judge_teacher_alone(rule: str, results: Results) -> Finding:
     reading.require_teachers(results)
     found = reading.find(results, "01-dataset", "teachers_as_models", rule)
     shares = {name: reading.find(found, f"{name} teacher") for name in settings.MODALITIES}
-    made, rows = reading.find_run(results, "01-dataset"), "all rows"
+    made, rows, part = reading.find_run(results, "01-dataset"), "all rows", f"all, {rule}"
     if None in shares.values():
         if rule == "agreement":
             raise reading.Missing
         # Notebook 04 knows it of the test rows, whose labels are those of the other rule.
         scores = reading.need(results, "04-results", "scores", "labels")
-        made, rows = reading.find_run(results, "04-results"), "test"
+        made, rows, part = reading.find_run(results, "04-results"), "test", "test"
         for role, name in settings.ROLES.items():
             shares[name] = reading.need(scores, f"{role} teacher", "accuracy", "value")
-    listed = ", ".join(f"{name} teacher {percent(value)}" for name, value in shares.items())
+    written = []
+    for role, name in settings.ROLES.items():
+        key = Key("accuracy", f"{role} teacher", part, "labels", name_run(made))
+        written.append(f"{name} teacher {write(shares[name], 'percent', *key)}")
+    listed = ", ".join(written)
     no = "a teacher alone fails wherever the other one was surer and said something else"
     return decide(f"{rows}: {listed}", min(shares.values()) == 1, "so by construction", no, made)
 
@@ -192,14 +215,18 @@ def judge_weights(results: Results) -> Finding:
     """Judge whether the weights of the late fusion are what a softmax gives."""
     table = reading.need(results, "02-training", "late_fusion")
     found = {name: reading.need(table, name) for name in table}
-    text = ", ".join(f"{name.partition(' ')[0]} {value:.3f}" for name, value in found.items())
+    made = reading.find_run(results, "02-training")
+    written = []
+    for name, value in found.items():
+        key = Key("share", "fused", f"late fusion, {name}, after training", "", name_run(made))
+        written.append(f"{name.partition(' ')[0]} {write(value, '.3f', *key)}")
+    text = ", ".join(written)
     values = list(found.values())
     holds = len(values) == 3 and min(values) >= 0 and abs(sum(values) - 1) < 1e-3
     yes = (
         "three weights, none negative, that add up to 1; how far one training moved them is on "
         "the page"
     )
-    made = reading.find_run(results, "02-training")
     return decide(text, holds, yes, "not what a softmax gives", made)
 
 
@@ -216,14 +243,16 @@ def judge_epochs(results: Results) -> Finding:
     if not best:
         best["fused"] = [reading.need(results, "02-training", "models", "fused", "best_epoch")]
         runs.append(reading.find_run(results, "02-training"))
-    made, text = runs[0], f"best epoch: {epochs(best)}"
+    made = runs[0]
+    text = f"best epoch: {epochs(best, 'best epoch', name_run(made))}"
 
     first, last = PAPER_EPOCHS
     profile = settings.PROFILES.get(made["profile"])
     if profile is None or profile.warmup or profile.epochs <= last:
         stop = "the profile is not known"
         if profile:
-            stop = f"profile {profile.name} stops at {profile.epochs} epochs"
+            ran = "1 epoch" if profile.epochs == 1 else f"{profile.epochs} epochs"
+            stop = f"profile {profile.name} stops at {ran}"
         reason = f"{stop}, and its falling learning rate decides when networks settle"
         return untestable(text, NOT_IN_PROFILE, reason, made)
     if len(best) < len(names) or not all(reading.is_same_run(run, made) for run in runs):
@@ -240,10 +269,12 @@ def judge_overfitting(results: Results) -> Finding:
     best = reading.need(model, "best_epoch") - 1
     training = reading.need(model, "epochs", best, "accuracy")
     validation = reading.need_estimate(model, "validation", "accuracy")
-    text = f"training {percent(training)}, validation {share(validation)}"
+    made = reading.find_run(results, "02-training")
+    key = Key("accuracy", "ier", "validation", "labels", name_run(made))
+    learned = key._replace(quantity="training accuracy, best epoch")
+    text = f"training {write(training, 'percent', *learned)}, validation {share(validation, key)}"
     yes = "training accuracy of the best epoch lies above the interval of validation accuracy"
     no = "training accuracy of the best epoch lies not above the interval of validation accuracy"
-    made = reading.find_run(results, "02-training")
     return decide(text, training > validation["high"], yes, no, made)
 
 
@@ -251,11 +282,12 @@ def judge_kappa(results: Results) -> Finding:
     """Judge whether kappa of the image half is at most `LOW_KAPPA`."""
     confusion = reading.need(results, "02-training", "models", "ier", "validation", "confusion")
     kappa = statistics.bootstrap_confusions([confusion], statistics.confusion_kappa)
-    text = "kappa {value:.2f} [{low:.2f}, {high:.2f}]".format(**kappa)
+    made = reading.find_run(results, "02-training")
+    key = Key("kappa", "ier", "validation", "labels", name_run(made))
+    text = f"kappa {write_estimate(kappa, '.2f', key)}"
     side = "above" if kappa["low"] > LOW_KAPPA else "on both sides of"
     limit = f"{LOW_KAPPA:g}, up to which we call kappa low"
     yes, no = f"the interval lies below {limit}", f"the interval lies {side} {limit}"
-    made = reading.find_run(results, "02-training")
     return decide(text, kappa["high"] <= LOW_KAPPA, yes, no, made)
 
 
@@ -263,9 +295,10 @@ def judge_kappa(results: Results) -> Finding:
 def judge_additivity(method: str, results: Results) -> Finding:
     """Judge whether the parts add up to their whole on every level."""
     gaps = reading.need(results, "05-interpretability", "gaps", method)
-    text = f"largest gap on {len(gaps)} levels: {max(gaps):.2g}"
-    no = "the parts do not add up to their whole; the page of decisions says why"
     made = reading.find_run(results, "05-interpretability")
+    key = Key("largest gap", method, "explained", "score", name_run(made))
+    text = f"largest gap on {len(gaps)} levels: {write(max(gaps), '.2g', *key)}"
+    no = "the parts do not add up to their whole; the page of decisions says why"
     return decide(text, max(gaps) < ROUNDING, "the gap is rounding", no, made)
 
 
@@ -273,13 +306,20 @@ def show_locations(results: Results) -> Finding:
     """Show how much positive value lies where the emotion was planted; Fig. 4's samples cannot be
     had."""
     reason = "four samples that cannot be had; ours are in notebook 05, to be looked at"
-    found = {}
+    found, made = {}, reading.find_run(results, "08-explanations")
     for row in reading.find(results, "08-explanations", "scores") or ():
         if (row["measure"], row["method"]) == ("share", "owen"):
-            mean, chance = reading.need(row, "mean", "value"), reading.need(row, "chance")
-            found[row["part"]] = f"{row['part']} {percent(mean)} (chance {percent(chance)})"
+            where = f"explained, {row['part']}"
+            mean, chance = (
+                write(value, "percent", "share", who, where, "truth", name_run(made))
+                for who, value in (
+                    ("owen", reading.need(row, "mean", "value")),
+                    ("chance", reading.need(row, "chance")),
+                )
+            )
+            found[row["part"]] = f"{row['part']} {mean} (chance {chance})"
     listed = [found[part] for part in ("image", "speech") if part in found]
     if not listed:
         return untestable(DASH, NEEDS_DATA, reason)
     text = f"positive value where the emotion was planted: {'; '.join(listed)}"
-    return untestable(text, NEEDS_DATA, reason, reading.find_run(results, "08-explanations"))
+    return untestable(text, NEEDS_DATA, reason, made)

@@ -20,7 +20,6 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook import numbers
 from sierbook.extensions.results import read_recorded, read_results, table
 
 #: Heads of the columns, and their widths.
@@ -51,8 +50,8 @@ def read_ledger(env: BuildEnvironment) -> list[dict[str, Any]]:
 
 
 def unbroken(text: str) -> str:
-    """Keep a number with its unit, and an interval, on one line."""
-    return re.sub(r"(?<=\d) (?=%)|(?<=\d,) (?=[^][]*\])", "\N{NO-BREAK SPACE}", text)
+    """Keep a number, with its key or without, and its unit on one line."""
+    return re.sub(r"(?<=[\d>]) (?=%)", "\N{NO-BREAK SPACE}", text)
 
 
 def describe_ours(row: Mapping[str, Any]) -> list[nodes.Node]:
@@ -67,14 +66,9 @@ def describe_ours(row: Mapping[str, Any]) -> list[nodes.Node]:
         "recorded" if row["recorded"] else "this build",
     ]
     source = f"{', '.join(made)}; " if row["profile"] else ""
-    ours = unbroken(row["ours"])
-    if row["number"]:
-        text, value, key = row["number"]
-        text = unbroken(text)
-        ours = ours.replace(text, numbers.mark(text, value, key), 1)
-    written = [nodes.paragraph("", ours)]
+    written = [nodes.paragraph("", row["ours"])]
     if row["single"]:
-        beside = nodes.emphasis("", f"Beside it, {unbroken(row['single'])}.")
+        beside = nodes.emphasis("", f"Beside it, {row['single']}.")
         written.append(nodes.paragraph("", "", beside))
     written.append(nodes.paragraph("", "", nodes.Text(source), link))
     if row["deviation"] is not None:
@@ -179,7 +173,7 @@ class ClaimsLedger(SphinxDirective):
         for row in rows:
             texts.append([f"{row['claim']} ({row['where']})", unbroken(row["published"]), "", ""])
             if len(columns) > len(COLUMNS):
-                texts[-1].append(unbroken(row["paper"]))
+                texts[-1].append(row["paper"])
         found = table([list(columns), *texts], classes=["claims-ledger", "colwidths-given"])
         for column, width in zip(found.findall(nodes.colspec), columns.values(), strict=True):
             column["colwidth"] = width

@@ -50,7 +50,7 @@ def draw_pair(sample: dict[str, Any]) -> str:
     words = planted["speech"]["words"] if planted else []
     score = max(sample["scores"])
     parts = " and ".join(
-        f"{found[name]:+.2f} from the {spoken}".replace("-", "−")
+        f"{found[name]:+z.2f} from the {spoken}".replace("-", "−")
         for name, spoken in (("speech", "speech"), ("image", "picture"))
     )
     said = f"ParallelNet says <strong>{html.escape(predicted)}</strong> ({score:.2f}): {parts}. "

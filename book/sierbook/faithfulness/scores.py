@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 from tqdm.auto import tqdm
 
-from sierbook import statistics
+from sierbook import numbers, statistics
 from sierbook.faithfulness import measures
 from sierbook.faithfulness.measures import FRACTIONS, PARTS, SAME_REGIONS
 from sierbook.faithfulness.rivals import (
@@ -22,6 +23,7 @@ from sierbook.faithfulness.rivals import (
     Subject,
     attribute,
 )
+from sierbook.records import as_records
 from sierlib import settings
 from sierlib.data import privacy
 from sierlib.data.feed import read_inputs
@@ -54,6 +56,9 @@ MEASURES = {
     "evaluations": "less",
 }
 
+#: What a measure is held against, where that is not the network's score.
+_REFERENCES = dict.fromkeys(list(MEASURES)[:5], "truth")
+
 
 def summarise_scores(
     table: pd.DataFrame, by: Sequence[str] = ("measure", "part", "method"), of: str = "value"
@@ -80,31 +85,41 @@ def read_summary(results: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tabulate_scores(summary: pd.DataFrame) -> pd.DataFrame:
+def tabulate_scores(summary: pd.DataFrame, run: str = numbers.THIS_RUN) -> pd.DataFrame:
     """Return the one table: a row for each measure and part, a column for each method.
 
-    A cell is the mean and, on a line of its own, the interval of it; a dash where a method has no
-    such score. A row also says what is better, and on how many samples it was measured.
+    A cell is the mean as an estimate, or a number without one; NaN where a method has no such
+    score. A row also says what is better, and on how many samples it was measured. For
+    `shown.show`, the columns being networks.
 
     Parameters
     ----------
     summary
         As `summarise_scores` gives it.
+    run
+        Whose it is.
     """
     found = summary.copy()
-    found["text"] = [
-        f"{row.mean:.0f}"
-        if row.measure == "evaluations"
-        else f"{row.mean:.2f}\n[{row.low:.2f}, {row.high:.2f}]"
-        for row in found[["measure", "mean", "low", "high"]].itertuples(index=False)
-    ]
+    cells: list[Any] = []
+    for row in as_records(found):
+        if row["measure"] == "evaluations":
+            key = (row["measure"], row["method"], f"explained, {row['part']}", "score", run)
+            cells.append(HTML(numbers.write(row["mean"], ",.0f", *key)))
+        else:
+            cells.append({"value": row["mean"], **{end: row[end] for end in ("low", "high", "n")}})
+    found["estimate"] = pd.Series(cells, found.index, object)
     found["better"] = found["measure"].map(MEASURES)
     found["n"] = found.groupby(["measure", "part"])["n"].transform("max")
     table = found.pivot(
-        index=["measure", "part", "better", "n"], columns="method", values="text"
-    ).fillna("–")
+        index=["measure", "part", "better", "n"], columns="method", values="estimate"
+    )
     present = [method for method in (*METHODS, CEILING) if method in table]
-    return table[present].reindex(list(MEASURES), level=0)
+    table = table[present].reindex(list(MEASURES), level=0)
+    table.attrs["about"] = [
+        numbers.Key(measure, "", f"explained, {part}", _REFERENCES.get(measure, "score"), run)
+        for measure, part, *_ in table.index
+    ]
+    return table
 
 
 def compare_methods(

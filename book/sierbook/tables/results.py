@@ -186,7 +186,7 @@ def label_accuracy(manifest: pd.DataFrame, truth: dict[str, Any]) -> dict[str, f
 
 def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     """Return accuracies with their 95 % intervals, a row for each model and what it is measured
-    on; with the keys of `shown.show`."""
+    on; for `shown.show`."""
     table = pd.DataFrame(
         [
             {
@@ -203,12 +203,11 @@ def accuracy_table(evaluation: dict[str, Any]) -> pd.DataFrame:
             for name, value in by_model.items()
         ]
     )
-    scored = [
-        (value["accuracy"]["value"], key_of("accuracy", kind, name, evaluation))
+    table.attrs["about"] = [
+        key_of("accuracy", kind, name, evaluation)
         for kind, by_model in evaluation["scores"].items()
-        for name, value in by_model.items()
+        for name in by_model
     ]
-    table.attrs["keys"] = {"accuracy": scored}
     return table
 
 
@@ -237,7 +236,7 @@ def difference_title(kind: str, name: str) -> str:
 
 def difference_table(evaluation: dict[str, Any]) -> pd.DataFrame:
     """Return the paired differences: columns `comparison`, `difference`, `low`, `high`, `p`
-    (McNemar, exact), `n`; with the keys of `shown.show`."""
+    (McNemar, exact), `n`; for `shown.show`."""
     table = pd.DataFrame(
         [
             {
@@ -252,12 +251,11 @@ def difference_table(evaluation: dict[str, Any]) -> pd.DataFrame:
             for name, value in by_model.items()
         ]
     )
-    leads = [
-        (value["value"], key_of_lead(kind, name, evaluation))
+    table.attrs["about"] = [
+        key_of_lead(kind, name, evaluation)
         for kind, by_model in evaluation["differences"].items()
-        for name, value in by_model.items()
+        for name in by_model
     ]
-    table.attrs["keys"] = {"difference": leads}
     return table
 
 
@@ -314,47 +312,47 @@ def late_fusion(run: Run) -> pd.DataFrame:
     return pd.DataFrame(shares, index=["w1 (O_sp)", "w2 (O_img)", "w3 (O_mul)"])
 
 
-def _interval(scores: dict[str, Any]) -> str:
-    return "{low:.3f} to {high:.3f}".format(**scores["accuracy"])
-
-
 def teacher_table(reports: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Return the teachers' held-out scores, a column for each; `reports` as `teacher_reports` gives
-    them."""
-    columns = {}
+    """Return the teachers' held-out scores, a row for each, for `shown.show`; `reports` as
+    `teacher_reports` gives them."""
+    rows = {}
     for role, report in reports.items():
         held = report["held_out"]
-        columns[TITLES[f"{role} teacher"]] = {
+        rows[TITLES[f"{role} teacher"]] = {
             "trained on": report["rows"]["train"],
             "held out": report["rows"]["held_out"],
-            "held-out accuracy": f"{held['accuracy']['value']:.3f}",
-            "95 % interval": _interval(held),
-            "always the largest class": f"{held['majority']:.3f}",
-            "macro F1": f"{held['macro_f1']:.3f}",
+            "held-out accuracy": held["accuracy"],
+            "always the largest class": held["majority"],
+            "macro F1": held["macro_f1"],
             "classes it lacks": ", ".join(report["missing"]) or "none",
         }
-    return pd.DataFrame(columns)
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.attrs["about"] = [numbers.key_of_teacher("", role) for role in reports]
+    return table
 
 
 def training_table(histories: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """Return what was trained and how it validates, a column for each of `histories` (by title)."""
-    columns = {}
-    for title, history in histories.items():
+    """Return what was trained and how it validates, a row for each of `histories` (by name of the
+    specification), for `shown.show`."""
+    rows = {}
+    for history in histories.values():
         epochs, scores = history["epochs"], history["validation"]
         best = epochs[history["best_epoch"] - 1]
-        columns[title] = {
-            "parameters": f"{history['parameters']:,}",
-            "rows": history["rows"]["train"],
-            "epochs (best)": f"{len(epochs)} ({history['best_epoch']})",
-            "seconds": f"{history['seconds']:.0f}",
-            "training accuracy, best epoch": f"{best['accuracy']:.3f}",
-            "validation accuracy": f"{scores['accuracy']['value']:.3f}",
-            "95 % interval": _interval(scores),
-            "always the largest class": f"{scores['majority']:.3f}",
-            "validation macro F1": f"{scores['macro_f1']:.3f}",
-            "validation kappa": f"{scores['kappa']:.3f}",
+        rows[history["title"]] = {
+            "parameters": history["parameters"],
+            "rows learned from": history["rows"]["train"],
+            "epochs": len(epochs),
+            "best epoch": history["best_epoch"],
+            "seconds": history["seconds"],
+            "training accuracy, best epoch": best["accuracy"],
+            "validation accuracy": scores["accuracy"],
+            "always the largest class": scores["majority"],
+            "validation macro F1": scores["macro_f1"],
+            "validation kappa": scores["kappa"],
         }
-    return pd.DataFrame(columns)
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.attrs["about"] = [numbers.Key("", name, "validation", "labels") for name in histories]
+    return table
 
 
 def relation_table(evaluation: dict[str, Any]) -> pd.DataFrame:

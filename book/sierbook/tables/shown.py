@@ -15,46 +15,63 @@ from IPython.display import HTML
 from pandas.io.formats.style import Styler
 
 from sierbook import numbers
+from sierbook.audit.labels import LABEL
+from sierlib import settings
 from sierlib.experiment.manifest import format_csv
+from sierlib.experiment.models import NETWORKS
 
-#: By column, for each row the number that stands there and its key, or None.
-Keys = Mapping[str, Sequence[tuple[float, numbers.Key] | None]]
+#: Whose numbers a table holds: all of them, or a row each.
+About = numbers.Key | Sequence[numbers.Key | None]
 
 
 def show(
     table: pd.DataFrame,
     formats: Mapping[str, str] | None = None,
-    about: numbers.Key | None = None,
+    about: About | None = None,
+    columns: str = "quantity",
+    across: bool = False,
 ) -> Styler:
     """Return a table for a page: numbers written by `formats`, three digits else, with their keys.
 
-    A format is one of `str.format`, or "points" for a difference of two shares.
+    A cell is a number, an estimate, several numbers, or text; `HTML` is text with markup.
 
     Parameters
     ----------
     table
-        Its ``attrs["keys"]``, where it has them, are `Keys`.
+        Its ``attrs["about"]`` stand for `about`.
     formats
-        By column.
+        By column, as of `numbers.write_plain`.
     about
-        Whose numbers all these are. A cell's quantity is then its column, and its part is what
-        names its row: the index, or without one the cells that hold text.
+        A key for all rows, whose part is completed by what names the row: the index, or without
+        one the cells that hold text. Or a key for each row, None for one without numbers.
+    columns
+        Which field of the key the columns name: "quantity", "network" or "part".
+    across
+        Whether to let rows be columns, and columns rows.
     """
+    written = _write_cells(table, formats or {}, about, columns)
+    styled = (written.T if across else written).style.format_index(escape="html")
+    return styled.format_index(escape="html", axis=1)
+
+
+def _write_cells(
+    table: pd.DataFrame, formats: Mapping[str, str], about: About | None, columns: str
+) -> pd.DataFrame:
+    """Return a table's cells as HTML; arguments as of `show`."""
+    about = table.attrs.get("about", about)
+    if isinstance(about, numbers.Key):
+        keys = [about._replace(part=name) for name in _name_rows(table, about.part)]
+    else:
+        keys = list(about or [None] * len(table))
     written = table.astype(object)
-    keys: Keys = table.attrs.get("keys", {})
     for column in table:
-        texts = [_write(value, (formats or {}).get(str(column))) for value in table[column]]
-        for row, known in enumerate(keys.get(str(column), ())):
-            if known is not None:
-                texts[row] = numbers.mark(texts[row], *known)
-        if about is not None:
-            parts = _name_rows(table, about.part)
-            for row, value in enumerate(table[column]):
-                if not isinstance(value, str) and not pd.isna(value):
-                    key = about._replace(quantity=str(column), part=parts[row])
-                    texts[row] = numbers.mark(texts[row], float(value), key)
+        title = str(column)
+        texts = []
+        for value, key in zip(table[column], keys, strict=True):
+            whose = key and _complete(key, title, columns)
+            texts.append(_write(value, formats.get(title), whose))
         written[column] = texts
-    return written.style
+    return written
 
 
 def _name_rows(table: pd.DataFrame, part: str) -> list[str]:
@@ -69,17 +86,43 @@ def _name_rows(table: pd.DataFrame, part: str) -> list[str]:
     return names
 
 
-def _write(value: Any, spec: str | None) -> str:
-    """Write a cell."""
+def _complete(key: numbers.Key, title: str, columns: str) -> numbers.Key:
+    """Return the key of a row's cell in the column of a title."""
+    if columns == "part":
+        return key._replace(part=", ".join(filter(None, [key.part, title])))
+    if columns == "network" and title not in _NO_NETWORKS:
+        return key._replace(network=_NAMES.get(title, title))
+    return numbers.key_of_column(key, title)
+
+
+#: What networks, teachers and the label are called in tables, and how keys name them. Of several
+#: of one title, such as those for sentiments, it is the first.
+_NAMES = {NETWORKS[name].title: name for name in reversed(NETWORKS)}
+_NAMES |= {f"{modality} teacher": f"{role} teacher" for role, modality in settings.ROLES.items()}
+_NAMES |= {LABEL: "label"}
+#: Columns of other numbers between those that are named by networks.
+_NO_NETWORKS = ("n", "rows kept", "largest class", "ahead", "low", "high")
+
+
+_NOBODY = numbers.Key("", "", "", "")
+
+
+def _write(value: Any, spec: str | None, key: numbers.Key | None) -> str:
+    """Write a cell, its numbers with their keys."""
+    if isinstance(value, HTML):
+        return str(value.data)
     if isinstance(value, str):
-        return value
+        return html.escape(value, quote=False)
+    if isinstance(value, list):
+        return numbers.write_trainings(value, spec or ",", key or _NOBODY)
+    if isinstance(value, dict):
+        return numbers.write_estimate(value, spec or ".3f", key or _NOBODY)
     if pd.isna(value):
         return "–"
-    if spec == "points":
-        return numbers.show_minus(f"{100 * value:+.1f}\u00a0points")
     if spec is None:
-        spec = "{:.3f}" if isinstance(value, float) else "{}"
-    return numbers.show_minus(spec.format(value))
+        spec = ".3f" if isinstance(value, float) else ","
+    text = numbers.show_minus(numbers.write_plain(value, spec))
+    return text if key is None else numbers.mark(text, float(value), key)
 
 
 def by_origin(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> list[Styler]:
@@ -88,7 +131,8 @@ def by_origin(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> 
     Parameters
     ----------
     table
-        With a column `origin`, as `numbers.origin` writes it, unless all is of this run.
+        With a column `origin`, as `numbers.origin` writes it, unless all is of this run, and with
+        ``attrs["about"]``.
     formats
         As of `show`.
     """
@@ -101,10 +145,8 @@ def by_origin(table: pd.DataFrame, formats: Mapping[str, str] | None = None) -> 
         if not chosen.any():
             continue
         part = table[chosen].drop(columns="origin")
-        keys = {}
-        for column, known in table.attrs.get("keys", {}).items():
-            keys[column] = [key for key, wanted in zip(known, chosen, strict=True) if wanted]
-        part.attrs["keys"] = keys
+        keys = zip(table.attrs["about"], chosen, strict=True)
+        part.attrs["about"] = [key for key, wanted in keys if wanted]
         styled = show(part, formats).set_caption(_describe(list(origins[chosen])))
         shown.append(styled.set_table_attributes(f'class="origin {kind}"'))
     return shown
@@ -143,13 +185,17 @@ def fold(table: pd.DataFrame, numbers: pd.DataFrame, title: str, file: str) -> H
     Parameters
     ----------
     table
-        What is shown, its cells as text; a cell may have several lines.
+        What is shown, for `show`, the columns being networks; an interval stands on a line of its
+        own.
     numbers
         What is saved, a row for each number.
     file
         What the saved file is called.
     """
-    shown = table.style.set_table_attributes('class="folded"').to_html()
+    formats = dict.fromkeys(map(str, table), "{:.2f}")
+    written = _write_cells(table, formats, None, "network")
+    lines = written.map(lambda text: text.replace(" [", "\n["))
+    shown = lines.style.set_table_attributes('class="folded"').to_html()
     data = base64.b64encode(str(format_csv(numbers)).encode()).decode()
     return HTML(
         f"<details><summary>{html.escape(title)}</summary>{shown}</details>\n"

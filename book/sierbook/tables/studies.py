@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 
-from sierbook import recorded, statistics
-from sierbook.numbers import THIS_RUN, Key, origin
+from sierbook import numbers, recorded, statistics
+from sierbook.numbers import PAPER, QUANTITIES, THIS_RUN, Key, origin
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
@@ -97,7 +98,7 @@ def folds(run: Run, name: str = "fused") -> pd.DataFrame:
     -------
     pandas.DataFrame
         `cross_validate`'s columns and `origin`; where several folds of one run are there, their
-        mean.
+        mean. For `shown.show`.
     """
     trained = cross_validate(run, name).assign(origin=THIS_RUN)
     parts = [trained]
@@ -109,7 +110,12 @@ def folds(run: Run, name: str = "fused") -> pd.DataFrame:
         if len(others) > len(trained):
             made = origin({"origin": "recorded", **others[min(others)]["provenance"]})
             parts.append(fold_table(others).assign(origin=made))
-    return pd.concat([_with_mean(part) for part in parts])
+    found = pd.concat([_with_mean(part) for part in parts])
+    found.attrs["about"] = [
+        Key("", name if fold == 0 else f"{name}, fold {fold}", "validation", "labels", made)
+        for fold, made in found["origin"].items()
+    ]
+    return found
 
 
 def cross_validate(run: Run, name: str = "fused") -> pd.DataFrame:
@@ -220,8 +226,7 @@ def table(
     part: str = "validation",
     stand_in: Mapping[str, Entry] | None = None,
 ) -> pd.DataFrame:
-    """Return a group's table: accuracy with intervals, F1, kappa, cost and origin, and the keys of
-    `shown.show`.
+    """Return a group's table for `shown.show`: accuracy with intervals, F1, kappa, cost, origin.
 
     Parameters
     ----------
@@ -233,34 +238,39 @@ def table(
     """
     published = published_accuracies(group)
     rows, keys = [], []
-    for title, entry in _choose_entries(entries, group, stand_in or {}):
-        keys.append(_key(entry, part, entries, stand_in or {}) if entry else None)
-        row = {"model": title}
+    reference = "sentiments" if group == "Table 2" else "labels"
+    for title, name, entry in _choose_entries(entries, group, stand_in or {}):
+        key = Key("", name, part, reference, origin(entry) if entry else "")
+        keys.append(key)
+        row: dict[str, Any] = {"model": title}
         if published:
-            row["published"] = f"{published[title]:.2%}" if title in published else "–"
-        rows.append(row | _cells(entry, part))
-    found = pd.DataFrame(rows).set_index("model").fillna("–")
+            row["published"] = _write_published(published.get(title), key)
+        rows.append(row | _cells(entry, part, key))
+    found = pd.DataFrame(rows).set_index("model")
 
-    # Columns that would say nothing are left out.
-    for column, text in (("mean over seeds", "–"), ("origin", THIS_RUN)):
-        if column in found and (found[column] == text).all():
-            found = found.drop(columns=column)
-    found.attrs["keys"] = {f"accuracy, {part}": keys}
+    # Columns that would say nothing are left out; one training of several is named as such.
+    if found.get("mean over seeds", pd.Series()).isna().all():
+        found = found.drop(columns="mean over seeds", errors="ignore")
+    else:
+        found = found.rename(columns={f"accuracy, {part}": f"accuracy, {part}{numbers.FIRST}"})
+    if (found["origin"] == THIS_RUN).all():
+        found = found.drop(columns="origin")
+    found.attrs["about"] = keys
     return found
 
 
-def _key(entry: Entry, part: str, *pools: Mapping[str, Entry]) -> tuple[float, Key]:
-    """Return the accuracy of a network's first training with its key."""
-    names = {id(each): name for pool in pools for name, each in pool.items()}
-    reference = "sentiments" if entry["group"] == "Table 2" else "labels"
-    key = Key("accuracy", names[id(entry)], part, reference, origin(entry))
-    return entry[part]["accuracy"]["value"], key
+def _write_published(value: float | None, key: Key) -> HTML:
+    """Write what the paper has for a network, which it calls validation in one table only."""
+    if value is None:
+        return HTML("–")
+    paper = Key("accuracy", key.network, "", key.reference, PAPER)
+    return HTML(numbers.write(value, ".2%", *paper))
 
 
 def _choose_entries(
     entries: Mapping[str, Entry], group: str, stand_in: Mapping[str, Entry]
-) -> list[tuple[str, Entry | None]]:
-    """Return title and entry of a table's rows: this run's, then all recorded ones if any is.
+) -> list[tuple[str, str, Entry | None]]:
+    """Return title, name and entry of a table's rows: this run's, then all recorded ones if any is.
 
     What a group is compared with comes before it, from the same run.
     """
@@ -269,38 +279,49 @@ def _choose_entries(
     others = [name for name in names if name not in own]
     if others and any(name in stand_in for name in names):
         others = names
-    shown: list[tuple[str, Entry | None]] = []
+    shown: list[tuple[str, str, Entry | None]] = []
     for pool, chosen in ((entries, own), (stand_in, others)):
         if chosen:
             references = REFERENCES.get(group, {})
-            shown += [(title, pool.get(name)) for name, title in references.items()]
-            shown += [(NETWORKS[name].title, pool.get(name)) for name in chosen]
+            shown += [(title, name, pool.get(name)) for name, title in references.items()]
+            shown += [(NETWORKS[name].title, name, pool.get(name)) for name in chosen]
     return shown
 
 
-def _cells(entry: Entry | None, part: str) -> dict[str, str]:
-    """Write what a table says of a network."""
+#: How `shown.show` writes the columns of `table`.
+FORMATS = {
+    **dict.fromkeys((name for name in QUANTITIES if name.startswith("accuracy, ")), "{:.1%}"),
+    **dict.fromkeys(("macro F1", "kappa"), "{:.2f}"),
+    "weights": "millions",
+    "time": "{:.0f}\u00a0s",
+}
+
+
+def _cells(entry: Entry | None, part: str, key: Key) -> dict[str, Any]:
+    """Return what a table says of a network."""
     if entry is None:
         return {"origin": "not trained yet"}
     scores = entry[part]
     return {
-        f"accuracy, {part}": "{value:.1%} [{low:.1%}, {high:.1%}]".format(**scores["accuracy"]),
-        "mean over seeds": _mean(entry, part),
-        "macro F1": f"{scores['macro_f1']:.2f}",
-        "kappa": f"{scores['kappa']:.2f}",
-        "weights": f"{entry['parameters'] / 1e6:.1f}\u00a0M",
-        "time": f"{entry['seconds_first']:.0f}\u00a0s",
-        "best epoch": ", ".join(map(str, entry["best_epoch"])),
+        f"accuracy, {part}": scores["accuracy"],
+        "mean over seeds": _write_mean(entry["repeats"][part], key),
+        "macro F1": scores["macro_f1"],
+        "kappa": scores["kappa"],
+        "weights": entry["parameters"],
+        "time": entry["seconds_first"],
+        "best epoch": entry["best_epoch"],
         "origin": origin(entry),
     }
 
 
-def _mean(entry: Entry, part: str) -> str:
-    """Write the mean of repetitions with Student's 95 % interval; a dash for one alone."""
-    values = entry["repeats"][part]
+def _write_mean(values: Sequence[float], key: Key) -> HTML | None:
+    """Write the mean of repetitions with Student's 95 % interval; nothing for one alone."""
     if len(values) < 2:
-        return "–"
-    return "{value:.1%} [{low:.1%}, {high:.1%}] of {n}".format(**statistics.estimate_few(values))
+        return None
+    mean, count = statistics.estimate_few(values), len(values)
+    of_mean = key._replace(quantity=numbers.name_mean(count))
+    trainings = numbers.write(count, "d", *key._replace(quantity="trainings"))
+    return HTML(f"{numbers.write_estimate(mean, '.1%', of_mean)} of {trainings}")
 
 
 def accuracy_rows(
@@ -312,7 +333,7 @@ def accuracy_rows(
     """Return first and further accuracies as `accuracy_plots.accuracies` draws them; arguments as
     of `table`."""
     rows = []
-    for _, entry in _choose_entries(entries, group, stand_in or {}):
+    for _, _, entry in _choose_entries(entries, group, stand_in or {}):
         if entry and entry["group"] == group:
             accuracy, made = entry[part]["accuracy"], f"{part}, {entry['origin']}"
             bounds = accuracy["value"], accuracy["low"], accuracy["high"]

@@ -30,10 +30,12 @@ from sierbook.faithfulness.scores import (
     tabulate_scores,
 )
 from sierbook.records import as_records
+from sierbook.tables.shown import fold
 from sierlib import settings
 from sierlib.experiment.train import train_model
 from sierlib.run import Run
 from tests.forged import made_up_scores
+from tests.keys import list_unkeyed
 
 
 def test_new_weights_destroy_a_map_and_are_taken_back(network: keras.Model, pair: Sample) -> None:
@@ -113,9 +115,11 @@ def test_everything_is_scored_on_a_run(tiny_run: Run) -> None:
     assert list(table.index.unique("measure")) == [
         name for name in MEASURES if name in set(scores["measure"])
     ]
-    assert table.loc[("gini", "image", "", 2), "owen"].count("\n") == 1 and not table.isna().any(
-        axis=None
-    )
+    assert table.loc[("gini", "image", "", 2), "owen"]["n"] == 2
+    assert not table.isna().any(axis=None)
+    page = fold(table, scores, "All scores", "scores.csv").data
+    assert "\n[" in page and list_unkeyed(page) == []
+    assert "evaluations; owen; explained, joint; score; this run" in page
 
 
 def test_without_truth_nothing_is_localised(

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from sierbook.numbers import MARK
 from sierbook.tables import results
+from sierbook.tables.shown import show
 from sierlib import settings
 from sierlib.data.feed import one_hot
 from sierlib.experiment import label_rule
@@ -22,6 +24,7 @@ from sierlib.experiment.teachers import train_teachers
 from sierlib.experiment.train import load_model, predict_test, train_model
 from sierlib.networks.fit import fit_network
 from sierlib.run import Run
+from tests.keys import list_unkeyed
 
 
 @pytest.fixture(scope="module")
@@ -209,10 +212,14 @@ def test_heads_are_read_off_the_trained_network(
 
 
 def test_training_tables_name_every_model(histories: dict[str, dict[str, Any]]) -> None:
-    by_title = {history["title"]: history for history in histories.values()}
-    assert list(results.training_table(by_title)) == [NETWORKS[name].title for name in histories]
+    table = results.training_table(histories)
+    assert list(table.index) == [NETWORKS[name].title for name in histories]
+    page = show(table, across=True).to_html()
+    keyed = {key: value for value, key, _ in MARK.findall(page)}
+    assert float(keyed["parameters; ser; ; ; this run"]) == histories["ser"]["parameters"]
+    assert list_unkeyed(page) == []
 
 
 def test_teachers_are_described(built_run: Run) -> None:
     reports = {role: train_teachers(built_run, [role])[role][1] for role in settings.ROLES}
-    assert list(results.teacher_table(reports).columns) == ["speech teacher", "image teacher"]
+    assert list(results.teacher_table(reports).index) == ["speech teacher", "image teacher"]

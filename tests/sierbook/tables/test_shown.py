@@ -14,8 +14,48 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from sierbook import sentences
-from sierbook.numbers import MARK, Key
+from sierbook.numbers import MARK, Key, plain
 from sierbook.tables import shown as tables
+from tests.keys import list_unkeyed
+
+
+def test_a_table_has_networks_in_rows_or_in_columns_and_cells_of_every_kind() -> None:
+    found = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 8}
+    table = pd.DataFrame(
+        {"accuracy": [found, None], "best epoch": [[3, 4], [2]], "published": ["<b>", "–"]},
+        index=["ParallelNet", "speech only"],
+    )
+    about = [Key("", name, "test", "labels") for name in ("fused", "ser")]
+    page = tables.show(table, {"accuracy": "{:.0%}"}, about, across=True).to_html()
+    assert page.index("speech only") < page.index("accuracy") and "&lt;b&gt;" in page
+    assert {key: float(value) for value, key, _ in MARK.findall(page)} == {
+        "accuracy; fused; test; labels; this run": 0.5,
+        "accuracy, low; fused; test; labels; this run": 0.25,
+        "accuracy, high; fused; test; labels; this run": 0.75,
+        "best epoch, training 1; fused; ; ; this run": 3,
+        "best epoch, training 2; fused; ; ; this run": 4,
+        "best epoch; ser; ; ; this run": 2,
+    }
+    assert "50% [25%, 75%]" in plain(page) and list_unkeyed(page) == []
+    rows = pd.DataFrame({"n": [8], "speech only": [0.5]}, index=["happy"])
+    recall = Key("recall", "", "test", "labels")
+    page = tables.show(rows, about=recall, columns="network").to_html()
+    assert [key for _, key, _ in MARK.findall(page)] == [
+        "n; ; test, happy; labels; this run",
+        "recall; ser; test, happy; labels; this run",
+    ]
+    page = tables.show(rows, about=Key("pairs", "", "usable", ""), columns="part").to_html()
+    assert [key for _, key, _ in MARK.findall(page)][1] == (
+        "pairs; ; usable, happy, speech only; ; this run"
+    )
+
+
+def test_somebodys_words_in_a_table_are_no_markup_and_open_no_key() -> None:
+    words = '"><script>x</script>'
+    table = pd.DataFrame({"word": [words], "value": [0.5]})
+    for named in (table, table.set_index("word")):
+        page = tables.show(named, about=Key("", "fused", "pair", "score")).to_html()
+        assert "<script>" not in page and len(MARK.findall(page)) == 1
 
 
 def test_a_folded_table_brings_its_numbers() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -18,6 +19,7 @@ from sierlib.experiment.models import NETWORKS, names_in_group
 from sierlib.experiment.scores import estimate_share
 from sierlib.run import Run
 from tests.forged import history_of
+from tests.keys import list_unkeyed
 
 
 def test_this_runs_networks_come_before_recorded_ones_and_every_entry_says_which() -> None:
@@ -47,11 +49,10 @@ def test_recorded_rows_are_compared_with_recorded_ones() -> None:
         studies.merge([], recorded),
     )
     table = studies.table(entries, "N2", stand_in=stand_in)
-    assert table.loc["ParallelNet as published", "accuracy, validation"].startswith("50.0%")
+    assert table.loc["ParallelNet as published", "accuracy, validation"]["value"] == 0.5
     assert "recorded: full, synthetic, 2026-01-01" in set(table["origin"])
-    assert (
-        table.loc["MobileNet", "origin"] == "not trained yet"
-        and table.loc["MobileNet", "kappa"] == "–"
+    assert table.loc["MobileNet", "origin"] == "not trained yet" and pd.isna(
+        table.loc["MobileNet", "kappa"]
     )
 
 
@@ -59,12 +60,16 @@ def test_table_1_has_six_rows_with_what_was_published_beside_them() -> None:
     trained = [history_of(name, 0.5) for name in names_in_group("Table 1")]
     table = studies.table(studies.merge(trained, []), "Table 1")
     assert list(table.index) == [NETWORKS[name].title for name in names_in_group("Table 1")]
-    assert dict(table["published"]) == {
-        NETWORKS[name].title: f"{value:.2%}" for name, value in settings.PAPER_TABLE_1.items()
+    page = by_origin(table, studies.FORMATS)[0].to_html()
+    published = {key: text for _, key, text in MARK.findall(page) if key.endswith("; paper")}
+    assert published == {
+        f"accuracy; {name}; ; labels; paper": f"{value:.2%}"
+        for name, value in settings.PAPER_TABLE_1.items()
     }
     half = estimate_share(np.arange(50) < 25)
     wanted = "50.0% [{low:.1%}, {high:.1%}]".format(**half)
-    assert table.loc["Baseline 2", "accuracy, validation"] == wanted
+    assert page.count(wanted) == 0 and plain(page).count(wanted) == 6
+    assert list_unkeyed(page) == []
 
 
 def test_a_runs_own_rows_come_first_and_then_all_that_were_recorded() -> None:
@@ -94,7 +99,9 @@ def test_over_several_seeds_the_mean_has_students_interval() -> None:
     table = studies.table(studies.merge(histories, []), "Table 1")
     wanted = stats.t.interval(0.95, 2, np.mean([0.5, 0.6, 0.7]), stats.sem([0.5, 0.6, 0.7]))
     title = NETWORKS["ser"].title
-    assert table.loc[title, "mean over seeds"] == "60.0% [{:.1%}, {:.1%}] of 3".format(*wanted)
+    said = plain(table.loc[title, "mean over seeds"].data)
+    assert said == "60.0% [{:.1%}, {:.1%}] of 3".format(*wanted)
+    assert "accuracy, validation, first training" in table
 
 
 def test_speed_and_steadiness_are_told_of_each_training() -> None:
@@ -202,7 +209,14 @@ def test_recorded_rows_are_shown_apart_and_the_origin_is_said_once() -> None:
     assert first.caption == "This run"
     assert second.caption == "Recorded: full, synthetic, 2026-01-01"
     keys = [MARK.findall(table.to_html()) for table in (first, second)]
-    assert keys[0] == [("0.8", "accuracy; fused; validation; labels; this run", keys[0][0][2])]
-    assert [key.split("; ")[1] for _, key, _ in keys[1]] == ["fused", "ser"]
+    reached = [
+        {key: float(value) for value, key, _ in found if key.startswith("accuracy; ")}
+        for found in keys
+    ]
+    assert reached[0].pop("accuracy; fused; ; labels; paper") == 0.8329
+    assert reached[0] == {"accuracy; fused; validation; labels; this run": 0.8}
+    made = "validation; labels; recorded: full, synthetic, 2026-01-01"
+    assert reached[1][f"accuracy; fused; {made}"] == 0.6
+    assert reached[1][f"accuracy; ser; {made}"] == 0.5
     assert all("recorded: full" not in plain(str(cell)) for cell in second.data.to_numpy().ravel())
     assert 'class="origin recorded"' in second.to_html()
