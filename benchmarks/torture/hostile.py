@@ -39,13 +39,13 @@ from PIL import Image
 
 from sierbook import sentences
 from sierbook.extensions import hero
+from sierbook.report import write_page
 from sierbook.tables import shown
 from sierlib import settings
 from sierlib.data import shards, speech
 from sierlib.data.corpora import Unusable, open_corpus
 from sierlib.experiment.manifest import format_csv, read_csv, write_csv
 from sierlib.explorer import listening
-from sierlib.explorer.page import write_page
 from sierlib.explorer.pair import OwnPair, explain_own
 from sierlib.explorer.widget import static_html
 from sierlib.run import Run
