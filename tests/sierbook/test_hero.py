@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sierbook.extensions.hero import draw_pair
+from sierbook.numbers import plain
 from sierlib.colours import AGAINST, FOR
 from sierlib.explorer.payload import encode_image, encode_sound
 
@@ -53,7 +54,8 @@ def test_words_and_regions_are_shaded_by_their_values() -> None:
     assert re.findall(r'title="([^"]+)"', drawn) == ["+0.400", "-0.200"]
     fills = re.findall(r'fill="([^"]+)"', drawn)
     assert fills == [f"{AGAINST}00", f"{AGAINST}00", f"{FOR}33", f"{AGAINST}99"]
-    assert "+0.20 from the speech and −0.20 from the picture" in drawn
+    assert "(0.70): +0.20 from the speech and −0.20 from the picture" in plain(drawn)
+    assert 'data-key="speech; fused; pair-1; score; this run"' in drawn
 
 
 def test_text_stays_text() -> None:

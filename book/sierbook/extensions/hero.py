@@ -20,6 +20,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from sierbook import numbers
 from sierlib import settings
 from sierlib.colours import AGAINST, FOR
 from sierlib.data.speech import Word
@@ -48,12 +49,13 @@ def draw_pair(sample: dict[str, Any]) -> str:
     planted = sample["planted"]
     boxes = planted["image"]["boxes"] if planted else []
     words = planted["speech"]["words"] if planted else []
-    score = max(sample["scores"])
+    key = ("fused", sample["id"], "score")
+    score = numbers.write(max(sample["scores"]), ".2f", "score", *key)
     parts = " and ".join(
-        f"{found[name]:+z.2f} from the {spoken}".replace("-", "−")
+        f"{numbers.write(found[name], '+z.2f', name, *key)} from the {spoken}"
         for name, spoken in (("speech", "speech"), ("image", "picture"))
     )
-    said = f"ParallelNet says <strong>{html.escape(predicted)}</strong> ({score:.2f}): {parts}. "
+    said = f"ParallelNet says <strong>{html.escape(predicted)}</strong> ({score}): {parts}. "
     said += "Orange parts speak for it, blue ones against it"
     if planted:
         said += "; dashed is what was planted to carry the emotion"

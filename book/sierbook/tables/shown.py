@@ -192,7 +192,7 @@ def fold(table: pd.DataFrame, numbers: pd.DataFrame, title: str, file: str) -> H
     file
         What the saved file is called.
     """
-    formats = dict.fromkeys(map(str, table), "{:.2f}")
+    formats = dict.fromkeys(map(str, table), "{:z.2f}")
     written = _write_cells(table, formats, None, "network")
     lines = written.map(lambda text: text.replace(" [", "\n["))
     shown = lines.style.set_table_attributes('class="folded"').to_html()
