@@ -190,6 +190,7 @@ def main(book: Path, run: Path) -> None:
     model = keras.saving.load_model(run / "models" / "fused.keras")
     pair = {name: values[0].ravel().tolist() for name, values in inputs.items()}
     repeats: list[dict[str, float]] = []
+    load = os.getloadavg()[0]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=site.find_chromium())
         for _ in range(TIMES):
@@ -212,6 +213,7 @@ def main(book: Path, run: Path) -> None:
         "depth": DEPTH,
         "model": about,
         "machine": describe_processor(),
+        "load": [load, os.getloadavg()[0]],  # before and after, a measurement's own part in it
         "megabytes": sum(path.stat().st_size for path in inpage.find_scripts(run / "explanations"))
         / 1e6,
     }

@@ -172,7 +172,7 @@ def test_a_reader_brings_a_pair(page: Any, notebook: Path) -> None:
 
     # And with a recording.
     live.get_by_text("my recording").click()
-    live.get_by_role("button", name="Record", exact=True).first.click()
+    live.locator(".jupyter-button:text-is('Record')").click()
     page.wait_for_timeout(1500)
     live.get_by_role("button", name="Stop", exact=True).click()
     live.get_by_text("s recorded").wait_for(timeout=SLOW)

@@ -52,7 +52,12 @@ def list_rows(found: Mapping[str, Any]) -> list[list[str]]:
     rows.append(["Largest difference of a probability", f"{gaps['probability']:.0e}", about])
     text = f"Largest difference of a region's value, depth {found['depth']}"
     rows.append([text, f"{gaps['region']:.0e}", about])
-    return rows + list_rival(found.get("rival", {}))
+    rows += list_rival(found.get("rival", {}))
+    if "load" in found:
+        before, after = found["load"]
+        text = f"Load of the machine's {found['machine']['cores']} cores before and after"
+        rows.append([text, f"{before:.1f}", f"{after:.1f}"])
+    return rows
 
 
 def list_rival(rival: Mapping[str, Any]) -> list[list[str]]:
