@@ -1,4 +1,4 @@
-"""Time `sierlib.shapley.explain` against what else explains the same model, in ratios from one run.
+"""Time `sierlib.shapley` against what else explains the same model, in ratios from one run.
 
 Against (a) one `predict` per coalition, as the group's published code runs it; (b)
 `shap.PartitionExplainer` at the same number of evaluations on one modality, with its default batch
@@ -8,6 +8,9 @@ made, heads, or sums. The evaluations that shap really made are counted too, and
 one of seconds per evaluation. The models have random weights: time does not depend on them. Repeats
 are interleaved, so that what else the machine does falls on all of them; a ratio is taken within
 each repeat and given as median (least to most).
+
+At the narrow width also the exact interactions of 8 units of speech with 8 regions of the image,
+beside shapiq's exact computer, which calls the whole model for the same coalitions.
 """
 
 from __future__ import annotations
@@ -29,11 +32,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import keras
 import numpy as np
 import shap
+import shapiq
 import tensorflow as tf
 
 from sierlib import settings
 from sierlib.networks.parallelnet import parallel_net
-from sierlib.shapley import Explanation, explain
+from sierlib.shapley import Explanation, explain, interactions
 from sierlib.shapley.value_function import ValueFunction
 
 DEPTH = 6
@@ -55,6 +59,10 @@ class Effort(NamedTuple):
 
 #: By default; the wide one takes most of the time, and is timed less often.
 EFFORTS = (Effort(0.125, 500, 3), Effort(1.0, 200, 2))
+
+#: Interactions are timed at this width alone, of so many units and (rows, columns).
+UNITS, GRID = 8, (2, 4)
+NARROW = EFFORTS[0]
 
 #: The batch and whether the function is compiled, for shap's explainer.
 SHAP_OPTIONS: dict[str, tuple[int | str, bool]] = {
@@ -276,6 +284,60 @@ def compare(effort: Effort, precision: str | None, predict_seconds: float) -> No
         print_change(model, precision)
 
 
+def interactions_by_shapiq(model: keras.Model, seconds_allowed: float) -> float:
+    """Return the seconds of shapiq's exact computer for the coalitions that `interactions` scores.
+
+    The model is called in compiled batches; its time is extrapolated when it takes longer than
+    allowed.
+    """
+    sample = draw_sample()
+    run = tf.function(model, reduce_retracing=True)
+    steps, rows, columns = (np.arange(settings.SIZE) * k // settings.SIZE for k in (UNITS, *GRID))
+    region = rows[:, None] * GRID[1] + columns
+    extrapolated = 0.0
+
+    def game(coalitions: np.ndarray) -> np.ndarray:
+        nonlocal extrapolated
+        scores = np.zeros(len(coalitions))
+        start = time.perf_counter()
+        done = 0
+        while done < len(coalitions) and time.perf_counter() - start < seconds_allowed:
+            batch = np.asarray(coalitions[done : done + BATCH], bool)
+            units, regions = batch[:, :UNITS][:, steps], batch[:, UNITS:][:, region]
+            speech = np.where(units[:, None, :, None], sample["speech"], 0)
+            image = np.where(regions[..., None], sample["image"], 0)
+            inputs = {"speech": speech.astype("float32"), "image": image.astype("float32")}
+            scores[done : done + BATCH] = run(inputs)[:, 0]
+            done += BATCH
+        extrapolated += (time.perf_counter() - start) * max(0, len(coalitions) / done - 1)
+        return scores
+
+    game(np.ones((BATCH, UNITS + GRID[0] * GRID[1])))  # compiles
+    extrapolated = 0.0
+    computer = shapiq.ExactComputer(game, n_players=UNITS + GRID[0] * GRID[1])
+    return time_call(lambda: computer("SII", 2)) + extrapolated
+
+
+def compare_interactions(repeats: int, seconds_allowed: float) -> None:
+    """Print the seconds of exact interactions."""
+    model = build_network(NARROW.width)
+    call = partial(interactions, model, **draw_sample(), units=UNITS, grid=GRID, target=0)
+    start = time.perf_counter()
+    found = call()
+    first = time.perf_counter() - start
+    ours, other = "interactions, exact", "shapiq's exact computer, compiled"
+    times: Times = {ours: [], other: []}
+    for _ in range(repeats):
+        times[ours].append(time_call(call))
+        times[other].append(interactions_by_shapiq(model, seconds_allowed))
+    print(
+        f"\nwidth {NARROW.width:g}, {UNITS} units x {GRID[0] * GRID[1]} regions, {repeats} repeats"
+    )
+    print(f"{found.n_evals:,} coalitions; first call, which compiles: {first:.1f} s")
+    print_times(times)
+    print(f"\n  {other + ' / ' + ours:58}{ratios(times[other], times[ours])}")
+
+
 def main() -> None:
     """Read the options and print the tables."""
     parser = argparse.ArgumentParser(
@@ -298,6 +360,8 @@ def main() -> None:
         default = defaults.get(width, EFFORTS[0])
         effort = Effort(width, options.evals or default.evals, options.repeats or default.repeats)
         compare(effort, precision, options.predict_seconds)
+    if NARROW.width in options.width:
+        compare_interactions(options.repeats or NARROW.repeats, options.predict_seconds)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,9 @@ FOLDS = 5
 #: Weights of categorical focal loss and of categorical cross-entropy (Section 4.2).
 FOCAL_WEIGHT, CROSS_ENTROPY_WEIGHT = 1.0, 0.5
 
+#: Learning rate of networks that begin with ImageNet weights (Section 4.2).
+PAPER_RATE = 8e-6
+
 #: Speech below this percentile of importance is silenced before it is listened to (Section 3.3).
 SILENCE_PERCENTILE = 30.0
 
@@ -153,6 +156,13 @@ class Profile:
     weights
         "imagenet-required" stops when ImageNet weights cannot be had, "none" starts from random
         weights.
+    pictures
+        What N2 of the picture is: "" for VGG19 of the profile's width and weights; else
+        EfficientNet-Lite0, "random" or "pretrained" (on ImageNet, by an optional package).
+    frozen
+        Whether EfficientNet-Lite0 keeps the weights it begins with.
+    tuned
+        Epochs, after the others, in which all layers learn at the paper's rate.
     depth
         Halvings inside a modality when a prediction is explained.
     explained_samples
@@ -193,6 +203,9 @@ class Profile:
     repeats: int = 1
     studies: tuple[str, ...] = ("fused", "ser", "ier")
     weights: str = "none"
+    pictures: str = ""
+    frozen: bool = False
+    tuned: int = 0
     depth: int = 5
     explained_samples: int = 24
     aligned_utterances: int = 40
@@ -212,7 +225,10 @@ class Profile:
         How large the corpus is shows in its rows; how many networks are trained, and what they are
         asked afterwards, changes none of them.
         """
-        return {name: getattr(self, name) for name in _RECIPE}
+        recipe = {name: getattr(self, name) for name in _RECIPE}
+        # Left out where nothing is chosen: recipes from before there was a choice stay the same.
+        chosen = {name: getattr(self, name) for name in _PRETRAINING}
+        return recipe | {name: value for name, value in chosen.items() if value}
 
     def for_teachers(self) -> Profile:
         """Return the profile that teachers are trained by: with rates and epochs of their own.
@@ -246,6 +262,8 @@ _RECIPE = (
     "patience_stop",
     "patience_plateau",
 )
+
+_PRETRAINING = ("pictures", "frozen", "tuned")
 
 QUICK = Profile("quick")
 
@@ -308,7 +326,7 @@ PROFILES: dict[str, Profile] = {
         normalised=False,
         batch=64,
         epochs=30,
-        learning_rate=8e-6,
+        learning_rate=PAPER_RATE,
         absent=0.0,
         warmup=0,
         augment=False,
@@ -322,6 +340,14 @@ PROFILES: dict[str, Profile] = {
         faithfulness_methods=(),
         perturbed_rows=600,
         weights="imagenet-required",
+    ),
+    # For real photographs: what an optional package of weights is worth.
+    "pretrained": replace(
+        QUICK,
+        name="pretrained",
+        pictures="pretrained",
+        frozen=True,
+        studies=("fused", "ser", "ier", "pre-training"),
     ),
 }
 

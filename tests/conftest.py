@@ -121,9 +121,9 @@ def tiny_run(built_run: Run) -> Run:
 @pytest.fixture(scope="session")
 def cases(tiny_run: Run) -> list:
     """Two explained test rows."""
+    from sierbook.cases import explain_rows
     from sierlib.experiment.manifest import read_manifest
     from sierlib.experiment.train import load_model
-    from sierlib.explorer.cases import explain_rows
 
     manifest = read_manifest(tiny_run)
     rows = manifest[manifest["split"] == "test"].head(2)

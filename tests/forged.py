@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from sierbook import numbers, statistics
+from sierbook.cases import ExplainedRow
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.models import NETWORKS
 from sierlib.experiment.scores import score_predictions
-from sierlib.explorer.cases import ExplainedRow
 from sierlib.run import Run
 
 ANGER, HAPPY, HATE, SAD = range(4)

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.torture import hostile
 from sierbook import notebooks
-from sierlib.explorer.page import write_page
+from sierbook.report import write_page
 from sierlib.explorer.pair import OwnPair, explain_own
 from sierlib.explorer.widget import static_html
 from tests import chromium

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,13 +39,13 @@ from PIL import Image
 
 from sierbook import sentences
 from sierbook.extensions import hero
+from sierbook.report import write_page
 from sierbook.tables import shown
 from sierlib import settings
 from sierlib.data import shards, speech
 from sierlib.data.corpora import Unusable, open_corpus
 from sierlib.experiment.manifest import format_csv, read_csv, write_csv
 from sierlib.explorer import listening
-from sierlib.explorer.page import write_page
 from sierlib.explorer.pair import OwnPair, explain_own
 from sierlib.explorer.widget import static_html
 from sierlib.run import Run
@@ -167,6 +168,14 @@ def _pack(path: Path, parts: dict[str, bytes], packed: bool = False) -> Path:
     return path
 
 
+def _add_layer(config: dict[str, Any], layer: dict[str, Any]) -> None:
+    config["config"]["layers"].append(layer)
+
+
+def _set_activation(config: dict[str, Any], function: dict[str, Any]) -> None:
+    config["config"]["layers"][1]["config"].update(activation=function)
+
+
 def _layer(name: str, **config: Any) -> dict[str, Any]:
     config = {"name": "stranger", **config}
     return {"module": "keras.layers", "class_name": name, "config": config, "registered_name": None}
@@ -218,12 +227,10 @@ def models(folder: Path, rng: random.Random, full: bool) -> Tries:
     }
     files: dict[str, dict[str, bytes]] = {}
     for name, layer in layers.items():
-        files[name] = configured(lambda c, layer=layer: c["config"]["layers"].append(layer))
+        files[name] = configured(partial(_add_layer, layer=layer))
     for name in ("eval", "exec", "__import__", "open"):
         function = _function("builtins", name)
-        files[f"activation {name}"] = configured(
-            lambda c, f=function: c["config"]["layers"][1]["config"].update(activation=f)
-        )
+        files[f"activation {name}"] = configured(partial(_set_activation, function=function))
     files["preset"] = configured(
         lambda c: c.update(
             module="keras_hub.src.models.backbone",

@@ -32,7 +32,12 @@ import h5py
 PROJECT = Path(__file__).resolve().parents[2]
 
 #: What says when, how fast and at which commit something was computed, and what Jupyter draws.
-_TIMES = {"date", "date_saved", "seconds", "peak_memory_mb", "commit", "model_id"}
+_TIMES = {
+    *("date", "date_saved", "seconds", "seconds_per_epoch", "peak_memory_mb"),
+    *("commit", "model_id"),
+}
+#: Of a network's configuration: layers are numbered on, shared policies are known by address.
+_NUMBERED = re.compile(r'(_\d+)+\b|(?<="shared_object_id": )\d+')
 #: Logs, locks, what is laid out anew in every build to make pages of, the index of their words
 #: (among which are times), and the checksum of all of them.
 _LEFT_OUT = re.compile(r"^run/(book|print)/|(^|/)(\.lock|\.built|searchindex\.js)$|\.log$")
@@ -233,9 +238,9 @@ def _without_times(value: Any) -> Any:
 
 
 def _read_keras(content: bytes, name: str) -> Any:
-    """Return a network's weights and configuration; layers are numbered on within a process."""
+    """Return a network's weights and configuration."""
     with zipfile.ZipFile(io.BytesIO(content)) as parts:
-        config = re.sub(r"(_\d+)+\b", "", parts.read("config.json").decode())
+        config = _NUMBERED.sub("", parts.read("config.json").decode())
         weights: list[Any] = []
         with h5py.File(io.BytesIO(parts.read("model.weights.h5"))) as file:
             file.visititems(
@@ -247,8 +252,8 @@ def _read_keras(content: bytes, name: str) -> Any:
 
 
 def _read_notebook(content: bytes, name: str) -> Any:
-    """Return a notebook's sources and what stands on its page."""
-    cells = json.loads(content)["cells"]
+    """Return a notebook's sources and what stands on its page, without addresses of objects."""
+    cells = json.loads(re.sub(rb" at 0x[0-9a-f]+", b"", content))["cells"]
     return [(cell["source"], _without_times(cell.get("outputs"))) for cell in cells]
 
 

@@ -106,7 +106,9 @@ def write_bad_exif(path: Path, rng: Generator) -> Path:
     entries = b""
     count = int(rng.integers(1, 30))
     for _ in range(count):
-        tag = int(rng.choice([0x0112, 0x8769, 0x8825, 0x010F, 0x0132, 0x927C, rng.integers(65536)]))
+        tag = int(
+            rng.choice([0x0112, 0x8769, 0x8825, 0x010F, 0x0132, 0x927C, int(rng.integers(65536))])
+        )
         entries += struct.pack("<HHII", tag, rng.integers(0, 16), *rng.integers(0, 2**32, 2))
     data = b"Exif\0\0II*\0" + struct.pack("<IH", 8, count) + entries + struct.pack("<I", 8)
     if rng.random() < 0.3:
@@ -187,7 +189,7 @@ def write_large(path: Path, rng: Generator) -> Path:
         ("TIFF", "I;16"), ("GIF", "P"), ("TIFF", "RGBA"), ("TIFF", "LAB"), ("BMP", "1"),
     ][int(rng.integers(10))]  # fmt: skip
     picture = Image.new(mode, (side, side))
-    options = {"compression": "tiff_lzw"} if kind == "TIFF" and mode != "1" else {}
+    options: dict[str, Any] = {"compression": "tiff_lzw"} if kind == "TIFF" and mode != "1" else {}
     if kind == "WEBP":
         options = {"method": 0}
     return _place(path, kind, _save(picture, kind, **options))

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -131,7 +132,7 @@ def make_damaged(rng: Generator) -> str:
 
 def make_composed(rng: Generator) -> str:
     """A sentence under every kind of normalisation, with accents on all letters."""
-    form = str(rng.choice(["NFC", "NFD", "NFKC", "NFKD"]))
+    form: Any = rng.choice(["NFC", "NFD", "NFKC", "NFKD"])
     marks = "".join(map(chr, rng.integers(0x300, 0x370, int(rng.integers(1, 40)))))
     return unicodedata.normalize(form, "".join(c + marks for c in good.draw_sentence(rng)))
 

@@ -372,7 +372,7 @@ def _explain(options: argparse.Namespace) -> int:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; -o expects a folder")
     _import_tensorflow()
-    from sierlib.explorer.page import write_page
+    from sierbook.report import write_page
     from sierlib.explorer.pair import explain_own
 
     target = int(options.target) if (options.target or "").isdigit() else options.target

@@ -309,6 +309,10 @@ def check_weights(run: Run) -> None:
     WeightsUnavailable
         For ImageNet weights.
     """
+    if run.profile.pictures == "pretrained":
+        from sierlib.networks import pretrained
+
+        pretrained.find_weights()
     if run.profile.weights == "imagenet-required":
         from sierlib.experiment.models import list_backbones
         from sierlib.networks import backbones

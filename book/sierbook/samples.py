@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sierbook.cases import ExplainedRow
 from sierlib import settings
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import labelled_by_teachers
 from sierlib.explorer import listening
-from sierlib.explorer.cases import ExplainedRow
 
 
 def choose_rows(

@@ -8,12 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from sierbook import comparisons, numbers, statistics
+from sierbook import comparisons, numbers, privacy, statistics
 from sierbook.claims import Claim, Finding
 from sierbook.records import as_records
 from sierbook.tables import results, studies
 from sierlib import settings
-from sierlib.data import privacy
 from sierlib.experiment.manifest import labelled_by_teachers, read_manifest, read_truth
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import Estimate
@@ -41,7 +40,7 @@ def count(number: int, noun: str, more: str = "", key: numbers.Key | None = None
 
 
 def describe_shown(run: Run) -> str:
-    """Say what pages show of a run's pairs, see `sierlib.data.privacy`.
+    """Say what pages show of a run's pairs, see `sierbook.privacy`.
 
     Raises
     ------

@@ -102,9 +102,8 @@ def stage(run: Run) -> Path:
         nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
     shutil.rmtree(place / "book" / "results", ignore_errors=True)
     shutil.copytree(run.folder / "results", place / "book" / "results")
-    model = run.folder / "explanations" / inpage.MODEL  # loaded on demand
-    if model.is_file():
-        shutil.copy2(model, place / "book" / "assets" / inpage.MODEL)
+    for script in inpage.find_scripts(run.folder / "explanations"):  # loaded on demand
+        shutil.copy2(script, place / "book" / "assets" / script.name)
     if samples := read_json(run.folder / "explanations" / "samples.json"):
         write_json(place / "book" / "results" / hero.FILE, samples[0])
     _hide_places(run, [*place.glob("notebooks/*.ipynb"), *place.glob("book/results/*.json")])

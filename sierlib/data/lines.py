@@ -15,7 +15,12 @@ LONGEST = 131_072
 UTF8 = "utf-8-sig"  # with or without a byte order mark
 
 #: What is read instead of UTF-8 where English text is sprinkled with other bytes.
-WESTERN = {"cp1252": "Windows-1252", "mac_roman": "Mac Roman", "cp850": "DOS code page 850"}
+WESTERN = {
+    "cp1252": "Windows-1252",
+    "iso8859_15": "ISO 8859-15",
+    "mac_roman": "Mac Roman",
+    "cp850": "DOS code page 850",
+}
 
 # Bytes that are not UTF-8 came through `surrogateescape`.
 _ESCAPED = re.compile("[\udc80-\udcff]")

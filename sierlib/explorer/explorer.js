@@ -4,8 +4,7 @@
  * The same module serves twice. In Jupyter anywidget calls `render({model, el})`; in the built page, which has no
  * kernel, `mount(el, data)` gives `render` a small model of its own. Everything lives in a shadow root, so that neither
  * the theme of a book nor JupyterLab's can restyle it. Text from a sample only ever becomes `textContent`.
- * Written into a page no module can import another: widget.py puts values.js, reading.js, drawing.js, sound.js,
- * panel.js and controls.js before this one.
+ * Written into a page no module can import another: widget.py puts the others (`PARTS`) before this one.
  */
 
 const HASH = "#explorer?";
@@ -44,8 +43,9 @@ function render({ model, el }) {
   root.addEventListener("keydown", (event) => event.stopPropagation());
 
   let samples, classes, methods, waiting = 0, speaking = 0;
+  const added = []; // computed in the page; the kernel is not told, for its connection breaks at large messages
   const read = () => {
-    samples = [...model.get("samples") ?? []];
+    samples = [...added, ...model.get("samples") ?? []];
     classes = namesIn(samples, (s) => s.classes);
     methods = namesIn(samples, (s) => Object.keys(s.explanations));
     const known = { sample: samples.map((s) => s?.id), method: methods };
@@ -105,7 +105,13 @@ function render({ model, el }) {
     signal.addEventListener("abort", () => model.off(name, handler));
   }
   signal.addEventListener("abort", () => { cancelAnimationFrame(waiting); clearTimeout(speaking); });
+  el.addEventListener("sier-explorer-add", ({ detail }) => {
+    added.unshift(detail);
+    model.set("sample", detail.id);
+    read();
+  }, { signal });
   read();
+  mountTryOut(shadow.appendChild(h("div", { "data-try": true })), el, samples, model, signal);
   return () => undo.abort();
 }
 

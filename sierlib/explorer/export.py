@@ -40,6 +40,8 @@ from sierlib.shapley.keras_parts import find_cut
 
 #: The parts of a worker, each of one idea; the last one answers.
 ENGINE_PARTS = ("shape", "kernel", "network", "logmel", "owen", "worker")
+#: The base64 in a script: a multiple of four characters, so that each can be decoded by itself.
+PIECE = ".{1,3000000}"
 #: The engine computes this many filters at a time, and stores this many together.
 BLOCK, GROUP = 8, 4
 
@@ -94,10 +96,13 @@ def export_model(model: Any) -> Payload:
     }
 
 
-def write_script(
-    path: Path, model: Any, pictures: Mapping[str, np.ndarray], about: Mapping[str, Any]
+def write_scripts(
+    folder: Path, model: Any, pictures: Mapping[str, np.ndarray], about: Mapping[str, Any]
 ) -> None:
-    """Write a model as a script, which a page opened from disk can load.
+    """Write a model as scripts, which a page opened from disk can load.
+
+    The first one describes it, the others hold its weights: in pieces, because a page stands still
+    while it reads a script.
 
     Parameters
     ----------
@@ -113,8 +118,14 @@ def write_script(
     }
     # A worker has one script: nothing in it is imported.
     engine = re.sub(r"^export ", "", "\n".join(parts), flags=re.MULTILINE)
-    value = {**export_model(model), "inputs": inputs, "about": dict(about), "engine": engine}
-    write_text(path, f"globalThis.sierlibModel = {json.dumps(value)};\n")
+    value = {**export_model(model), "inputs": inputs, "about": about, "engine": engine}
+    pieces = re.findall(PIECE, value.pop("weights"))
+    lines = [f"globalThis.sierlibModel = {json.dumps(value)};\n"]
+    lines += [f'sierlibModel.weights.push("{piece}");\n' for piece in pieces]
+    for old in inpage.find_scripts(folder):
+        old.unlink()
+    for number, line in enumerate(lines):
+        write_text(folder / f"explorer-model-{number:02}.js", line)
 
 
 def _base64(data: bytes) -> str:

@@ -5,7 +5,7 @@ One chooses or records, has it predicted and explained, and looks at it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,6 +103,8 @@ class Live(ipywidgets.VBox):
         As `sierlib.explorer.pair.explain_own` takes it.
     samples
         Shown in the explorer from the start.
+    scripts
+        As `Explorer` takes them: the model in the browser.
     depth, method, seed
         As `sierlib.shapley.explain` takes them.
 
@@ -115,6 +117,7 @@ class Live(ipywidgets.VBox):
         model: Any,
         samples: Iterable[Payload] = (),
         *,
+        scripts: Sequence[Path] = (),
         depth: int = 6,
         method: str = "owen",
         seed: int = 0,
@@ -131,7 +134,7 @@ class Live(ipywidgets.VBox):
         self.go = ipywidgets.Button(
             description="Predict and explain", button_style="primary", layout={"width": "14em"}
         )
-        self.explorer = Explorer(samples=list(samples))
+        self.explorer = Explorer(samples=list(samples), scripts=scripts)
         self.source.observe(self._show_source, "value")
         self.go.on_click(self.explain)
         self._show_source()

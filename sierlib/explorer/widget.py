@@ -16,22 +16,38 @@ from sierlib.explorer import inpage
 from sierlib.explorer.payload import Payload
 
 HERE = Path(__file__).parent
-#: The parts of the module, each of one idea; the last one exports.
-PARTS = ("values", "reading", "drawing", "sound", "panel", "controls", "explorer")
+#: The parts of the module, each of one idea; the last one exports. Those in `inpage` are "Try it
+#: yourself".
+PARTS = (
+    "values",
+    "reading",
+    "drawing",
+    "sound",
+    "panel",
+    "controls",
+    "inpage/shape",
+    "inpage/owen",
+    "inpage/client",
+    "inpage/inputs",
+    "inpage/edits",
+    "inpage/finding",
+    "inpage/tryout",
+    "explorer",
+)
 MODULE = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in PARTS)
-CSS = (HERE / "explorer.css").read_text(encoding="utf-8")
-#: "Try it yourself" goes after those, where a model lies beside the page.
-TRY_PARTS = ("shape", "owen", "client", "inputs", "edits", "finding", "tryout")
-TRY_MODULE = "\n".join(inpage.read(f"{name}.js") for name in TRY_PARTS)
-TRY_CSS = CSS + inpage.read("tryout.css")
+CSS = (HERE / "explorer.css").read_text(encoding="utf-8") + inpage.read("tryout.css")
 
 
-def _json_block(value: Any, dom_id: str, sample: str | None = None) -> str:
-    """Write a JSON block; `<` is escaped, so that no text in it can end the script."""
+def _script_value(value: Any) -> str:
+    """Write a value into a script; `<` is escaped, so that no text in it can end the script."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    text = text.replace("<", "\\u003c")
-    name = "" if sample is None else f' data-sample="{html.escape(sample)}"'
-    return f'<script type="application/json" data-explorer="{dom_id}"{name}>{text}</script>\n'
+    return text.replace("<", "\\u003c")
+
+
+def _json_block(value: Any, dom_id: str, sample: str = "") -> str:
+    """Write a JSON block, of a sample or, without one, of the settings."""
+    of = f'data-explorer="{dom_id}" data-sample="{html.escape(sample)}"'
+    return f'<script type="application/json" {of}>{_script_value(value)}</script>\n'
 
 
 def static_html(
@@ -49,8 +65,8 @@ def static_html(
     dom_id
         Letters, digits, `-` and `_`; must be unique in the page, whose headings have ids too.
     model
-        Where "Try it yourself" finds the model: ``address``, of the script that
-        `sierlib.explorer.export.write_script` wrote, as the page sees it, and ``megabytes``.
+        Where "Try it yourself" finds the model: ``scripts``, the addresses of what
+        `sierlib.explorer.export.write_scripts` wrote, as the page sees them, and ``megabytes``.
     state
         Any of the traits of `Explorer`, such as `threshold=50`.
 
@@ -68,33 +84,22 @@ def static_html(
         )
     # The ids come first, so that an absent block is noticed.
     ids = [str(sample.get("id", n)) for n, sample in enumerate(samples)]
-    blocks = [_json_block({"ids": ids, "state": state}, dom_id)]
+    blocks = [_json_block({"ids": ids, "state": {**state, **(model or {})}}, dom_id)]
     for name, sample in zip(ids, samples, strict=True):
         blocks.append(_json_block(sample, dom_id, name))
     css = _script_value(CSS)
     # The book's theme puts a light ground behind HTML outputs in dark mode, and a scroll box, where
     # nothing sticks.
     output = f"html[data-theme] .bd-content div.cell_output .text_html:has(> #{dom_id})"
-    module, more, place = MODULE, "", ""
-    if model is not None:
-        module = f"{MODULE}\n{TRY_MODULE}"
-        place = f'<div id="{dom_id}-try"></div>\n'
-        told = _script_value({**model, "css": TRY_CSS})
-        more = f'mountTryOut(document.querySelector("#{dom_id}-try"), explorer.model, {told});\n'
     return (
         f"<style>{output} {{ background: none; padding: 0; overflow: visible; }}</style>\n"
         f'<div id="{dom_id}" data-mount><noscript>The explorer needs JavaScript.</noscript></div>\n'
-        f"{place}{''.join(blocks)}"
-        f'<script type="module">\n{module}\n'
+        f"{''.join(blocks)}"
+        f'<script type="module">\n{MODULE}\n'
         f'const place = document.querySelector("div#{dom_id}[data-mount]");\n'
-        f"const explorer = mountBlocks(place, {css});\n"
-        f"{more}</script>\n"
+        f"mountBlocks(place, {css});\n"
+        f"</script>\n"
     )
-
-
-def _script_value(value: Any) -> str:
-    """Write a value into a script; no text in it can end the script."""
-    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
 
 
 class Explorer(anywidget.AnyWidget):
@@ -106,6 +111,9 @@ class Explorer(anywidget.AnyWidget):
     ----------
     samples
         From `sample_payload`; assign a new list to show others.
+    scripts
+        What `sierlib.explorer.export.write_scripts` wrote, if "Try it yourself" is to stand below;
+        the browser is given them when it asks.
     message, progress
         A line under the controls, and a bar when between 0 and 1: what a running computation has to
         say.
@@ -120,6 +128,8 @@ class Explorer(anywidget.AnyWidget):
 
     _esm = MODULE
     css = traitlets.Unicode(CSS).tag(sync=True)
+    #: How many scripts the kernel has.
+    scripts = traitlets.Int(0).tag(sync=True)
     samples = traitlets.List(traitlets.Dict()).tag(sync=True)
     message = traitlets.Unicode("").tag(sync=True)
     progress = traitlets.Float(0.0).tag(sync=True)
@@ -164,3 +174,7 @@ class Explorer(anywidget.AnyWidget):
         "only_relation",
         "only_modality",
     )
+
+    def __init__(self, *, scripts: Sequence[Path] = (), **state: Any) -> None:
+        super().__init__(scripts=len(scripts), **state)
+        self.on_msg(lambda *_: self.send("scripts", [path.read_bytes() for path in scripts]))

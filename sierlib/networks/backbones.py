@@ -3,7 +3,7 @@
 VGG is written out here, since the paper's own choice deserves to be read. GoogLeNet, cut after a
 module, is not in the libraries and is written out too, and so is ResNet, whose builders there take
 no width. EfficientNet and DenseNet come from KerasHub, MobileNet from keras.applications; published
-weights come with keras.applications' own networks.
+weights come with keras.applications' own networks, those of EfficientNet-Lite0 with a package.
 
 References
 ----------
@@ -23,6 +23,8 @@ import keras
 from keras import layers
 
 from sierlib import settings
+from sierlib.networks import pretrained
+from sierlib.networks.pretrained import WeightsUnavailable
 
 SHAPE = (settings.SIZE, settings.SIZE, 3)
 
@@ -55,10 +57,6 @@ PUBLISHED = {
     "VGG16": ("VGG16", "caffe"),
     "VGG19": ("VGG19", "caffe"),
 }
-
-
-class WeightsUnavailable(RuntimeError):
-    """ImageNet weights are demanded and cannot be had."""
 
 
 @keras.saving.register_keras_serializable("sierlib")
@@ -196,6 +194,10 @@ def _resnet(kind: str, width: float) -> keras.Model:
 def _efficientnet(kind: str, width: float) -> keras.Model:
     from keras_hub.models import EfficientNetBackbone
 
+    lite = kind == "EfficientNetLite0"
+    options: dict[str, Any] = {}
+    if lite:  # what its weights were trained with
+        options = {"activation": "relu6", "batch_norm_epsilon": 1e-3, "dropout": 0.0}
     # B0's stages (Table 1 of Tan and Le). `depth_divisor` keeps filters multiples of 8 at full
     # width.
     return EfficientNetBackbone(
@@ -206,7 +208,7 @@ def _efficientnet(kind: str, width: float) -> keras.Model:
         stackwise_input_filters=[32, 16, 24, 40, 80, 112, 192],
         stackwise_output_filters=[16, 24, 40, 80, 112, 192, 320],
         stackwise_expansion_ratios=[1, 6, 6, 6, 6, 6, 6],
-        stackwise_squeeze_and_excite_ratios=[0.25] * 7,
+        stackwise_squeeze_and_excite_ratios=[0 if lite else 0.25] * 7,
         stackwise_strides=[1, 2, 2, 2, 1, 2, 1],
         stackwise_block_types=["v1"] * 7,
         depth_divisor=8 if width == 1 else 4,
@@ -214,6 +216,7 @@ def _efficientnet(kind: str, width: float) -> keras.Model:
         num_features=scaled(1280, width, 8),
         input_shape=SHAPE,
         name=kind,
+        **options,
     )
 
 
@@ -274,6 +277,37 @@ def imagenet(kind: str) -> keras.Model:
             f"({error}). Connect to the internet once, or put the file into ~/.keras/models, or "
             "choose PROFILE=full"
         ) from error
+
+
+def lite0(pictures: str, frozen: bool) -> keras.Model:
+    """Build EfficientNet-Lite0 of full width, for inputs in [0, 1].
+
+    Parameters
+    ----------
+    pictures
+        "pretrained" for the ImageNet weights of its package, "random" for none.
+    frozen
+        Whether it keeps what it begins with; its batch normalisation then keeps its averages, too.
+
+    Returns
+    -------
+    keras.Model
+        (n, 128, 128, 3) to (n, 1280): features averaged over the picture, as its own top does.
+
+    Raises
+    ------
+    WeightsUnavailable
+        When the package is not installed or its file is another, saying what to do.
+    """
+    features = _build_random("EfficientNetLite0", 1.0, normalised=False)
+    if pictures == "pretrained":
+        pretrained.fill(features, pretrained.find_weights())
+    features.trainable = not frozen
+    inputs = keras.Input(SHAPE)
+    x = layers.Rescaling(255 / 128, offset=-127 / 128)(inputs)  # as it was trained
+    x = features(x)  # (n, 4, 4, 1280)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, x, name="lite0")
 
 
 def _copy_weights(published: keras.Model, trunk: keras.Model) -> None:
@@ -354,7 +388,9 @@ def _build_published(kind: str) -> tuple[keras.Model, list[layers.Layer]]:
 
 def _build_random(kind: str, width: float, normalised: bool) -> keras.Model:
     """Build a backbone with random weights, whose batch normalisation gets by with few steps."""
-    build = partial(vgg, normalised=normalised) if kind in _VGG else BACKBONES[kind]
+    build = (
+        partial(vgg, normalised=normalised) if kind in _VGG else BACKBONES.get(kind, _efficientnet)
+    )
     try:
         model = build(kind, width)
     except ValueError as error:

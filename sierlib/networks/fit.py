@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,17 +133,21 @@ def fit_network(
         class_weight=_weigh_classes(answers, profile.class_weight),
         shuffle=False,
         verbose=0,
-    )
+    ).history
+    first = profile.warmup  # of the epochs whose weights may be kept
+    if profile.tuned:
+        first = len(fitted["loss"])
+        _tune(model, profile, training, validating, fitted)
     seconds = time.perf_counter() - start
     # The same weights in a network that computes in float32, and without the optimiser's moments.
     weights = model.get_weights()
     model = build()
     model.set_weights(weights)
 
-    rows = _read_epochs(fitted.history)
+    rows = _read_epochs(fitted)
     return model, {
         "epochs": rows,
-        "best_epoch": _find_best(rows, profile.warmup),
+        "best_epoch": _find_best(rows, first),
         "seconds": round(seconds, 1),
         "seconds_per_epoch": round(seconds / len(rows), 2),
         "parameters": int(model.count_params()),
@@ -163,6 +168,30 @@ def _compile(model: keras.Model, profile: settings.Profile, loss: keras.losses.L
     # Adam's moments are made now: a first step that makes them is traced twice (Baseline 3: 97 s
     # instead of 54).
     model.optimizer.build(model.trainable_variables)
+
+
+def _tune(
+    model: keras.Model,
+    profile: settings.Profile,
+    training: Feed,
+    validating: Feed,
+    history: dict[str, list[float]],
+) -> None:
+    """Go on with all layers at the paper's rate, and add the epochs to a history."""
+    for layer in model._flatten_layers():
+        layer.trainable = True
+    slow = replace(profile, learning_rate=settings.PAPER_RATE, warmup=0)
+    _compile(model, slow, model.loss)
+    more = model.fit(
+        training,
+        validation_data=validating,
+        epochs=profile.tuned,
+        callbacks=_steer(slow),
+        shuffle=False,
+        verbose=0,
+    ).history
+    for name, values in more.items():
+        history.setdefault(name, []).extend(values)
 
 
 def _weigh_classes(answers: np.ndarray, power: float) -> dict[int, float] | None:
@@ -202,9 +231,9 @@ def _read_epochs(history: dict[str, list[Any]]) -> list[dict[str, float]]:
     return rows
 
 
-def _find_best(rows: list[dict[str, float]], warmup: int) -> int:
+def _find_best(rows: list[dict[str, float]], first: int) -> int:
     """Return the epoch, from 1, whose weights are kept: that of least validation loss."""
-    eligible = range(min(warmup, len(rows) - 1), len(rows))
+    eligible = range(min(first, len(rows) - 1), len(rows))
     return 1 + min(eligible, key=lambda index: rows[index]["val_loss"])
 
 

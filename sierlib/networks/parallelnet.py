@@ -133,14 +133,19 @@ def n2(
     kind
         A key of `backbones.BACKBONES`.
     profile
-        Says of the backbone how wide it is, what it starts from and whether it is normalised.
+        Says of the backbone how wide it is, what it starts from and whether it is normalised. Of
+        the picture's N2 it may say that it is EfficientNet-Lite0.
 
     Returns
     -------
     keras.Model
         (n, 128, 128, channels) to (n, units).
     """
-    trunk, before = backbones.trunk(kind, profile.width, profile.weights, profile.normalised)
+    before: list[layers.Layer] = []
+    if name == "N2_i" and profile.pictures:
+        trunk = backbones.lite0(profile.pictures, profile.frozen)
+    else:
+        trunk, before = backbones.trunk(kind, profile.width, profile.weights, profile.normalised)
     x = inputs = keras.Input((settings.SIZE, settings.SIZE, channels))
     if channels == 1:
         x = layers.Conv2D(3, 1, name="to_three_channels")(x)  # (n, 128, 128, 3)
@@ -290,6 +295,8 @@ def unimodal(
 def teacher(modality: str, profile: str | settings.Profile, classes: int) -> keras.Model:
     """Build a teacher's network: N1 and a softmax; the paper leaves the teachers' networks open.
 
+    Where the profile says that the picture's N2 is EfficientNet-Lite0, it stands for N1, too.
+
     Parameters
     ----------
     modality
@@ -299,7 +306,10 @@ def teacher(modality: str, profile: str | settings.Profile, classes: int) -> ker
     """
     chosen = settings.profile(profile)
     inputs = _inputs((modality,))
-    x = n1(settings.CHANNELS[modality], chosen.n1_filters, "N1")(inputs[modality])  # (n, 256)
+    if modality == "image" and chosen.pictures:
+        x = backbones.lite0(chosen.pictures, chosen.frozen)(inputs[modality])  # (n, 1280)
+    else:
+        x = n1(settings.CHANNELS[modality], chosen.n1_filters, "N1")(inputs[modality])  # (n, 256)
     x = _norm()(x)
     x = layers.Dropout(0.3)(x)
     y = layers.Dense(classes, activation="softmax", name="y", dtype="float32")(x)

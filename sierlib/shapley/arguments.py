@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 from sierlib import settings
 from sierlib.shapley.keras_parts import graph_inputs, modalities_of
 from sierlib.shapley.partition import PAIRS, evaluations
-from sierlib.shapley.value_function import Array
+from sierlib.shapley.value_function import Array, Side, Sides
 
 #: More evaluations than this are made only when `max_evals` asks for them.
 MOST_EVALS = 50_000
@@ -80,6 +80,18 @@ def check_model(model: Any, inputs: Arrays) -> None:
             )
 
 
+def check_sample(
+    model: Any, speech: Any, image: Any, target: Any, output: Any, max_evals: Any
+) -> Arrays:
+    """Return the inputs of a sample by modality if they, and how they are scored, fit the model."""
+    check_choice("output", output, ("probability", "logit"))
+    check_integer("max_evals", max_evals, least=4, optional=True)
+    inputs = {"speech": check_array("speech", speech, 1), "image": check_array("image", image, 3)}
+    check_model(model, inputs)
+    check_target(target, model.output_shape[-1] if graph_inputs(model) else None)
+    return inputs
+
+
 def check_target(target: Any, classes: int | None) -> None:
     """Refuse a class that is none of so many; None where their number is not known yet."""
     if isinstance(target, str):
@@ -97,6 +109,25 @@ def check_target(target: Any, classes: int | None) -> None:
                 f"target={target!r}; expected a class number below {classes or 'that of classes'}, "
                 "a name or 'all'"
             )
+
+
+def target_classes(target: int | str | None, scores: Array) -> list[int]:
+    """Return the numbers of the classes to explain, given the sample's scores (classes,)."""
+    check_target(target, len(scores))
+    if target is None:
+        return [int(scores.argmax())]
+    if target == "all":
+        return list(range(len(scores)))
+    if isinstance(target, str):
+        return [settings.CLASSES.index(target)]
+    return [int(target)]
+
+
+def name_classes(found: list[Any]) -> dict[Any, Any]:
+    """Return results by class name, or by number where the classes are not the four."""
+    if len(found) == len(settings.CLASSES):
+        return dict(zip(settings.CLASSES, found, strict=True))
+    return dict(enumerate(found))
 
 
 def plan_evaluations(method: str, depth: int, both: bool, max_evals: int | None) -> tuple[int, int]:
@@ -153,6 +184,12 @@ def baseline_arrays(baseline: Any, inputs: Arrays) -> Arrays:
             )
         arrays[m] = array.astype(x.dtype)
     return arrays
+
+
+def make_sides(inputs: Arrays, baseline: Any, leaves: Arrays) -> Sides:
+    """Put each modality's input, what replaces it and its regions (H, W) together."""
+    baselines = baseline_arrays(baseline, inputs)
+    return {m: Side(x, baselines[m], leaves[m]) for m, x in inputs.items()}
 
 
 def _blur(x: Array) -> Array:

@@ -13,26 +13,27 @@ v(S) = 1/2 [f(S, absent) + f(S, whole)].
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from sierlib import settings
 from sierlib.shapley.arguments import (
     Arrays,
-    baseline_arrays,
-    check_array,
     check_choice,
     check_integer,
-    check_model,
-    check_target,
+    check_sample,
+    make_sides,
+    name_classes,
     plan_evaluations,
+    target_classes,
 )
-from sierlib.shapley.keras_parts import graph_inputs, modalities_of, scorer_for
+from sierlib.shapley.keras_parts import modalities_of, scorer_for
 from sierlib.shapley.partition import Box, Trees, divide, owen, published, sampled
 from sierlib.shapley.progress import ProgressCall, show_progress
-from sierlib.shapley.value_function import BATCH_SIZE, Array, Side, Sides, ValueFunction, Values
+from sierlib.shapley.value_function import BATCH_SIZE, Array, Sides, ValueFunction, Values
 
 METHODS = ("owen", "sampled", "published")
 
@@ -219,22 +220,21 @@ def explain(
     modalities = modalities_of(model)
     check_choice("method", method, METHODS)
     check_choice("speech_split", speech_split, ("time", "longest"))
-    check_choice("output", output, ("probability", "logit"))
     check_choice("modality", modality, (None, *modalities))
     check_choice("precision", precision, (None, "bfloat16"))
     check_integer("depth", depth, least=0)
-    check_integer("max_evals", max_evals, least=4, optional=True)
     check_integer("batch_size", batch_size, least=1, optional=True)
-    inputs = {"speech": check_array("speech", speech, 1), "image": check_array("image", image, 3)}
-    check_model(model, inputs)
-    check_target(target, model.output_shape[-1] if graph_inputs(model) else None)
+    inputs = check_sample(model, speech, image, target, output, max_evals)
 
     # 2. The players: a tree of regions for each modality that is explained.
     explained = modalities if modality is None else (modality,)
     both = len(explained) == 2
     trees = _divide_inputs(inputs, explained, depth, speech_split)
     pairs, most = plan_evaluations(method, depth, both, max_evals)
-    sides = _make_sides(inputs, baseline_arrays(baseline, inputs), trees)
+    # A modality that is not explained is one region.
+    leaves = {m: np.zeros(x.shape[:2], np.int32) for m, x in inputs.items()}
+    leaves |= {m: tree.labels() for m, tree in trees.items()}
+    sides = make_sides(inputs, baseline, leaves)
 
     with show_progress(most, progress) as shown:
         f = ValueFunction(
@@ -247,7 +247,7 @@ def explain(
         )
         # 3. The division into speech and image, which tells how many classes there are.
         corners = _score_corners(f, trees)
-        f.classes = _target_classes(target, corners[1, 1])
+        f.classes = target_classes(target, corners[1, 1])
         _remember_corners(f, trees, corners)
         corners = corners[..., f.classes]
         # 4. The divisions below it.
@@ -255,22 +255,10 @@ def explain(
 
     # 5. One explanation for each class.
     found = _gather_explanations(f, trees, corners, valuation, method)
-    return _name_classes(found) if target == "all" else found[0]
+    return name_classes(found) if target == "all" else found[0]
 
 
-def _target_classes(target: int | str | None, scores: Values) -> list[int]:
-    """Return the numbers of the classes to explain, given the sample's scores (classes,)."""
-    check_target(target, len(scores))
-    if target is None:
-        return [int(scores.argmax())]
-    if target == "all":
-        return list(range(len(scores)))
-    if isinstance(target, str):
-        return [settings.CLASSES.index(target)]
-    return [int(target)]
-
-
-# --- 2. Trees, baselines, contexts ---
+# --- 2. Trees, contexts ---
 
 
 def _divide_inputs(
@@ -282,17 +270,6 @@ def _divide_inputs(
         height, width, _ = inputs[m].shape
         trees[m] = divide(height, width, depth, split[m])
     return trees
-
-
-def _make_sides(inputs: Arrays, baselines: Arrays, trees: Trees) -> Sides:
-    """Put each modality's input, baseline and regions together; one not explained is one region."""
-    sides = {}
-    for m, x in inputs.items():
-        leaf = np.zeros(x.shape[:2], np.int32)
-        if m in trees:
-            leaf = trees[m].labels()
-        sides[m] = Side(x, baselines[m], leaf)
-    return sides
 
 
 def _contexts(method: str, both: bool) -> tuple[bool, ...]:
@@ -310,22 +287,16 @@ def _score_corners(f: ValueFunction, trees: Trees) -> Values:
 
     When one modality is explained alone the other one always is present.
     """
-    m = next(iter(trees))
-    both = len(trees) == 2  # then m is speech
-    contexts = (False, True) if both else (True,)
-    corners = f.score(m, [0, trees[m].mask(0, 0)], contexts)
-    if both:
-        return corners
-    corners = np.repeat(corners, 2, axis=1)
-    return corners if m == "speech" else corners.swapaxes(0, 1)
+    states = {m: (False, True) if m in trees else (True,) for m in f.sides}
+    scores = f.score({m: f.states(m, states[m]) for m in f.sides})
+    return np.broadcast_to(scores, (2, 2, scores.shape[-1]))
 
 
 def _remember_corners(f: ValueFunction, trees: Trees, corners: Values) -> None:
     """Spare the value function what the first division has scored."""
     for m, tree in trees.items():
-        by_presence = corners if m == "speech" else corners.swapaxes(0, 1)
-        for mask, scores in zip((0, tree.mask(0, 0)), by_presence, strict=True):
-            f.remember(m, mask, scores.take(f.contexts, axis=0))
+        other = 1 - list(f.sides).index(m)
+        f.remember(m, [0, tree.mask(0, 0)], corners.take(f.contexts, axis=other))
 
 
 # --- 4. The divisions below it ---
@@ -354,21 +325,19 @@ def _value_regions(
         score_1 = (image - nothing + whole - speech) / 2  # as Algorithm 1 calls them
         score_2 = (speech - nothing + whole - image) / 2
         return _Valuation(published(f, trees, {"speech": score_2, "image": score_1}))
-    values: Levels = {}
-    errors: Levels = {}
-    undivided: Levels = {}
     if method == "owen":
         leaves, rest = owen(f, trees, max_evals or np.inf)
-        for m, tree in trees.items():
-            values[m] = tree.sums(leaves[m])
-            undivided[m] = [rest[m]]
-        return _Valuation(values, undivided=undivided)
+        undivided = {m: [each] for m, each in rest.items()}
+        return _Valuation({m: tree.sums(leaves[m]) for m, tree in trees.items()}, None, undivided)
     draws = sampled(f, trees, pairs, seed)
+    values: Levels = {}
+    errors: Levels = {}
     for m, tree in trees.items():
         values[m] = tree.sums(draws[m].mean(axis=0))
         if pairs > 1:
-            deviations = [level.std(axis=0, ddof=1) for level in tree.sums(draws[m])]
-            errors[m] = [deviation / np.sqrt(pairs) for deviation in deviations]
+            errors[m] = [
+                level.std(axis=0, ddof=1) / np.sqrt(pairs) for level in tree.sums(draws[m])
+            ]
     return _Valuation(values, errors or None)
 
 
@@ -417,21 +386,14 @@ def _spread(sides: Sides, levels: Levels, j: int) -> dict[str, Values]:
 
 def _list_regions(trees: Trees, valuation: _Valuation, j: int) -> list[list[Region]]:
     """Return the regions of class j level by level."""
-    depth = next(iter(trees.values())).depth
-    levels: list[list[Region]] = [[] for _ in range(depth + 1)]
-    for level, regions in enumerate(levels):
+    levels: list[list[Region]] = []
+    for level in range(next(iter(trees.values())).depth + 1):
+        regions: list[Region] = []
         for m, tree in trees.items():
             values = valuation.values[m][level][:, j].tolist()
-            errors = [None] * len(values)
+            errors: Iterable[float | None] = repeat(None)
             if valuation.errors:
                 errors = valuation.errors[m][level][:, j].tolist()
-            for box, value, error in zip(tree.boxes[level], values, errors, strict=True):
-                regions.append(Region(m, box, value, error))
+            regions += map(Region, repeat(m), tree.boxes[level], values, errors)
+        levels.append(regions)
     return levels
-
-
-def _name_classes(found: list[Explanation]) -> dict[Any, Explanation]:
-    """Return explanations by class name, or by number where the classes are not the four."""
-    if len(found) == len(settings.CLASSES):
-        return dict(zip(settings.CLASSES, found, strict=True))
-    return dict(enumerate(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -163,21 +164,25 @@ def _compile_branch(start: Any, features: list[Any]) -> Compiled:
 
 
 def _compile_heads(model: Any, cut: Cut) -> Compiled:
-    """Compile what leads from the cut to the scores, for every pair of a speech and an image."""
+    """Compile what leads from the cut to the scores, for every combination of inputs."""
     import keras
     from keras import ops
 
-    run = keras.Function([*cut["speech"], *cut["image"]], model.outputs)
+    run = keras.Function([tensor for tensors in cut.values() for tensor in tensors], model.outputs)
 
-    def heads(speech: Any, image: Any) -> Any:
-        n, k = ops.shape(speech[0])[0], ops.shape(image[0])[0]
-        repeated = [ops.repeat(tensor, k, axis=0) for tensor in speech]
-        tiled = [ops.tile(tensor, [n, *[1] * (len(tensor.shape) - 1)]) for tensor in image]
-        scores = run(repeated + tiled)[0]
-        return ops.reshape(scores, [n, k, scores.shape[-1]])
+    def heads(*features: list[Any]) -> Any:
+        lengths = [ops.shape(tensors[0])[0] for tensors in features]
+        inputs = []
+        for i, tensors in enumerate(features):
+            # The first input's rows change slowest.
+            before, after = prod(lengths[:i]), prod(lengths[i + 1 :])
+            for tensor in tensors:
+                times = [before, *[1] * (len(tensor.shape) - 1)]
+                inputs.append(ops.tile(ops.repeat(tensor, after, axis=0), times))
+        scores = run(inputs)[0]
+        return ops.reshape(scores, [*lengths, scores.shape[-1]])
 
-    specs = [_batch_specs(cut["speech"]), _batch_specs(cut["image"])]
-    return compile_batches(heads, specs, _variables_of(run))
+    return compile_batches(heads, [_batch_specs(each) for each in cut.values()], _variables_of(run))
 
 
 def _batch_specs(tensors: list[Any]) -> list[Any]:

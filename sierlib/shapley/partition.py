@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import chain, count
+from itertools import accumulate, chain, count
 from typing import NamedTuple
 
 import numpy as np
@@ -70,11 +70,7 @@ class Tree:
 
     def labels(self) -> NDArray[np.int32]:
         """Return the (H, W) numbers of the finest region around each pixel."""
-        _, height, _, width = self.boxes[0][0]
-        labels = np.empty((height, width), np.int32)
-        for leaf, (r0, r1, c0, c1) in enumerate(self.boxes[-1]):
-            labels[r0:r1, c0:c1] = leaf
-        return labels
+        return label(self.boxes[-1])
 
     def sums(self, leaves: Values) -> list[Values]:
         """Return by level what regions have, (..., regions, classes), of (..., leaves, classes)."""
@@ -88,6 +84,14 @@ class Tree:
 
 Trees = dict[str, Tree]  # by modality
 Leaves = dict[str, Values]  # by modality, (..., leaves, classes)
+
+
+def label(boxes: list[Box]) -> NDArray[np.int32]:
+    """Return the (H, W) numbers of the box around each pixel; the last one ends at (H, W)."""
+    labels = np.empty((boxes[-1][1], boxes[-1][3]), np.int32)
+    for number, (r0, r1, c0, c1) in enumerate(boxes):
+        labels[r0:r1, c0:c1] = number
+    return labels
 
 
 def divide(height: int, width: int, depth: int, split: str) -> Tree:
@@ -238,16 +242,18 @@ def sampled(f: ValueFunction, trees: Trees, pairs: int, seed: int) -> Leaves:
     rng = np.random.default_rng(seed)
     values = {}
     for m, tree in trees.items():
-        # Draw the orders, and the coalitions that grow along each of them. Backwards the same
-        # regions are added to what is complementary.
+        # Draw the orders, and the coalitions before and after each region of them. Backwards the
+        # same regions are added to what is complementary.
         orders = [_draw_order(rng, tree.depth) for _ in range(pairs)]
-        paths = [_grow_coalitions(order) for order in orders]
-        reverses = [_complement(path) for path in paths]
+        paths = []
+        for order in orders:
+            path = list(accumulate((1 << leaf for leaf in order.tolist()), initial=0))
+            paths += [path, [path[-1] ^ mask for mask in path]]
         # Score all of them in as few batches as possible.
-        f(m, list(chain(*paths, *reverses)))
+        f(m, list(chain(*paths)))
         # A region adds the difference between two neighbours of a path.
         draws = []
-        for order, path, reverse in zip(orders, paths, reverses, strict=True):
+        for order, path, reverse in zip(orders, paths[::2], paths[1::2], strict=True):
             forwards = np.diff(f(m, path), axis=0)
             backwards = -np.diff(f(m, reverse), axis=0)
             draw = np.empty_like(forwards)
@@ -266,18 +272,6 @@ def _draw_order(rng: np.random.Generator, depth: int) -> NDArray[np.int64]:
         second = 2 * order + 1 - coin
         order = np.stack([first, second], axis=1).ravel()
     return order
-
-
-def _grow_coalitions(order: NDArray[np.int64]) -> list[int]:
-    """Return the coalitions before and after each region of an order."""
-    path = [0]
-    for leaf in order.tolist():
-        path.append(path[-1] | 1 << leaf)
-    return path
-
-
-def _complement(path: list[int]) -> list[int]:
-    return [path[-1] ^ mask for mask in path]
 
 
 def published(f: ValueFunction, trees: Trees, scores: Leaves) -> dict[str, list[Values]]:

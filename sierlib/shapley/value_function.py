@@ -1,23 +1,21 @@
-"""Score coalitions of regions: the value function behind `sierlib.shapley.explain`.
+"""Score coalitions of regions: the value function behind `sierlib.shapley`.
 
-A coalition says which regions of the spectrogram and of the image are present; the others are at
-the baseline. `ValueFunction` scores many of them in batches, equal masked inputs once. How the
-model is run is the business of one of two scorers: `Whole` runs all of the model on every
-coalition; `Branches` cuts a Keras graph where the modalities meet (for ParallelNet that is Eq. 1 of
-the paper: behind N1_s, N2_s, N1_i and N2_i), so that a masked speech input never recomputes the
-image branches, nor the other way round, and only the heads run on combinations.
+A coalition says which regions of each input are present; the others are at the baseline.
+`ValueFunction` scores every combination of some masked speech and some masked images, in batches.
+How the model is run is the business of one of two scorers: `Whole` runs all of the model on every
+combination; `Branches` cuts a Keras graph where the inputs meet (for ParallelNet that is Eq. 1 of
+the paper: behind N1_s, N2_s, N1_i and N2_i), so that n masked speech inputs and m masked images
+take n + m passes through the branches, and only the heads run on the n x m combinations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from sierlib import settings
 
 #: Probabilities are not taken to be smaller than this before their logarithm (`output="logit"`).
 SMALLEST_PROBABILITY = 1e-7
@@ -59,17 +57,23 @@ class Side:
         coalition makes it equal to others that are computed anyway.
         """
         changed = np.unique(self.leaf[(self.x != self.baseline).any(axis=-1)])
-        return sum(1 << int(leaf) for leaf in changed)
+        return sum(1 << leaf for leaf in changed.tolist())
 
 
 Sides = dict[str, Side]  # by modality
 
 
 class Scorer(Protocol):
-    """Run the model on coalitions of one modality, the other one being whole or absent."""
+    """Run the model on every combination of masked inputs, in two steps."""
 
-    def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
-        """Return (n, contexts, classes) for `members` (n, leaves)."""
+    def features(self, modality: str, members: Members) -> Any:
+        """Return what can be computed of `members` (n, leaves) without the other inputs."""
+
+    def score(self, features: list[Any]) -> Array:
+        """Return (n, m, ..., classes) of the features of n and m and ... masked inputs.
+
+        The features are in the order of the sides.
+        """
 
 
 class Progress(Protocol):
@@ -81,7 +85,7 @@ class Progress(Protocol):
 
 @dataclass
 class Whole:
-    """Score coalitions by evaluations of the whole model.
+    """Score combinations by evaluations of the whole model.
 
     Parameters
     ----------
@@ -94,27 +98,30 @@ class Whole:
     model: Callee
     sides: Sides
 
-    def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
-        """Return (n, contexts, classes); see `Scorer`."""
-        n = len(members)
-        side = self.sides[modality]
-        other = settings.OTHER[modality]
-        companion = self.sides[other]
-        present = members[:, side.leaf][..., None]  # (n, H, W, 1)
+    def features(self, modality: str, members: Members) -> Members:
+        """Return the coalitions as they are: inputs are masked when they are combined."""
+        return members
+
+    def score(self, features: list[Members]) -> Array:
+        """Return (n, m, ..., classes); see `Scorer`."""
+        lengths = [len(members) for members in features]
+        rows = np.indices(lengths).reshape(len(lengths), -1)  # (inputs, combinations)
+        n = max(lengths)  # as many as a batch may have
         scores = []
-        for whole in contexts:
+        for batch in np.split(rows, rows.shape[1] // n, axis=1):
             # Arrays of its own for every call: a callable may work in place.
-            masked = np.where(present, side.x, side.baseline)
-            constant = companion.x if whole else companion.baseline
-            kept = np.repeat(constant[None], n, axis=0)
-            rows = np.asarray(self.model({modality: masked, other: kept}))
-            if rows.ndim != 2 or len(rows) != n:
+            inputs = {}
+            for (m, side), members, row in zip(self.sides.items(), features, batch, strict=True):
+                present = members[row][:, side.leaf][..., None]  # (n, H, W, 1)
+                inputs[m] = np.where(present, side.x, side.baseline)
+            found = np.asarray(self.model(inputs))
+            if found.ndim != 2 or len(found) != n:
                 raise ValueError(
-                    f"the model returned an array of shape {rows.shape} for {n} inputs; "
+                    f"the model returned an array of shape {found.shape} for {n} inputs; "
                     f"expected ({n}, classes)"
                 )
-            scores.append(rows)
-        return np.stack(scores, axis=1)
+            scores.append(found)
+        return np.concatenate(scores).reshape(*lengths, -1)
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ class Parts:
     branches
         By modality: (members, leaf, x, baseline) -> list of features, (n, ...) each.
     heads
-        (speech features of n inputs, image features of k inputs) -> (n, k, classes), every
+        (features of n inputs, features of m inputs, ...) -> (n, m, ..., classes), every
         combination.
     """
 
@@ -136,30 +143,29 @@ class Parts:
 
 @dataclass
 class Branches:
-    """Score coalitions by the branch of the masked modality and the heads.
+    """Score combinations by the branches of each masked input and the heads.
 
-    The features of the other modality are computed twice in all: whole and absent. Nothing else is
-    kept, so that memory depends on the batch and not on the number of coalitions.
+    The features of a whole and of an absent modality are computed once. Nothing else is kept, so
+    that memory depends on the batch and not on the number of coalitions.
     """
 
     parts: Parts
     sides: Sides
-    kept: dict[tuple[str, bool], Any] = field(default_factory=dict, init=False)
+    kept: dict[tuple[str, bytes], Any] = field(default_factory=dict, init=False)
 
-    def __call__(self, modality: str, members: Members, contexts: Sequence[bool]) -> Array:
-        """Return (n, contexts, classes); see `Scorer`."""
-        other = settings.OTHER[modality]
-        features = self._features(modality, members)
-        # Keep the features of the whole and of the absent modality that pass by.
-        for present in (False, True):
-            for row in np.flatnonzero((members == present).all(axis=1)):
-                self.kept[modality, present] = [tensor[row : row + 1] for tensor in features]
-        states = [self._whole_or_absent(other, present) for present in contexts]
-        constant = [np.concatenate(tensors) for tensors in zip(*states, strict=True)]
-        # The heads score every combination of speech and image.
-        if modality == "speech":
-            return np.asarray(self.parts.heads(features, constant))
-        return np.asarray(self.parts.heads(constant, features)).swapaxes(0, 1)
+    def features(self, modality: str, members: Members) -> Any:
+        """Return a list of tensors (n, ...); see `Scorer`."""
+        presence = members[:, :1]
+        if (members != presence).any():
+            return self._features(modality, members)
+        key = modality, presence.tobytes()
+        if key not in self.kept:
+            self.kept[key] = self._features(modality, members)
+        return self.kept[key]
+
+    def score(self, features: list[Any]) -> Array:
+        """Return (n, m, ..., classes); see `Scorer`."""
+        return np.asarray(self.parts.heads(*features))
 
     def _features(self, modality: str, members: Members) -> Any:
         side = self.sides[modality]
@@ -167,13 +173,8 @@ class Branches:
         baseline = side.baseline.astype(np.float32)
         return self.parts.branches[modality](members, side.leaf, x, baseline)
 
-    def _whole_or_absent(self, modality: str, present: bool) -> Any:
-        if (modality, present) not in self.kept:
-            members = np.full((1, self.sides[modality].leaves), present)
-            self.kept[modality, present] = self._features(modality, members)
-        return self.kept[modality, present]
 
-
+@dataclass
 class ValueFunction:
     """f of coalitions of regions, batched and remembered.
 
@@ -200,37 +201,36 @@ class ValueFunction:
         Evaluations so far: pairs of a masked speech and a masked image, each counted once.
     """
 
-    def __init__(
-        self,
-        scorer: Scorer,
-        sides: Sides,
-        contexts: tuple[bool, ...],
-        *,
-        logarithm: bool = False,
-        batch_size: int = BATCH_SIZE,
-        progress: Progress | None = None,
-    ) -> None:
-        self.scorer = scorer
-        self.sides = sides
-        self.contexts = contexts
-        self.logarithm = logarithm
-        self.batch_size = batch_size
-        self.progress = progress
-        self.live = {modality: side.live() for modality, side in sides.items()}
-        self.known: dict[tuple[str, int], Values] = {}
-        self.classes: list[int] = []
-        self.n_evals = 0
+    scorer: Scorer
+    sides: Sides
+    contexts: tuple[bool, ...] = ()
+    logarithm: bool = False
+    batch_size: int = BATCH_SIZE
+    progress: Progress | None = None
+    known: dict[tuple[str, int], Values] = field(default_factory=dict, init=False)
+    classes: list[int] = field(default_factory=list, init=False)
+    n_evals: int = field(default=0, init=False)
 
-    def remember(self, modality: str, mask: int, scores: Values) -> None:
-        """Take the scores (contexts, classes) of a coalition as known."""
-        score = scores.mean(axis=0)[self.classes]
-        self.known[modality, mask & self.live[modality]] = score
+    def __post_init__(self) -> None:
+        """Find the bits of the regions whose masking changes anything."""
+        self.live = {m: side.live() for m, side in self.sides.items()}
+
+    def remember(self, modality: str, masks: Sequence[int], scores: Values) -> None:
+        """Take the scores of coalitions as known, (n, classes) in each state of the other input."""
+        axis = list(self.sides).index(modality)
+        means = scores[..., self.classes].mean(axis=1 - axis)
+        for mask, row in zip(masks, means, strict=True):
+            self.known[modality, mask & self.live[modality]] = row
 
     def missing(self, modality: str, masks: Iterable[int]) -> set[int]:
         """Return the distinct coalitions among `masks` that have not been scored."""
         live = self.live[modality]
         reduced = {mask & live for mask in masks}
         return {mask for mask in reduced if (modality, mask) not in self.known}
+
+    def states(self, modality: str, states: Sequence[bool]) -> Members:
+        """Return (n, leaves), a modality absent (False) or whole (True)."""
+        return np.repeat(np.array(states)[:, None], self.sides[modality].leaves, axis=1)
 
     def __call__(self, modality: str, masks: Sequence[int]) -> Values:
         """Return the scores of coalitions of one modality.
@@ -247,34 +247,55 @@ class ValueFunction:
         (n, classes kept) float64, the mean over the states of the other modality.
         """
         new = sorted(self.missing(modality, masks))
+        members = {m: self.states(m, self.contexts) for m in self.sides}
         for start in range(0, len(new), self.batch_size):
             batch = new[start : start + self.batch_size]
-            scores = self.score(modality, batch, self.contexts)
-            for mask, row in zip(batch, scores, strict=True):
-                self.remember(modality, mask, row)
+            members[modality] = _unpack(batch, self.sides[modality].leaves)
+            self.remember(modality, batch, self.score(members))
         live = self.live[modality]
         return np.stack([self.known[modality, mask & live] for mask in masks])
 
-    def score(self, modality: str, masks: Sequence[int], contexts: Sequence[bool]) -> Values:
-        """Return (n, contexts, classes) from the model: all classes, and nothing is remembered.
+    def score(self, members: Mapping[str, Members]) -> Values:
+        """Return the scores of every combination: all classes, and nothing is remembered.
+
+        Parameters
+        ----------
+        members
+            By modality, n coalitions of speech and m of the image, (n or m, leaves).
+
+        Returns
+        -------
+        (n, m, classes) float64; n + m passes through the branches, where the model has some.
 
         Raises
         ------
         ValueError
             When the model returns no scores, or one that is not finite.
         """
-        members = _unpack(masks, self.sides[modality].leaves)
-        scores = self.scorer(modality, members, contexts).astype(np.float64)
+        size = self.batch_size
+        batches = []
+        for m, rows in members.items():
+            parts = [rows[i : i + size] for i in range(0, len(rows), size)]
+            batches.append([self.scorer.features(m, part) for part in parts])
+        speech, image = batches
+        scores = []
+        for part in speech:
+            blocks = [self._combine([part, other]) for other in image]
+            scores.append(np.concatenate(blocks, axis=1))
+        return np.concatenate(scores)
+
+    def _combine(self, features: list[Any]) -> Values:
+        scores = self.scorer.score(features).astype(np.float64)
         if not scores.shape[-1]:
             raise ValueError(
                 "the model returned scores of 0 classes; expected (n, classes), one class at least"
             )
         if not np.isfinite(scores).all():
             raise ValueError(
-                f"the model returned values that are not finite (NaN or infinite) for {modality} "
-                "masks; expected finite scores for every coalition"
+                "the model returned values that are not finite (NaN or infinite) for masked "
+                "inputs; expected finite scores for every coalition"
             )
-        made = len(masks) * len(contexts)
+        made = scores[..., 0].size
         self.n_evals += made
         if self.progress is not None:
             self.progress.update(made)

@@ -116,13 +116,25 @@ def page(lab: str, notebook: Path) -> Iterator[Any]:
         yield page
 
 
+def test_the_model_answers_in_the_browser(page: Any) -> None:
+    assert page.get_by_role("button", name="Load the model").count() == 1, "below the live one only"
+    tried = page.locator(".try")
+    tried.get_by_role("button", name="Load the model").click()
+    tried.locator("fieldset:not([disabled])").wait_for(timeout=SLOW)
+    tried.get_by_label("how fine").select_option("1")
+    tried.get_by_role("button", name="Explain").click()
+    tried.locator(".told", has_text="regions add up to that.").wait_for(timeout=SLOW)
+    tried.get_by_role("button", name="Show it in the explorer").click()
+    page.locator(".explorer .title", has_text="yours 1").first.wait_for(timeout=SLOW)
+
+
 def test_a_reader_brings_a_pair(page: Any, notebook: Path) -> None:
     live = (
         page.locator(".jp-OutputArea-output")
         .filter(has=page.get_by_text("Predict and explain"))
         .last
     )
-    explorer = live.locator(".explorer")
+    explorer = live.locator(".explorer:not(.try)")
     explorer.locator(".title").first.wait_for(timeout=SLOW)
     before = explorer.locator(".title").first.inner_text()
 
@@ -160,7 +172,7 @@ def test_a_reader_brings_a_pair(page: Any, notebook: Path) -> None:
 
     # And with a recording.
     live.get_by_text("my recording").click()
-    live.get_by_role("button", name="Record", exact=True).click()
+    live.get_by_role("button", name="Record", exact=True).first.click()
     page.wait_for_timeout(1500)
     live.get_by_role("button", name="Stop", exact=True).click()
     live.get_by_text("s recorded").wait_for(timeout=SLOW)

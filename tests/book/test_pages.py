@@ -226,7 +226,7 @@ def test_the_search_finds_a_word_of_the_book(page: Any, index: Path) -> None:
 def explorer(page: Any, index: Path) -> Any:
     """The explorer on its page of the book."""
     page.goto((index.parent / f"{EXPLORER}.html").as_uri())
-    found = page.locator("#explained-samples .explorer")
+    found = page.locator("#explained-samples .explorer:not(.try)")
     found.locator(".title").first.wait_for()
     for fold in found.locator(".fold").all():
         fold.evaluate("(details) => { details.open = true; }")
@@ -358,7 +358,7 @@ def test_a_newcomer_has_the_answer_and_hears_why_in_five_minutes(
         page.wait_for_url(f"**/{name}.html")
         assert page.locator("article h1").is_visible()
 
-    explorer = page.locator("#explained-samples .explorer")
+    explorer = page.locator("#explained-samples .explorer:not(.try)")
     explorer.locator(".title").first.wait_for()
     press(explorer.get_by_label("Show what was planted"), "Space")
     explorer.locator(".sentence .planted:visible, .photo i.planted:visible").first.wait_for()
@@ -393,7 +393,7 @@ def test_a_newcomer_has_the_answer_and_hears_why_in_five_minutes(
 def test_the_network_answers_in_the_page(size: str, page: Any, index: Path, run: Any) -> None:
     page.set_viewport_size(SIZES[size])
     page.goto((index.parent / f"{EXPLORER}.html").as_uri())
-    tried = page.locator("#explained-samples-try .try")
+    tried = page.locator("#explained-samples .try")
     tried.get_by_role("button", name="Load the model").press("Enter")
     tried.locator("fieldset:not([disabled])").wait_for()
     page.wait_for_timeout(500)  # the theme looks anew, after a while, at what scrolls

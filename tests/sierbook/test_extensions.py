@@ -15,6 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from sierbook import lessons, numbers
+from sierbook.extensions import engine
 from tests.forged import ANGER, HAPPY, SAD, asked_of_explanations, audited, evaluated, in_plain
 
 ROOT = Path(__file__).parents[2]
@@ -152,3 +153,30 @@ def test_a_number_has_its_key_wherever_a_page_shows_it(
         assert found[key] == 0.0, name
     assert "&lt;data" not in "".join(pages.values())
     assert re.search(r'aria-label="[^"<]*planted emotion in 0%', pages["index"])
+
+
+def test_the_engine_s_table_has_rows_for_a_rival_only_where_one_was_measured() -> None:
+    def time(value: float) -> dict[str, float]:
+        return {"value": value, "low": value - 1, "high": value + 1, "n": 5}
+
+    found: dict[str, Any] = {
+        "milliseconds": {name: time(30) for name in engine.NAMES},
+        "differences": {"probability": 5e-7, "region": 3e-7},
+        "samples": 8,
+        "depth": 4,
+    }
+    plain = engine.list_rows(found)
+    assert not any("onnxruntime" in cell for row in plain for cell in row)
+    found["milliseconds"]["longest task"] = {"value": 0, "low": 0, "high": 0, "n": 5}
+    found["rival"] = {
+        "name": "onnxruntime-web 1.30.0",
+        "milliseconds": {"ours": time(30), "rival": time(60)},
+        "ratio": {"value": 2, "low": 1.5, "high": 2.5, "n": 5},
+        "difference": 7e-9,
+        "bytes": {"ours": 26_000, "rival": 14_300_000},
+    }
+    added = engine.list_rows(found)[len(plain) :]
+    told = [" ".join(row) for row in engine.list_rows(found)]
+    assert len(added) == 6 and len({len(row) for row in engine.list_rows(found)}) == 1
+    assert any("stands still" in row and "less than 50 ms" in row for row in told)
+    assert "Its time, ours being 1 2.00 1.50 to 2.50" in told

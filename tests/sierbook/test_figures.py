@@ -13,14 +13,14 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sierbook.cases import ExplainedRow
 from sierbook.extensions.figures import find_modules
 from sierbook.faithfulness.rivals import CEILING, METHODS, Maps, Sample
 from sierbook.figures import accuracy_plots, sample_plots, style, trust_plots
+from sierbook.report import overlay
 from sierlib import colours, settings
 from sierlib.data import speech
 from sierlib.experiment.models import published_accuracies
-from sierlib.explorer.cases import ExplainedRow
-from sierlib.explorer.page import overlay
 
 #: Pixels across of a figure on a page.
 PAGE = 672

@@ -9,10 +9,10 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sierbook.cases import ExplainedRow
 from sierbook.samples import add_rows, choose_rows, describe_rows, put_showcase_first
 from sierlib import settings
 from sierlib.experiment.manifest import GIVEN
-from sierlib.explorer.cases import ExplainedRow
 from tests.forged import explained_row, planted_truth
 
 

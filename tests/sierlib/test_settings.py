@@ -53,7 +53,7 @@ def test_an_unknown_profile_is_told_which_exist() -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "full", "paper"])
+@pytest.mark.parametrize("name", ["smoke", "quick", "full", "paper", "pretrained"])
 def test_a_profile_is_known_by_its_name_and_survives_json(name: str) -> None:
     chosen = settings.profile(name)
     assert chosen.name == name and settings.profile(chosen) is chosen

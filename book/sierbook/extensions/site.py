@@ -46,7 +46,8 @@ ROWS = {
     "folds": "Folds trained, of five",
     "repeats": "Seeds of each network",
     "studies": "Networks trained",
-    "weights": "ImageNet weights",
+    "weights": "ImageNet weights of VGG",
+    "pictures": "EfficientNet-Lite0 for pictures",
     "depth": "Halvings of an explanation",
     "explained_samples": "Explained samples",
     "faithfulness_samples": "Samples on which methods of explanation are compared",
@@ -138,8 +139,8 @@ def words(value):
     if isinstance(value, float) and value < 1e-2:
         mantissa, exponent = f"{value:e}".split("e")
         return f"{float(mantissa):g}e{int(exponent)}"
-    if value in ("none", "imagenet-required"):
-        return "no" if value == "none" else "required"
+    if value in ("", "none", "imagenet-required"):
+        return "required" if value == "imagenet-required" else "no"
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from IPython.display import HTML
 from tqdm.auto import tqdm
 
-from sierbook import numbers, statistics
+from sierbook import numbers, privacy, statistics
 from sierbook.faithfulness import measures
 from sierbook.faithfulness.measures import FRACTIONS, PARTS, SAME_REGIONS
 from sierbook.faithfulness.rivals import (
@@ -25,7 +25,6 @@ from sierbook.faithfulness.rivals import (
 )
 from sierbook.records import as_records
 from sierlib import settings
-from sierlib.data import privacy
 from sierlib.data.feed import read_inputs
 from sierlib.experiment.manifest import read_manifest, time_planted
 from sierlib.experiment.scores import Estimate

@@ -13,11 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from sierbook.cases import ExplainedRow
 from sierbook.figures import style
+from sierbook.report import overlay
 from sierlib import colours, settings
 from sierlib.explorer import listening
-from sierlib.explorer.cases import ExplainedRow
-from sierlib.explorer.page import overlay
 
 
 def pairs(rows: pd.DataFrame, images: np.ndarray, columns: int = 4, width: int = 22) -> Figure:

@@ -11,15 +11,15 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from sierbook import privacy
 from sierbook.faithfulness.measures import PARTS
 from sierbook.faithfulness.rivals import CEILING, Maps, Sample
 from sierbook.faithfulness.scores import MEASURES
 from sierbook.figures import style
+from sierbook.report import overlay
 from sierlib import colours, settings
-from sierlib.data import privacy
 from sierlib.experiment import label_rule
 from sierlib.explorer import listening
-from sierlib.explorer.page import overlay
 
 #: Ours in warm colours, the rivals in cool ones, what knows nothing of the network in grey.
 METHOD_COLOURS = {

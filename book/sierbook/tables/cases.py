@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sierbook.cases import ExplainedRow
 from sierlib import settings
 from sierlib.explorer import listening
-from sierlib.explorer.cases import ExplainedRow
 
 
 def case_table(cases: Sequence[ExplainedRow]) -> pd.DataFrame:

@@ -125,20 +125,32 @@ def find_file(root: Path, relative: str, what: str, links: str = "inside") -> Pa
     Unusable
         When there is no such file, or it lies outside.
     """
-    hint = ""
+    written = relative
     if "\\" in relative and not _is_file(root / relative):
         relative = relative.replace("\\", "/")
-        hint = "a Windows path: write it relative to the table, with /"
     path = Path(os.path.normpath(root / relative))
     outside = f"path outside {root.absolute().name}/"
     if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(root)):
         raise Unusable(outside)
     if not _is_file(path):
+        hint = _advise(path, written)
         raise Unusable(f"missing {what}: {hint}" if hint else f"missing {what}")
     # The path that is read, not the one that was written: "link/../x" leads elsewhere.
     if links == "inside" and not path.resolve().is_relative_to(root.resolve()):
         raise Unusable(f"{outside}: a link; ?links=follow at the end of the data spec follows it")
     return path
+
+
+def _advise(path: Path, written: str) -> str:
+    """Say what to do about a file that is not there, "" where nothing is known."""
+    if "\\" in written:
+        return "a Windows path: write it relative to the table, with /"
+    if "://" in written:
+        return "an address: download it, and write its path relative to the table"
+    for name in (path.stem + path.suffix.swapcase(), path.name.lower(), path.name.upper()):
+        if _is_file(path.parent / name):
+            return f"{name} lies there: here large and small letters differ"
+    return ""
 
 
 def _is_file(path: Path) -> bool:

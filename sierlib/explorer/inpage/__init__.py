@@ -6,8 +6,10 @@
 
 from pathlib import Path
 
-#: What the script is called that holds the network of a run (`sierlib.explorer.export`).
-MODEL = "explorer-model.js"
+
+def find_scripts(folder: Path) -> list[Path]:
+    """Return the scripts that hold a run's network (`sierlib.explorer.export`), in their order."""
+    return sorted(folder.glob("explorer-model-*.js"))
 
 
 def read(name: str) -> str:

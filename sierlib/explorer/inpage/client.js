@@ -49,45 +49,74 @@ function checkInput(name, values) {
   return values instanceof Float32Array ? values : Float32Array.from(values);
 }
 
-/** Fetch the script that holds the model; it leaves a value under this name. */
-function fetchModel(address) {
-  if (globalThis.sierlibModel) return Promise.resolve(globalThis.sierlibModel);
+/** Run one of the scripts that hold the model; `holds` tells whether it has left what it should. */
+function runScript(address, holds) {
+  const script = document.createElement("script");
   return new Promise((resolve, reject) => {
-    const script = document.createElement("script");
     script.src = address;
-    script.onload = () => (globalThis.sierlibModel ? resolve(globalThis.sierlibModel)
+    script.onload = () => (holds() ? resolve()
       : reject(new Error(`${address} is no model of this book, or it is cut off: build the book again`)));
     script.onerror = () => reject(new Error(`${address} is not beside this page: keep the book's folder together`));
     document.head.append(script);
-  }).finally(() => document.head.querySelector(`script[src="${CSS.escape(address)}"]`)?.remove());
+  }).finally(() => {
+    script.remove();
+    URL.revokeObjectURL(address); // of a text from the kernel
+  });
+}
+
+/** In Jupyter the kernel has the scripts: ask it for their text, and give addresses of it. */
+export function askKernel(model) {
+  return new Promise((resolve) => {
+    const heard = (_, texts) => {
+      model.off("msg:custom", heard);
+      resolve(texts.map((text) => URL.createObjectURL(new Blob([text], { type: "text/javascript" }))));
+    };
+    model.on("msg:custom", heard);
+    model.send("scripts");
+  });
 }
 
 export class Engine {
-  constructor(address) {
-    this.address = address;
+  /** @param findScripts async () => addresses of the scripts; the first one describes the model, the others hold its weights */
+  constructor(findScripts) {
+    this.findScripts = findScripts;
     this.helpers = [];
   }
   get ready() { return this.helpers.length > 0 && !this.helpers.some((helper) => helper.lost); }
 
-  /** Load the model into workers, once; asked again while it loads, there is one loading. */
-  load() {
-    if (!this.ready && !this.loading) this.loading = this.begin().finally(() => (this.loading = null));
+  /**
+   * Load the model into workers, once; asked again while it loads, there is one loading.
+   * @param heard called with the share of the work that is done
+   */
+  load(heard = () => {}) {
+    if (!this.ready && !this.loading) this.loading = this.begin(heard).finally(() => (this.loading = null));
     return this.loading ?? Promise.resolve(this.about);
   }
-  async begin() {
+  async begin(heard) {
     this.close();
-    const { engine, weights, ...described } = await fetchModel(this.address);
+    delete globalThis.sierlibModel;
+    const [first, ...others] = await this.findScripts();
+    await runScript(first, () => globalThis.sierlibModel?.engine);
+    const { engine, ...described } = globalThis.sierlibModel, weights = (globalThis.sierlibModel.weights = []);
     const cores = navigator.hardwareConcurrency ?? 1;
     const wanted = clamp(cores - 1, Math.min(2, cores), MOST_WORKERS); // the page itself has little to do meanwhile
     const helpers = Array.from({ length: wanted }, () => new Helper(engine));
     try {
+      const askAll = (task, given) => Promise.all(helpers.map((helper) => helper.ask(task, given)));
+      for (const [k, address] of others.entries()) { // one by one: the page stands still while it reads one
+        heard((k + 1) / (others.length + 2));
+        await runScript(address, () => weights.length === k + 1);
+        await askAll("take", { text: weights[k] });
+      }
+      heard((others.length + 1) / (others.length + 2));
       const { parts, classes, bytes, checksum } = described;
-      const fast = await Promise.all(helpers.map((helper) =>
-        helper.ask("load", { described: { parts, classes, bytes, checksum }, weights })));
+      const fast = await askAll("load", { described: { parts, classes, bytes, checksum } });
       this.about = { ...described.about, simd: fast[0], workers: wanted };
     } catch (error) {
       helpers.forEach((helper) => helper.lose());
       throw error;
+    } finally {
+      delete globalThis.sierlibModel; // the workers have it
     }
     this.inputs = described.inputs;
     this.helpers = helpers;

@@ -6,19 +6,20 @@ const SPREAD = 0.1; // standard deviation as a share of the side, as sierlib.sha
 function blurOf(values) {
   const sigma = SPREAD * SIDE, reach = Math.round(4 * sigma), weights = [];
   for (let d = -reach; d <= reach; d++) weights.push(Math.exp(-0.5 * (d / sigma) ** 2));
-  const total = weights.reduce((a, b) => a + b);
-  const mirrored = (i) => {
-    const at = ((i % (2 * SIDE)) + 2 * SIDE) % (2 * SIDE);
+  const total = weights.reduce((a, b) => a + b), kernel = Float64Array.from(weights, (weight) => weight / total);
+  const mirrored = Array.from({ length: SIDE + 2 * reach }, (_, i) => {
+    const at = (i - reach + 2 * SIDE) % (2 * SIDE);
     return at < SIDE ? at : 2 * SIDE - 1 - at;
-  };
+  });
   const along = (source, next, other) => {
-    const found = new Float32Array(source.length);
+    const found = new Float32Array(source.length), padded = new Float64Array(mirrored.length);
     for (let line = 0; line < SIDE; line++) {
-      for (let i = 0; i < SIDE; i++) {
-        for (let c = 0; c < 3; c++) {
+      for (let c = 0; c < 3; c++) {
+        mirrored.forEach((at, i) => (padded[i] = source[3 * (line * other + at * next) + c]));
+        for (let i = 0; i < SIDE; i++) {
           let sum = 0;
-          for (let d = -reach; d <= reach; d++) sum += weights[d + reach] * source[3 * (line * other + mirrored(i + d) * next) + c];
-          found[3 * (line * other + i * next) + c] = sum / total;
+          for (let d = 0; d < kernel.length; d++) sum += kernel[d] * padded[i + d];
+          found[3 * (line * other + i * next) + c] = sum;
         }
       }
     }

@@ -51,13 +51,13 @@ async function readPicture(file) {
     picture = await createImageBitmap(file); // turned as the camera was held
   } catch {
     const heic = /hei[cf]/i.test(`${file.type} ${file.name}`);
-    throw new Error(`${name} ${heic ? "is a HEIC photograph, which this browser" : "is damaged, or of a kind that this browser"} `
+    throw new Error(`${name} ${heic ? "is a HEIC photograph, which this browser" : "is damaged, too large, or of a kind that this browser"} `
       + "cannot read: save it as JPEG or PNG");
   }
   const { width, height } = picture;
   if (width * height > MOST_PIXELS) {
     picture.close();
-    throw new Error(`${name} has ${Math.round(width * height / 1e6)} million pixels, and 50 are the most: make it smaller`);
+    throw new Error(`${name} has ${Math.ceil(width * height / 1e6)} million pixels, and 50 are the most: make it smaller`);
   }
   const values = valuesOf(squareOf(picture, width, height, SIDE));
   picture.close();
@@ -101,11 +101,9 @@ function loudnessOf(sound) {
 
 /** Ask for a camera or a microphone; what was refused is said in words. */
 async function askFor(what, constraints) {
-  try {
-    return await navigator.mediaDevices.getUserMedia(constraints);
-  } catch (error) { // there is none, it was not allowed, or the page is neither local nor https
-    throw new Error(`the ${what} cannot be used (${error.message}): choose a file instead`);
-  }
+  const refuse = (why) => { throw new Error(`the ${what} cannot be used (${why}): choose a file instead`); };
+  if (!navigator.mediaDevices) refuse("this browser gives none to a page that is neither local nor https");
+  return navigator.mediaDevices.getUserMedia(constraints).catch(({ message }) => refuse(message)); // none, or not allowed
 }
 
 /** Record until `stopped` resolves; gives the recording. */

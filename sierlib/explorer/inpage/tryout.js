@@ -11,12 +11,12 @@ const option = (value, text = value) => h("option", { value }, text);
 class TryOut {
   /**
    * @param el       where it is drawn
-   * @param explorer the state of the explorer above: its samples are there to be mixed, and results join them
-   * @param settings {address, megabytes, css}
+   * @param explorer the element of the explorer above, which results join
+   * @param samples  of that explorer, to be mixed
+   * @param settings {findScripts, size, css}: the size in MB, where something is read from beside the page
    */
-  constructor(el, explorer, { address, megabytes, css }) {
-    Object.assign(this, { explorer, megabytes, engine: new Engine(address), edits: new Edits(), count: 0, busy: 0 });
-    this.samples = explorer.get("samples").filter((sample) => !problemOf(sample));
+  constructor(el, explorer, samples, { findScripts, size, css }) {
+    Object.assign(this, { explorer, samples, size, engine: new Engine(findScripts), edits: new Edits(), count: 0, busy: 0 });
     this.classes = this.samples[0]?.classes ?? [];
     this.build(el, css);
     this.show(this.samples[0]);
@@ -26,11 +26,12 @@ class TryOut {
   build(el, css) {
     const shadow = el.attachShadow({ mode: "open" });
     this.said = h("p", { class: "said", role: "status" });
-    this.loadButton = h("button", { type: "button", class: "main", onclick: () => this.load() }, `Load the model (${this.megabytes} MB)`);
-    this.about = h("p", { class: "note" }, "It runs in this page: nothing is installed, and nothing you choose leaves it.");
+    this.loadButton = h("button", { type: "button", class: "main", onclick: () => this.load() }, `Load the model${this.size ? ` (${this.size} MB)` : ""}`);
+    this.progress = h("progress", { max: 1, "aria-label": "Loading the model", hidden: true });
+    this.about = h("p", { class: "note", role: "status" }, "It runs in this page: nothing is installed, and nothing you choose leaves it.");
     this.tools = h("fieldset", { class: "tools", disabled: true }, ...this.pictureTools(), ...this.speechTools(), ...this.explainTools());
     const root = h("section", { class: "explorer try", "aria-label": "Try it yourself" },
-      h("h3", {}, "Try it yourself"), h("div", { class: "row" }, this.loadButton, this.about), this.said, this.tools);
+      h("h3", {}, "Try it yourself"), h("div", { class: "row" }, this.loadButton, this.about), this.progress, this.said, this.tools);
     shadow.append(h("style", {}, css), root);
     watchTheme(root, new AbortController().signal);
     el.dataset.lmSuppressShortcuts = "true";
@@ -230,13 +231,13 @@ class TryOut {
   load() {
     return this.attempt(async () => {
       this.loadButton.disabled = true;
-      this.loadButton.textContent = "Loading …";
+      this.progress.hidden = false;
+      this.progress.removeAttribute("value"); // until something is known of it
       try {
-        const about = await this.engine.load();
-        this.about.textContent = aboutModel(about);
+        this.about.textContent = aboutModel(await this.engine.load((share) => (this.progress.value = share)));
       } finally {
         this.loadButton.disabled = false;
-        this.loadButton.textContent = `Load the model (${this.megabytes} MB)`;
+        this.progress.hidden = true;
       }
       this.loadButton.hidden = true;
       this.tools.disabled = false;
@@ -347,8 +348,7 @@ class TryOut {
     const { sound, words, text } = this.speech, steps = [...this.edits.speech].map((gone) => !gone);
     const heard = muted(sound, SOUND_RATE, HEARD / SIDE, steps);
     const sample = sampleOf({ id, text, words, sound: heard, ...pair, classes: this.classes }, result, levels, scores);
-    this.explorer.set("samples", [sample, ...this.explorer.get("samples")]);
-    this.explorer.set("sample", id);
+    this.explorer.dispatchEvent(new CustomEvent("sier-explorer-add", { detail: sample }));
     this.told.textContent += ` It is in the explorer above as “${id}”.`;
   }
   saveMaps() {
@@ -434,9 +434,14 @@ function aboutModel({ profile, date, simd, workers }) {
     + `worker${workers > 1 ? "s" : ""} of this page${slow}. It knows four classes and one voice. Nothing you choose leaves this page.`;
 }
 
-export function mountTryOut(el, explorer, settings) {
-  if (!explorer.get("samples").some((sample) => !problemOf(sample))) return null;
-  const tryOut = new TryOut(el, explorer, settings);
-  window.sierlibLive = forScripts(tryOut.engine);
-  return tryOut;
+/** Put it below an explorer, if the page (by address) or a kernel (`model.send`) has the scripts that hold the model. */
+export function mountTryOut(el, explorer, samples, model, signal) {
+  const scripts = model.get("scripts"), good = samples.filter((sample) => !problemOf(sample));
+  if (!scripts || !good.length) return;
+  const { jpThemeLight, vscodeThemeKind } = document.body.dataset; // what lies beside a page is out of reach in Jupyter
+  if (!model.send && (jpThemeLight || vscodeThemeKind)) return;
+  const findScripts = async () => (model.send ? askKernel(model) : scripts);
+  const { engine } = new TryOut(el, explorer, good, { findScripts, size: model.get("megabytes"), css: model.get("css") });
+  window.sierlibLive = forScripts(engine);
+  signal.addEventListener("abort", () => engine.close());
 }

@@ -1,6 +1,6 @@
 /** What a worker does: load a network once, then predict, and score coalitions of a sample. It answers {id, found} or {id, error}. */
 
-let network = null, sample = null;
+let network = null, sample = null, pieces = []; // bytes of weights
 const shown = {}; // features of the pair on view
 
 /** Bytes of base64; a loop, since `Uint8Array.from` takes seconds for megabytes. */
@@ -19,8 +19,12 @@ async function check(bytes, { bytes: expected, checksum }) {
 }
 
 const TASKS = {
-  async load({ described, weights }) {
-    const bytes = bytesOf(weights);
+  take({ text }) {
+    pieces.push(bytesOf(text));
+  },
+  async load({ described }) {
+    const bytes = new Uint8Array(await new Blob(pieces).arrayBuffer());
+    pieces = null;
     await check(bytes, described);
     network = new Network(described, bytes, startKernel);
     return network.simd;

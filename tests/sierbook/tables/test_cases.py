@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sierbook.cases import ExplainedRow
 from sierbook.tables.cases import case_table, largest_gaps, word_table
 from sierlib.explorer import listening
-from sierlib.explorer.cases import ExplainedRow
 
 
 def test_words_are_listed_with_their_values(cases: list[ExplainedRow]) -> None:

@@ -122,6 +122,21 @@ def test_windows_paths_are_read_where_the_file_is_there(tmp_path: Path) -> None:
     ]
 
 
+def test_a_missing_picture_comes_with_what_can_be_done_about_it(tmp_path: Path) -> None:
+    rows = ["https://example.org/a.jpg,one", "b.jpg,two"]
+    corpus = pairs.load(_write(tmp_path, "image,text", *rows, "c.jpg,three", "a.jpg,four"))
+    assert [reason for _, _, reason in corpus.quarantined][0] == (
+        "missing image: line 2, an address: download it, and write its path relative to the table"
+    )
+    if (tmp_path / "A.JPG").exists():
+        pytest.skip("large and small letters do not differ in this file system")
+    corpus = pairs.load(_write(tmp_path, "image,text", "a.JPG,one", "A.JPG,two", "a.jpg,three"))
+    assert [reason for _, _, reason in corpus.quarantined] == [
+        f"missing image: line {n}, a.jpg lies there: here large and small letters differ"
+        for n in (2, 3)
+    ]
+
+
 def test_an_over_long_name_costs_its_row(tmp_path: Path) -> None:
     corpus = pairs.load(_write(tmp_path, "image,text", f"{'n' * 5000}.jpg,one", "a.jpg,two"))
     assert [item.text for item in corpus.items] == ["two"]

@@ -132,11 +132,15 @@ def test_a_column_twice_or_missing_is_refused(tmp_path: Path) -> None:
 SAID = "I don’t want your “help”, café owner – naïve… £5"
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman"])
-def test_western_code_pages_are_recognised_and_told(tmp_path: Path, encoding: str) -> None:
-    rows = _table(*_rows("fine", f'"{SAID}"', "fine", f'"{SAID}"'))
+@pytest.mark.parametrize(
+    ("encoding", "said"), [("cp1252", SAID), ("mac_roman", SAID), ("iso8859_15", "€5, my sœur")]
+)
+def test_western_code_pages_are_recognised_and_told(
+    tmp_path: Path, encoding: str, said: str
+) -> None:
+    rows = _table(*_rows("fine", f'"{said}"', "fine", f'"{said}"'))
     table, records = _read(tmp_path, rows.encode(encoding))
-    assert [record.cells["text"] for record in records] == ["fine", SAID, "fine", SAID]
+    assert [record.cells["text"] for record in records] == ["fine", said, "fine", said]
     name = lines.WESTERN[encoding]
     assert table.notes == [f"t.csv is not all UTF-8: lines 3, 5 read as {name}"]
 

@@ -163,6 +163,30 @@ def test_early_stopping_keeps_the_best_epoch(bands: tuple[pd.DataFrame, Path]) -
 
 
 @pytest.mark.usefixtures("float32")
+def test_tuning_goes_on_with_all_layers_at_the_papers_rate(
+    bands: tuple[pd.DataFrame, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "PAPER_RATE", 0.3)  # so that it shows
+    built = []
+
+    def build() -> keras.Model:
+        given = keras.Input((128, 128, 1), name="speech")
+        x = keras.layers.Flatten()(keras.layers.AveragePooling2D((32, 128))(given))
+        frozen = keras.layers.Dense(4, name="frozen", trainable=False)
+        y = keras.layers.Dense(4, activation="softmax", dtype="float32")(frozen(x))
+        model = keras.Model({"speech": given}, y)
+        built.append(model.get_layer("frozen").get_weights()[0])
+        return model
+
+    rows, folder = bands
+    for tuned in (0, 2):
+        some = replace(TOY, epochs=2, tuned=tuned)
+        model, history = fit_network(build, rows[:48], rows[48:], folder, some)
+        changed = np.abs(model.get_layer("frozen").get_weights()[0] - built[0]).max()
+        assert len(history["epochs"]) == 2 + tuned and (changed > 0) == bool(tuned)
+        assert bool(tuned) == (history["best_epoch"] > 2)
+
+
 def test_a_seed_fixes_the_training(bands: tuple[pd.DataFrame, Path]) -> None:
     short = replace(TOY, epochs=2)
     losses = [_fit(bands, short, seed=seed)[1]["epochs"][-1]["loss"] for seed in (1, 1, 2)]
@@ -347,6 +371,7 @@ KINDS = (
     "agreement",
     "ser-400",
     "sentiment-ser",
+    "random-frozen",
 )
 
 

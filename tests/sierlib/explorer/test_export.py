@@ -13,17 +13,16 @@ import keras
 import numpy as np
 import pytest
 
+from sierbook import site
 from sierlib import settings
 from sierlib.data.speech import log_mel
 from sierlib.explorer import inpage
-from sierlib.explorer.export import export_model, round_weights, write_script
+from sierlib.explorer.export import export_model, round_weights, write_scripts
 from sierlib.explorer.widget import static_html
 from sierlib.networks import parallel_net
 from sierlib.shapley import explain
 from tests import chromium
 from tests.sierlib.explorer.test_widget import make_sample
-
-SCRIPT = "model.js"
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +59,9 @@ def folder(model: keras.Model, pair: dict[str, np.ndarray], tmp_path_factory: An
     samples = [make_sample("s1"), make_sample("s2")]
     pictures = {sample["id"]: pair["image"] for sample in samples}
     about = {"profile": "smoke", "date": "2026-01-01"}
-    write_script(place / SCRIPT, model, pictures, about)
-    page = static_html(samples, "e", model={"address": SCRIPT, "megabytes": 1})
+    write_scripts(place, model, pictures, about)
+    scripts = [path.name for path in inpage.find_scripts(place)]
+    page = static_html(samples, "e", model={"scripts": scripts, "megabytes": 1})
     text = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>t</title><main>{page}</main>'
     )
@@ -147,23 +147,18 @@ def test_the_log_mel_is_that_of_python(loaded: Any, seconds: float) -> None:
 
 
 def test_without_simd_the_numbers_are_the_same(
-    page: Any, model: keras.Model, pair: dict[str, np.ndarray]
+    browser: Any, folder: Path, tmp_path: Path, model: keras.Model, pair: dict[str, np.ndarray]
 ) -> None:
-    call = """async (pair) => {
-        await new Promise((done) => {
-            const script = document.createElement("script");
-            Object.assign(script, { src: "model.js", onload: done });
-            document.head.append(script);
-        });
-        const { engine } = sierlibModel;
-        sierlibModel.engine = engine.replace("WebAssembly.validate(bytes)", "false");
-        const { simd } = await sierlibLive.load();
-        return [simd, await sierlibLive.predict(pair)];
-    }"""
-    simd, found = page.evaluate(call, flat(pair))
+    change_scripts(
+        folder, tmp_path, lambda text: text.replace("WebAssembly.validate(bytes)", "false")
+    )
+    page = open_page(browser, tmp_path)
+    tried = ready(page)
+    tried.get_by_text("this browser lacks the fast instructions (SIMD)").wait_for()
+    found = page.evaluate("(pair) => sierlibLive.predict(pair)", flat(pair))
     expected = round_weights(model)({name: x[None] for name, x in pair.items()}).numpy()[0]
-    assert simd is False
     np.testing.assert_allclose(found, expected, atol=1e-5)
+    page.close()
 
 
 def test_the_kernel_is_what_its_source_compiles_to() -> None:
@@ -198,27 +193,33 @@ def test_modalities_that_meet_at_once_are_refused() -> None:
         export_model(network)
 
 
+def change_scripts(folder: Path, place: Path, change: Any) -> None:
+    """Copy the page with its scripts, each changed; one that becomes empty is left out."""
+    (place / "page.html").write_bytes((folder / "page.html").read_bytes())
+    for path in inpage.find_scripts(folder):
+        if text := change(path.read_text(encoding="utf-8")):
+            (place / path.name).write_text(text, encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [
         (lambda text: text[: len(text) // 2], "is no model of this book, or it is cut off"),
-        (lambda text: text.replace('"weights": "', '"weights": "AAAA'), "cut off: "),
+        (lambda text: text.replace('push("', 'push("AAAA'), "cut off: "),
         (lambda text: re.sub(r'"checksum": "\w+"', '"checksum": "0"', text), "damaged"),
-        (None, "is not beside this page"),
+        (lambda text: "" if "weights.push" in text else text, "is not beside this page"),
+        (lambda text: "", "is not beside this page"),
     ],
 )
 def test_a_damaged_model_is_one_line_and_the_page_stays(
     browser: Any, folder: Path, tmp_path: Path, change: Any, line: str
 ) -> None:
-    (tmp_path / "page.html").write_bytes((folder / "page.html").read_bytes())
-    if change:
-        text = (folder / SCRIPT).read_text(encoding="utf-8")
-        (tmp_path / SCRIPT).write_text(change(text), encoding="utf-8")
-    page = browser.new_page()
-    page.goto((tmp_path / "page.html").as_uri())
+    change_scripts(folder, tmp_path, change)
+    page = open_page(browser, tmp_path)
     page.get_by_role("button", name="Load the model").click()
-    page.locator("#e-try .said", has_text=line).wait_for()
-    assert page.locator("#e-try .scores tr").count() == 4
+    page.locator("#e .try .said", has_text=line).wait_for()
+    assert page.locator("#e .try .scores tr").count() == 4
+    assert page.get_by_role("progressbar").count() == 0
     page.close()
 
 
@@ -230,12 +231,30 @@ def test_inputs_that_the_network_does_not_take_are_refused(loaded: Any) -> None:
     assert "image has no values; expected 49152" in loaded.evaluate(call, {"speech": speech})
 
 
+def test_progress_is_shown_while_the_model_is_loaded(page: Any, folder: Path) -> None:
+    page.evaluate(
+        """() => {
+            const inside = (node, name) => node.shadowRoot.querySelector(name);
+            const place = inside(document.querySelector("#e"), "[data-try]");
+            const bar = inside(place, "progress");
+            const watch = new MutationObserver(() => !bar.hidden && shown.push(bar.position));
+            window.shown = [];
+            watch.observe(bar, { attributes: true });
+        }"""
+    )
+    ready(page)
+    shown = page.evaluate("shown")
+    assert shown[0] == -1, "as long as nothing is known of it, it says so"
+    assert len(shown) > len(inpage.find_scripts(folder)) and shown == sorted(shown)
+    assert page.get_by_role("progressbar").count() == 0
+
+
 # --- by hand ---
 
 
 def ready(page: Any) -> Any:
     page.get_by_role("button", name="Load the model").click()
-    tried = page.locator("#e-try .try")
+    tried = page.locator("#e .try")
     tried.locator("fieldset:not([disabled])").wait_for()
     return tried
 
@@ -317,24 +336,55 @@ def test_camera_and_microphone_give_a_pair(page: Any) -> None:
     assert page.complaints == []
 
 
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--use-fake-device-for-media-stream"], "cannot be used (Permission"),  # not allowed
+        ([], "cannot be used (Requested device not found): choose a file"),
+    ],
+)
+def test_without_camera_and_microphone_files_are_left(
+    browser: Any, folder: Path, flags: list[str], line: str
+) -> None:
+    path = site.find_chromium()
+    other = browser.browser_type.launch(executable_path=path, args=[*chromium.FLAGS, *flags])
+    page = open_page(other, folder)
+    tried = ready(page)
+    before = scores(tried)
+    for button, what in (("Record", "microphone"), ("Camera", "camera")):
+        tried.get_by_role("button", name=button, exact=True).click()
+        tried.locator(".said", has_text=f"The {what} {line}").wait_for()
+        assert scores(tried) == before
+    page.evaluate("() => Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
+    tried.get_by_role("button", name="Record", exact=True).click()
+    tried.locator(".said", has_text="neither local nor https").wait_for()
+    assert page.complaints == []
+    other.close()
+
+
 def test_what_cannot_be_read_is_one_line_and_what_was_on_view_stays(
     page: Any, tmp_path: Path
 ) -> None:
+    from PIL import Image
     from soundfile import write
 
     tried = ready(page)
     before = scores(tried)
     (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    Image.new("1", (7100, 7100)).save(tmp_path / "vast.png")
     (tmp_path / "torn.wav").write_bytes(b"RIFF" + bytes(40))
+    write(tmp_path / "long.wav", np.ones(121 * 8_000) * 0.1, 8_000)
     write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
     write(tmp_path / "short.wav", np.ones(160) * 0.1, 16_000)
     for label, name, line in (
         ("or a file", "photo.heic", "is a HEIC photograph"),
-        ("or a file", "torn.png", "is damaged, or of a kind"),
+        ("or a file", "torn.png", "is damaged, too large, or of a kind"),
+        ("or a file", "vast.png", "has 51 million pixels, and 50 are the most: make it smaller"),
         ("or a recording", "torn.wav", "cannot be decoded"),
         ("or a recording", "silent.wav", "is silent"),
         ("or a recording", "short.wav", "too short"),
+        ("or a recording", "long.wav", "is 121 s long, and 120 s are the most"),
     ):
         tried.get_by_label(label).set_input_files(tmp_path / name)
         tried.locator(".said", has_text=line).wait_for()

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from sierbook.report import write_page
 from sierlib import settings
 from sierlib.data import speech
 from sierlib.data.corpora import Unusable
-from sierlib.explorer.page import write_page
 from sierlib.explorer.widget import Explorer
 from sierlib.networks.parallelnet import parallel_net
 from tests.sierlib.explorer.toys import TEXT, by_hand, own_of

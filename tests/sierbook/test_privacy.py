@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sierlib.data import privacy
+from sierbook import privacy
 from sierlib.data.speech import Word
 
 TWEET = (

@@ -23,7 +23,7 @@ from sierlib.explorer.payload import Payload
 from sierlib.explorer.widget import CSS, static_html
 from sierlib.files import ensure_folder, replacing, write_json, write_text
 
-PAGE = Path(__file__).parent / "page.html"
+PAGE = Path(__file__).parent / "report.html"
 #: Of the sentence, shaded by attributes of style, which no hash can name; nothing else may load.
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" '

@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import pandas as pd
 
+from sierbook import privacy
 from sierlib import settings
-from sierlib.data import privacy, speech
+from sierlib.data import speech
 from sierlib.data.corpora import Item
 from sierlib.data.feed import read_inputs
 from sierlib.data.shards import item_picture, item_sound

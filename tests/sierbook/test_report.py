@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from sierbook.report import write_page
 from sierlib import settings
 from sierlib.data import speech
 from sierlib.explorer import listening
-from sierlib.explorer.page import write_page
 from tests.sierlib.explorer.toys import TEXT, own_of
 
 NASTY = "<script>alert('x')</script> I love $5 & \"you\" https://example.org/x"

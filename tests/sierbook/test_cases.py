@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sierbook.figures import sample_plots
-from sierbook.tables.cases import case_table, word_table
-from sierlib import settings
-from sierlib.experiment.labels import build_dataset
-from sierlib.experiment.manifest import read_manifest, read_truth
-from sierlib.experiment.train import load_model
-from sierlib.explorer.cases import (
+from sierbook.cases import (
     ExplainedRow,
     case_payload,
     explain_rows,
     planted_payload,
     teacher_payload,
 )
+from sierbook.figures import sample_plots
+from sierbook.tables.cases import case_table, word_table
+from sierlib import settings
+from sierlib.experiment.labels import build_dataset
+from sierlib.experiment.manifest import read_manifest, read_truth
+from sierlib.experiment.train import load_model
 from sierlib.networks import parallel_net
 from sierlib.run import Run
 from tests.forged import explained_row, planted_truth
@@ -94,7 +94,7 @@ def test_a_case_becomes_a_payload_with_its_teachers(cases: list[ExplainedRow]) -
 
 
 def test_a_payload_has_truth_blur_and_the_networks_scores_of_what_is_left(tiny_run: Run) -> None:
-    from sierlib.explorer.cases import explain_rows
+    from sierbook.cases import explain_rows
 
     manifest = read_manifest(tiny_run)
     rows = manifest[manifest["split"] == "test"].head(1)
