@@ -60,7 +60,7 @@ def test_table_1_has_six_rows_with_what_was_published_beside_them() -> None:
     trained = [history_of(name, 0.5) for name in names_in_group("Table 1")]
     table = studies.table(studies.merge(trained, []), "Table 1")
     assert list(table.index) == [NETWORKS[name].title for name in names_in_group("Table 1")]
-    page = by_origin(table, studies.FORMATS)[0].to_html()
+    page = by_origin(table)[0].to_html()
     published = {key: text for _, key, text in MARK.findall(page) if key.endswith("; paper")}
     assert published == {
         f"accuracy; {name}; ; labels; paper": f"{value:.2%}"
