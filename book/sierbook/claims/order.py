@@ -166,10 +166,14 @@ def _find_comparison(results: Results, name: str) -> Any:
 
 def _read_comparison(results: Results, entry: Any) -> Difference:
     """Read one of the paired comparisons of notebook 04."""
+    made = reading.find_run(results, "04-results", entry)
+    key = Key("lead", "fused - half", "test", "labels", name_run(made))
+    with suppress(KeyError):  # of differences from before there were comparisons
+        key = comparisons.key_of(entry)._replace(run=name_run(made))
     note = ""
     rows = reading.find(entry, "n")
     if rows:
-        note += f", {rows:,} test rows"
+        note += f", {write(rows, ',', *key._replace(quantity='n'))} test rows"
     repeats = reading.find(entry, "repeats") or 1
     one, other = reading.find(entry, "trainings") or (repeats, repeats)
     if one != other:
@@ -178,10 +182,6 @@ def _read_comparison(results: Results, entry: Any) -> Difference:
         note += f", mean of {one} trainings"
     else:
         note += ", one training each"
-    made = reading.find_run(results, "04-results", entry)
-    key = Key("lead", "fused - half", "test", "labels", name_run(made))
-    with suppress(KeyError):  # of differences from before there were comparisons
-        key = comparisons.key_of(entry)._replace(run=name_run(made))
     return Difference(
         reading.need_estimate(entry),
         made,

@@ -38,7 +38,7 @@ def show(
     Parameters
     ----------
     table
-        Its ``attrs["about"]`` stand for `about`.
+        Its ``attrs["about"]`` stand for `about`, and its ``attrs["formats"]`` for `formats`.
     formats
         By column, as of `numbers.write_plain`.
     about
@@ -59,6 +59,7 @@ def _write_cells(
 ) -> pd.DataFrame:
     """Return a table's cells as HTML; arguments as of `show`."""
     about = table.attrs.get("about", about)
+    formats = {**table.attrs.get("formats", {}), **formats}
     if isinstance(about, numbers.Key):
         keys = [about._replace(part=name) for name in _name_rows(table, about.part)]
     else:

@@ -255,7 +255,7 @@ def table(
         found = found.rename(columns={f"accuracy, {part}": f"accuracy, {part}{numbers.FIRST}"})
     if (found["origin"] == THIS_RUN).all():
         found = found.drop(columns="origin")
-    found.attrs["about"] = keys
+    found.attrs |= {"about": keys, "formats": _FORMATS}
     return found
 
 
@@ -289,7 +289,7 @@ def _choose_entries(
 
 
 #: How `shown.show` writes the columns of `table`.
-FORMATS = {
+_FORMATS = {
     **dict.fromkeys((name for name in QUANTITIES if name.startswith("accuracy, ")), "{:.1%}"),
     **dict.fromkeys(("macro F1", "kappa"), "{:.2f}"),
     "weights": "millions",
