@@ -43,7 +43,9 @@ def list_rows(found: Mapping[str, Any]) -> list[list[str]]:
         rows.append([text, *_write(found["milliseconds"][name], " ms")])
     standstill = found["milliseconds"].get("longest task")
     if standstill:  # the browser tells of those above 50 ms only
-        text = "Longest time the page stands still, while it loads, is painted on and explains"
+        text = (
+            "Longest time the page stands still (0: under 50 ms): loading, painted on, explaining"
+        )
         low = "less than 50 ms"
         rows.append(
             [text, *_write(standstill, " ms")] if standstill["high"] else [text, low, "each time"]
