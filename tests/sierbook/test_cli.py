@@ -60,7 +60,10 @@ def test_a_process_of_its_own_answers_a_wrong_profile_in_one_line(tmp_path: Path
         cwd=notebooks.ROOT,
     )
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr == "sier: unknown profile 'huge': choose one of smoke, quick, full, paper\n"
+    assert (
+        done.stderr
+        == "sier: unknown profile 'huge': choose one of smoke, quick, full, paper, pretrained\n"
+    )
     assert not (tmp_path / "run").exists()
 
 
