@@ -134,6 +134,11 @@ def key_of_decided(run: str = numbers.THIS_RUN) -> numbers.Key:
     return numbers.Key("rows that the speech decides", "fused", "test", "labels", run)
 
 
+def key_of_right(run: str = numbers.THIS_RUN) -> numbers.Key:
+    """Return the key of how many test rows ParallelNet predicts right."""
+    return numbers.Key("rows predicted right", "fused", "test", "labels", run)
+
+
 def of_experiment(found: Results) -> list[str]:
     """Say how far labels, split and network can be trusted."""
     said, run = [], run_of(found)

@@ -133,8 +133,11 @@ def name_lacking_classes(manifest: pd.DataFrame) -> list[str]:
         labelled = manifest["label"] == name
         absent = [part for part, rows in parts.items() if not (labelled & rows).any()]
         if labelled.any() and absent:
+            count = numbers.write(
+                int(labelled.sum()), ",", "pairs", "", f"usable, {name}, All", "", numbers.THIS_RUN
+            )
             sentences.append(
-                f"**Of {labelled.sum()} pairs labelled {name} none is in {', '.join(absent)}.** "
+                f"**Of {count} pairs labelled {name} none is in {', '.join(absent)}.** "
                 "Scores there are over the other classes."
             )
     return sentences
@@ -355,8 +358,8 @@ def name_unnamed(evaluation: dict[str, Any]) -> list[str]:
     for half in HALVES:
         if never := list_unnamed(evaluation, half):
             said.append(
-                f"**{results.TITLES[half]}** says *{'* or *'.join(never)}* of no test row, so its "
-                "recall there is 0."
+                f"**{results.TITLES[half]}** says *{'* or *'.join(never)}* of no test row, so it "
+                "finds none of theirs."
             )
     return said or ["Each network says each class of the test part of some row."]
 

@@ -58,7 +58,7 @@ def test_a_class_that_a_part_lacks_is_named() -> None:
     rows = pd.DataFrame({"label": ["sad"] * 6 + ["hate"] * 5, "fold": folds})
     rows["split"] = np.where(rows["fold"] < 0, "test", "train")
     (said,) = sentences.name_lacking_classes(rows)
-    assert said.startswith("**Of 5 pairs labelled hate none is in the test part, fold 2.**")
+    assert plain(said).startswith("**Of 5 pairs labelled hate none is in the test part, fold 2.**")
     assert sentences.name_lacking_classes(rows[rows["label"] == "sad"]) == []
 
 
