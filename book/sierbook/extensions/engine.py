@@ -43,13 +43,8 @@ def list_rows(found: Mapping[str, Any]) -> list[list[str]]:
         rows.append([text, *_write(found["milliseconds"][name], " ms")])
     standstill = found["milliseconds"].get("longest task")
     if standstill:  # the browser tells of those above 50 ms only
-        text = (
-            "Longest time the page stands still (0: under 50 ms): loading, painted on, explaining"
-        )
-        low = "less than 50 ms"
-        rows.append(
-            [text, *_write(standstill, " ms")] if standstill["high"] else [text, low, "each time"]
-        )
+        cells = _write(standstill, " ms") if standstill["high"] else ["under 50 ms", "each time"]
+        rows.append(["Longest time that the page stands still", *cells])
     gaps, about = found["differences"], f"{found['samples']} samples"
     rows.append(["Largest difference of a probability", f"{gaps['probability']:.0e}", about])
     text = f"Largest difference of a region's value, depth {found['depth']}"
@@ -57,7 +52,7 @@ def list_rows(found: Mapping[str, Any]) -> list[list[str]]:
     rows += list_rival(found.get("rival", {}))
     if "load" in found:
         before, after = found["load"]
-        text = f"Load of the machine's {found['machine']['cores']} cores before and after"
+        text = f"Load of the {found['machine']['cores']} cores before, after"
         rows.append([text, f"{before:.1f}", f"{after:.1f}"])
     return rows
 
@@ -68,7 +63,7 @@ def list_rival(rival: Mapping[str, Any]) -> list[list[str]]:
         return []
     name, size, times = rival["name"], rival["bytes"], rival["milliseconds"]
     return [
-        [f"The same prediction, in turns with {name}", *_write(times["ours"], " ms")],
+        [f"Prediction, in turns with {name}", *_write(times["ours"], " ms")],
         [f"{name}, one thread", *_write(times["rival"], " ms")],
         ["Its time, ours being 1", *_write(rival["ratio"], "", 2)],
         [
@@ -76,7 +71,7 @@ def list_rival(rival: Mapping[str, Any]) -> list[list[str]]:
             f"{size['ours'] / 1e6:.2f} MB",
             f"{size['rival'] / 1e6:.1f} MB",
         ],
-        ["Largest difference of a probability to it", f"{rival['difference']:.0e}", "1 sample"],
+        ["Largest difference to it", f"{rival['difference']:.0e}", "1 sample"],
     ]
 
 
