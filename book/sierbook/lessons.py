@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sierbook import numbers, sentences, trust_sentences
+from sierbook import numbers, result_sentences, sentences, trust_sentences
 from sierbook.numbers import key_of_head, key_of_path, key_of_teacher, write
 from sierlib.experiment.models import HALVES
 from sierlib.run import Run
@@ -105,10 +105,10 @@ def of_ablation(found: Results) -> list[str]:
 
 def of_results(found: Results) -> list[str]:
     """Answer whether fusion helps, and name the classes that nobody is ever told."""
-    said = [sentences.answer_fusion(dict(found))]
+    said = [result_sentences.answer_fusion(dict(found))]
     names = {"fused": "ParallelNet", "speech": "the speech alone", "image": "the picture alone"}
     for half, name in names.items():
-        if never := sentences.list_unnamed(found, half):
+        if never := result_sentences.list_unnamed(found, half):
             said.append(f"For no test row does {name} say *{'* or *'.join(never)}*.")
     return said
 

@@ -23,12 +23,12 @@ class FusionAnswer(SphinxDirective):
     """One sentence and one figure: ParallelNet, its halves and their ceilings on the test part."""
 
     def run(self) -> list[nodes.Node]:
-        from sierbook import sentences
+        from sierbook import result_sentences
 
         evaluation = read_results(self.env).get("04-results")
         if not evaluation:
             return [nodes.paragraph("", NONE_YET)]
-        said = sentences.answer_fusion(evaluation)
+        said = result_sentences.answer_fusion(evaluation)
         figure = nodes.raw("", _draw(evaluation, numbers.plain(said)), format="html")
         data = Path(self.env.srcdir, self.env.config.sier_results_dir, "04-results.json")
         sources = link_sources(self.env, find_modules("accuracy_plots.accuracies()"), [data])
@@ -76,11 +76,11 @@ class Answer(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        from sierbook import sentences, trust_sentences
+        from sierbook import result_sentences, trust_sentences
 
         answers = {
-            "labels": ("04-results", lambda found: [sentences.describe_ceilings(found)]),
-            "fusion": ("04-results", sentences.judge_fusion),
+            "labels": ("04-results", lambda found: [result_sentences.describe_ceilings(found)]),
+            "fusion": ("04-results", result_sentences.judge_fusion),
             "explanations": (
                 "08-explanations",
                 lambda found: list(trust_sentences.answer_explanations_by_part(found).values()),

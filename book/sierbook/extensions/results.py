@@ -225,12 +225,13 @@ class ClassesNeverSaid(SphinxDirective):
     """Which classes each network says of no test row."""
 
     def run(self) -> list[nodes.Node]:
-        from sierbook import sentences
+        from sierbook import result_sentences
 
         evaluation = read_results(self.env).get("04-results")
         if not evaluation:
             return [nodes.paragraph("", NONE_YET)]
-        said = [sentence.replace("*", "") for sentence in sentences.name_unnamed(evaluation)]
+        unnamed = result_sentences.name_unnamed(evaluation)
+        said = [sentence.replace("*", "") for sentence in unnamed]
         return [nodes.paragraph("", " ".join(said))]
 
 
