@@ -299,7 +299,8 @@ def lite0(pictures: str, frozen: bool) -> keras.Model:
     WeightsUnavailable
         When the package is not installed or its file is another, saying what to do.
     """
-    features = _build_random("EfficientNetLite0", 1.0, normalised=False)
+    features = _efficientnet("EfficientNetLite0", 1.0)
+    _shorten_averages(features)
     if pictures == "pretrained":
         pretrained.fill(features, pretrained.find_weights())
     features.trainable = not frozen
@@ -387,18 +388,23 @@ def _build_published(kind: str) -> tuple[keras.Model, list[layers.Layer]]:
 
 
 def _build_random(kind: str, width: float, normalised: bool) -> keras.Model:
-    """Build a backbone with random weights, whose batch normalisation gets by with few steps."""
-    build = (
-        partial(vgg, normalised=normalised) if kind in _VGG else BACKBONES.get(kind, _efficientnet)
-    )
+    """Build a backbone with random weights."""
+    build = partial(vgg, normalised=normalised) if kind in _VGG else BACKBONES[kind]
     try:
         model = build(kind, width)
     except ValueError as error:
         raise ValueError(
             f"{kind} at width {width:g} cannot take inputs of {SHAPE}: {error}"
         ) from error
+    _shorten_averages(model)
+    return model
+
+
+def _shorten_averages(model: keras.Model) -> None:
+    """Let batch normalisation get by with few steps.
+
+    The libraries' momentum of 0.99 needs hundreds before validation means anything.
+    """
     for layer in model._flatten_layers():
         if isinstance(layer, layers.BatchNormalization):
-            # The libraries' 0.99 needs hundreds of steps before validation means anything.
             layer.momentum = 0.9
-    return model
