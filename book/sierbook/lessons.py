@@ -74,8 +74,12 @@ def of_training(found: Results) -> list[str]:
     late = [history["best_epoch"] == len(history["epochs"]) for history in models]
     if any(late):
         were = "was" if sum(late) == 1 else "were"
+        settled, trained = (
+            write(value, "d", quantity, "", "notebook 2", "", run)
+            for quantity, value in (("best in the last epoch", sum(late)), ("networks", len(late)))
+        )
         said.append(
-            f"{sum(late)} of {len(late)} networks {were} best in the last epoch: more epochs might "
+            f"{settled} of {trained} networks {were} best in the last epoch: more epochs might "
             "have taken it further."
         )
     return said

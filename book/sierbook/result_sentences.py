@@ -264,5 +264,9 @@ def judge_several_trainings(
     for entry in comparisons.read_stand_ins(run).values():
         if entry["primary"] and entry["name"] in once and entry["repeats"] > 1:
             verdict = _judge_comparison(entry, stand_in)
-            sentences.append(f"{verdict} ({entry['repeats']} trainings, {studies.origin(entry)})")
+            where = studies.origin(entry)
+            count = numbers.write(
+                entry["repeats"], "d", "trainings", entry["name"], "test", "", where
+            )
+            sentences.append(f"{verdict} ({count} trainings, {where})")
     return sentences

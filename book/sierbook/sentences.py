@@ -168,16 +168,23 @@ def describe_origins(
     (`studies.omitted`)."""
     recorded = [entry for entry in entries.values() if entry["origin"] == "recorded"]
     absent = [f"`{name}`" for name in NETWORKS if name not in entries]
-    trained = len(entries) - len(recorded)
-    sentences = [f"**Of {len(NETWORKS)} networks, {trained} were trained in this run.**"]
+    every, trained, others, missing = (
+        numbers.write(count, "d", "networks", "", part, "")
+        for part, count in (
+            ("all", len(NETWORKS)),
+            ("this run", len(entries) - len(recorded)),
+            ("recorded", len(recorded)),
+            ("not trained", len(absent)),
+        )
+    )
+    sentences = [f"**Of {every} networks, {trained} were trained in this run.**"]
     if recorded:
         runs = {f"profile `{e['profile']}`, {e['data']}, {e['date']}" for e in recorded}
         sentences.append(
-            f"Of {len(recorded)} others the tables show recorded values "
-            f"({'; '.join(sorted(runs))})."
+            f"Of {others} others the tables show recorded values ({'; '.join(sorted(runs))})."
         )
     if absent:
-        sentences.append(f"{len(absent)} have not been trained anywhere yet: {', '.join(absent)}.")
+        sentences.append(f"{missing} have not been trained anywhere yet: {', '.join(absent)}.")
     if left_out:
         sentences.append(f"Left out: {'; '.join(dict.fromkeys(left_out.values()))}.")
     return " ".join(sentences)

@@ -25,22 +25,47 @@ function labelSource({ teachers: t }) {
 /** A number with the key that a book's tables give it: quantity; network; part; reference; run. Of
  *  the explanation of the prediction that all tables show, the part is the sample alone. */
 function numberOf(text, value, quantity, ...parts) {
+  return numberBy("fused", text, value, quantity, ...parts);
+}
+function numberBy(network, text, value, quantity, ...parts) {
   const part = parts.filter(Boolean).join(", ");
-  return h("data", { value, "data-key": `${quantity}; fused; ${part}; score; this run` }, text);
+  return h("data", { value, "data-key": `${quantity}; ${network}; ${part}; score; this run` }, text);
+}
+
+/** What a key says of a view beside the sample: nothing where it is what all tables show. */
+function shownOf({ sample, target, method, baseline }) {
+  const usual = target === predictedOf(sample) && method === "owen" && baseline !== "blur";
+  return usual ? "" : `${target}, ${method}${baseline === "blur" ? ", blurred" : ""}`;
+}
+
+/** The value of a region or word, with its key. */
+function valueOf(view, value, where) {
+  return numberOf(signed(value), value, "value", view.sample.id, shownOf(view), where);
+}
+const cellName = ({ level }, row, column) => `level ${level}, row ${row + 1}, column ${column + 1}`;
+const stepName = ({ level, step }, at) => `level ${level}, from ${(at * step).toFixed(1)} s`;
+
+/** A score of what is left, with its key. */
+function leftScore({ sample, keep, left, ...view }, name, value) {
+  const way = keep === "keep" ? "what matters" : "the rest";
+  return numberOf(value.toFixed(2), value, "score", sample.id, name, shownOf({ sample, ...view }), `${way} at ${left.percent}`);
 }
 
 /** The class scores, of the whole and of what is left, beside both teachers' opinions. */
-function scoreTable({ sample, target, left, keep }) {
+function scoreTable(view) {
+  const { sample, target, left, keep } = view;
   const { teachers: t } = sample, tag = (text) => h("em", {}, text), known = opinionsOf(sample);
-  const columns = [["Whole", sample.scores], [keep === "keep" ? "What matters" : "The rest", left?.scores],
-    ["Speech teacher", t?.speech], ["Image teacher", t?.image]].filter(([, values]) => values);
+  const whole = (v, name) => numberOf(v.toFixed(2), v, "score", sample.id, name === predicted ? "" : name);
+  const by = (network) => (v, name) => numberBy(network, v.toFixed(2), v, "score", sample.id, name);
+  const rest = (v, name) => leftScore(view, name, v);
+  const columns = [["Whole", sample.scores, whole], [keep === "keep" ? "What matters" : "The rest", left?.scores, rest],
+    ["Speech teacher", t?.speech, by("ser teacher")], ["Image teacher", t?.image, by("ier teacher")]].filter(([, values]) => values);
   const predicted = predictedOf(sample), bar = (v) => h("i", { style: `--part:${100 * clamp(v, 0, 1)}%` });
-  const cell = (v, title, name) => h("td", {}, bar(v), title === "Whole"
-    ? numberOf(v.toFixed(2), v, "score", sample.id, name === predicted ? "" : name) : v.toFixed(2));
   const tags = (name) => [[predicted, "predicted"], [sample.planted?.emotion, "planted: the true label"],
     [sample.label, labelSource(sample)]].filter(([is]) => is === name).flatMap(([, text]) => [" ", tag(text)]);
   const row = (name, k) => h("tr", { class: name === target ? "target" : "" },
-    h("th", { scope: "row" }, name, ...tags(name)), ...columns.map(([title, values]) => cell(values[k], title, name)));
+    h("th", { scope: "row" }, name, ...tags(name)),
+    ...columns.map(([, values, number]) => h("td", {}, bar(values[k]), number(values[k], name))));
   const missing = sample.label == null ? "Nobody has labelled this sample, so nothing says whether the prediction is right."
     : known ? "" : "No teacher was asked: the label came with the corpus.";
   return [h("table", {}, h("caption", {}, known ? "Scores, and what the teachers said" : "Scores"),
@@ -49,25 +74,25 @@ function scoreTable({ sample, target, left, keep }) {
 }
 
 /** What each modality brings to the score, and the interaction between them. */
-function shareTable({ sample, one, target, baseline, method }) {
-  const { speech, image, interaction, base, value } = one;
+function shareTable(view) {
+  const { sample, one, target, baseline, method } = view, { speech, image, interaction, base, value } = one;
   const rows = [["Speech", speech], ["Photograph", image], ["Interaction", interaction ?? 0]];
   const scale = largest([speech, image, interaction ?? 0]) || 1;
   const share = Math.round(100 * Math.abs(speech) / (Math.abs(speech) + Math.abs(image) || 1));
   const bar = (v) => h("i", { class: v < 0 ? "against" : "for", style: `width:${50 * Math.abs(v) / scale}%` });
-  const usual = target === predictedOf(sample) && method === "owen" && baseline !== "blur";
-  const said = usual ? "" : `${target}, ${method}${baseline === "blur" ? ", blurred" : ""}`;
+  const of = (text, v, quantity) => numberOf(text, v, quantity, sample.id, shownOf(view));
   const key = { Photograph: "image" };
   const row = ([name, v]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", { class: "bar" }, bar(v)),
-    h("td", {}, numberOf(signed(v), v, key[name] ?? name.toLowerCase(), sample.id, said)));
+    h("td", {}, of(signed(v), v, key[name] ?? name.toLowerCase())));
   const without = baseline === "blur" ? "with both blurred" : "with silence and black";
-  const ends = `${base.toFixed(3)} ${without}, ${value.toFixed(3)} with both`, gap = value - base - speech - image;
+  const ends = [of(base.toFixed(3), base, "base value"), ` ${without}, `, of(value.toFixed(3), value, "score"), " with both"];
+  const gap = value - base - speech - image;
   const adds = Math.abs(gap) <= ROUNDING * Math.max(1, scale); // not so by the method that the paper's authors published
   return [h("table", {}, h("caption", {}, `What “${target}” is made of`), h("tbody", {}, ...rows.map(row))),
-    h("p", { class: "note" }, adds
-      ? `${ends}. Speech carries ${share} % of the effect, the photograph ${100 - share} %. `
-        + "The interaction is inside both, half each."
-      : `${ends}: these parts miss the score by ${signed(gap)}.`),
+    h("p", { class: "note" }, ...ends, ...(adds
+      ? [". Speech carries ", of(share, share / 100, "speech’s share"), " % of the effect, the photograph ",
+        of(100 - share, 1 - share / 100, "image’s share"), " %. The interaction is inside both, half each."]
+      : [": these parts miss the score by ", of(signed(gap), gap, "gap"), "."])),
     ...(method === "owen" ? [h("p", { class: "note" }, METHODS.owen)] : [])];
 }
 
@@ -242,16 +267,18 @@ class Panel {
       .filter(Boolean).join(" ");
     this.boxes.hidden = !view.planted;
     const best = argmax(image.values), row = Math.floor(best / image.cols) + 1, column = best % image.cols + 1;
-    const strongest = image.values.length === 1 ? `Its value is ${signed(image.values[0])}.`
-      : `Strongest: row ${row}, column ${column} of ${image.rows} × ${image.cols}, ${signed(image.values[best])}.`;
-    this.imageNote.textContent = `Level ${view.level}: ${describeRegions(view)} ${strongest}`;
-    this.imageMap.setAttribute("aria-label", `Map over the photograph: ${describeRegions(view)} ${strongest}`);
+    const strongest = image.values.length === 1 ? "Its value is "
+      : `Strongest: row ${row}, column ${column} of ${image.rows} × ${image.cols}, `;
+    this.imageNote.replaceChildren(`Level ${view.level}: ${describeRegions(view)} ${strongest}`,
+      valueOf(view, image.values[best], cellName(view, row - 1, column - 1)), ".");
+    this.imageMap.setAttribute("aria-label",
+      `Map over the photograph: ${describeRegions(view)} ${strongest}${signed(image.values[best])}.`);
     this.photoMap.setAttribute("aria-label", "Regions of the photograph: arrow keys move, the value is told");
     const top = argmax(view.spoken), when = (top * step).toFixed(1), heard = this.audible();
     const steps = columns.length === 1 ? "the speech is a single region" : `${columns.length} steps of ${step.toFixed(1)} s`;
     const units = sample.words.length ? "words" : "steps";
-    this.soundNote.textContent = `Log-mel (0 to 8 kHz) above, waveform below; ${steps}. `
-      + `Strongest: at ${when} s, ${signed(columns[top])}. White strip: the ${units} that matter, with the pauses around them.`;
+    this.soundNote.replaceChildren(`Log-mel (0 to 8 kHz) above, waveform below; ${steps}. Strongest: at ${when} s, `,
+      valueOf(view, columns[top], stepName(view, top)), `. White strip: the ${units} that matter, with the pauses around them.`);
     this.melMap.setAttribute("aria-label", `Log-mel spectrogram with its map. ${steps}; strongest at ${when} seconds.`);
     this.soundMap.setAttribute("aria-label", "Steps of the speech: arrow keys move, the value is told");
     this.wave.setAttribute("aria-label", "Waveform, blue least and yellow most important; "
@@ -267,16 +294,19 @@ class Panel {
     const { sample, target, left, keep, one, level, depth, percent } = this.view, k = sample.classes.indexOf(target);
     const whole = sample.scores[k], bar = (name, v) => h("i", { class: name, style: `--part:${100 * clamp(v, 0, 1)}%` });
     const bars = [bar("whole", whole)], now = left?.scores[k];
-    let text = `“${target}” has ${whole.toFixed(2)}`;
+    const has = numberOf(whole.toFixed(2), whole, "score", sample.id, target === predictedOf(sample) ? "" : target);
+    let text = [`“${target}” has `, has];
     if (left) {
       bars.push(bar("left", now));
-      text = `“${target}”: ${whole.toFixed(2)} → ${now.toFixed(2)} ${keep === "keep" ? "with what matters alone" : "without what matters"}`
-        + (left.percent === percent ? "." : `, at percentile ${left.percent}, the nearest that was computed.`);
-    } else if (keep === "all") text += one.left ? ": remove what matters." : ".";
-    else if (!one.left) text += ". What is left of this sample was not scored.";
-    else text += `. Scores follow at the finest level only: set Level to ${depth}, not ${level}.`;
-    this.follow.replaceChildren(h("span", { class: "bars", "aria-hidden": "true" }, ...bars), h("span", { class: "told" }, text));
-    this.told = text;
+      text = [`“${target}”: `, has, " → ", leftScore(this.view, target, now),
+        ` ${keep === "keep" ? "with what matters alone" : "without what matters"}`,
+        left.percent === percent ? "." : `, at percentile ${left.percent}, the nearest that was computed.`];
+    } else if (keep === "all") text.push(one.left ? ": remove what matters." : ".");
+    else if (!one.left) text.push(". What is left of this sample was not scored.");
+    else text.push(`. Scores follow at the finest level only: set Level to ${depth}, not ${level}.`);
+    const told = h("span", { class: "told" }, ...text);
+    this.follow.replaceChildren(h("span", { class: "bars", "aria-hidden": "true" }, ...bars), told);
+    this.told = told.textContent;
   }
 
   writeLegends(scales) {
@@ -326,14 +356,15 @@ class Panel {
       Object.assign(this.cell.style, { left: `${100 * col / cols}%`, top: `${100 * row / rows}%`,
         width: `${100 / cols}%`, height: `${100 / rows}%` });
       const matters = view.imageMatter[row * cols + col] ? "matters" : "is below the threshold";
-      this.hint.textContent = `Row ${row + 1}, column ${col + 1} of ${rows} × ${cols}: ${signed(value)}${speaks}; it ${matters}.`;
+      this.hint.replaceChildren(`Row ${row + 1}, column ${col + 1} of ${rows} × ${cols}: `,
+        valueOf(view, value, cellName(view, row, col)), `${speaks}; it ${matters}.`);
       return;
     }
     const { step, sample } = view, from = col * step, to = Math.min(sample.duration, from + step);
     const said = sample.words.filter(({ start, end }) => start < to && end > from).map((w) => w.text);
     this.mark(from, to);
-    this.hint.textContent = `${from.toFixed(1)} to ${to.toFixed(1)} s${said.length && said.length < 4 ? ` (${list(said)})` : ""}: `
-      + `${signed(value)}${speaks}.`;
+    this.hint.replaceChildren(`${from.toFixed(1)} to ${to.toFixed(1)} s${said.length && said.length < 4 ? ` (${list(said)})` : ""}: `,
+      valueOf(view, value, stepName(view, col)), `${speaks}.`);
   }
 
   // -- sound
@@ -394,8 +425,9 @@ class Panel {
     this.span.hidden = true;
     this.hint.textContent = HINT;
     if (at < 0) return;
-    const heard = word.start < this.view.sample.duration;
-    this.hint.textContent = `“${word.text}”: ${this.words[at].title}.${heard ? " Press it to hear it." : ""}`;
+    const heard = word.start < this.view.sample.duration, { title } = this.words[at], value = this.view.words[at];
+    this.hint.replaceChildren(`“${word.text}”: `, ...(heard
+      ? [valueOf(this.view, value, `word ${at + 1}`), title.slice(signed(value).length), ". Press it to hear it."] : [title, "."]));
     this.mark(word.start, word.end);
   }
 }

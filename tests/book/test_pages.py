@@ -296,6 +296,36 @@ def test_the_explorer_says_the_numbers_of_notebook_5(explorer: Any, index: Path)
     assert compared >= 4
 
 
+#: What is left of a panel's words when its keyed numbers are taken out of it.
+_WITHOUT_KEYED = """(panel) => {
+  const copy = panel.cloneNode(true);
+  copy.querySelectorAll("data").forEach((number) => number.remove());
+  return [...copy.querySelectorAll(".hint, .told, .note, td")].map((node) => node.textContent);
+}"""
+
+
+def test_scores_and_values_of_the_explorer_say_what_they_are(explorer: Any, page: Any) -> None:
+    panel = explorer.locator(".panel").first
+    keys = panel.locator("data")
+
+    def look() -> set[str]:
+        words = panel.evaluate(_WITHOUT_KEYED)
+        # Seconds stay; what was measured has a sign, or decimals and no unit.
+        unkeyed = r"[+−]\d|\d\.\d+(?! s\b|\d| to )"
+        assert [text for text in words if re.search(unkeyed, text)] == []
+        return {each.get_attribute("data-key") for each in keys.all()}
+
+    seen = look()
+    explorer.get_by_role("radio", name="Remove what matters").check()
+    assert any("the rest at" in key for key in look() - seen)
+    panel.locator(".photo .stack").focus()
+    page.keyboard.press("ArrowRight")
+    assert any("row" in key for key in look())
+    panel.locator(".sentence button").first.focus()
+    assert any("word 1" in key for key in look())
+    assert all(len(key.split("; ")) == 5 for key in look() | seen)
+
+
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
 @pytest.mark.parametrize("size", SIZES)
 def test_the_explorer_is_accessible_in_every_state(size: str, explorer: Any, page: Any) -> None:
