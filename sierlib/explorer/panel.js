@@ -39,7 +39,7 @@ function shownOf({ sample, target, method, baseline }) {
 }
 
 /** The value of a region or word, with its key. */
-function valueOf(view, value, where) {
+function regionValue(view, value, where) {
   return numberOf(signed(value), value, "value", view.sample.id, shownOf(view), where);
 }
 const cellName = ({ level }, row, column) => `level ${level}, row ${row + 1}, column ${column + 1}`;
@@ -270,7 +270,7 @@ class Panel {
     const strongest = image.values.length === 1 ? "Its value is "
       : `Strongest: row ${row}, column ${column} of ${image.rows} × ${image.cols}, `;
     this.imageNote.replaceChildren(`Level ${view.level}: ${describeRegions(view)} ${strongest}`,
-      valueOf(view, image.values[best], cellName(view, row - 1, column - 1)), ".");
+      regionValue(view, image.values[best], cellName(view, row - 1, column - 1)), ".");
     this.imageMap.setAttribute("aria-label",
       `Map over the photograph: ${describeRegions(view)} ${strongest}${signed(image.values[best])}.`);
     this.photoMap.setAttribute("aria-label", "Regions of the photograph: arrow keys move, the value is told");
@@ -278,7 +278,7 @@ class Panel {
     const steps = columns.length === 1 ? "the speech is a single region" : `${columns.length} steps of ${step.toFixed(1)} s`;
     const units = sample.words.length ? "words" : "steps";
     this.soundNote.replaceChildren(`Log-mel (0 to 8 kHz) above, waveform below; ${steps}. Strongest: at ${when} s, `,
-      valueOf(view, columns[top], stepName(view, top)), `. White strip: the ${units} that matter, with the pauses around them.`);
+      regionValue(view, columns[top], stepName(view, top)), `. White strip: the ${units} that matter, with the pauses around them.`);
     this.melMap.setAttribute("aria-label", `Log-mel spectrogram with its map. ${steps}; strongest at ${when} seconds.`);
     this.soundMap.setAttribute("aria-label", "Steps of the speech: arrow keys move, the value is told");
     this.wave.setAttribute("aria-label", "Waveform, blue least and yellow most important; "
@@ -357,14 +357,14 @@ class Panel {
         width: `${100 / cols}%`, height: `${100 / rows}%` });
       const matters = view.imageMatter[row * cols + col] ? "matters" : "is below the threshold";
       this.hint.replaceChildren(`Row ${row + 1}, column ${col + 1} of ${rows} × ${cols}: `,
-        valueOf(view, value, cellName(view, row, col)), `${speaks}; it ${matters}.`);
+        regionValue(view, value, cellName(view, row, col)), `${speaks}; it ${matters}.`);
       return;
     }
     const { step, sample } = view, from = col * step, to = Math.min(sample.duration, from + step);
     const said = sample.words.filter(({ start, end }) => start < to && end > from).map((w) => w.text);
     this.mark(from, to);
     this.hint.replaceChildren(`${from.toFixed(1)} to ${to.toFixed(1)} s${said.length && said.length < 4 ? ` (${list(said)})` : ""}: `,
-      valueOf(view, value, stepName(view, col)), `${speaks}.`);
+      regionValue(view, value, stepName(view, col)), `${speaks}.`);
   }
 
   // -- sound
@@ -427,7 +427,7 @@ class Panel {
     if (at < 0) return;
     const heard = word.start < this.view.sample.duration, { title } = this.words[at], value = this.view.words[at];
     this.hint.replaceChildren(`“${word.text}”: `, ...(heard
-      ? [valueOf(this.view, value, `word ${at + 1}`), title.slice(signed(value).length), ". Press it to hear it."] : [title, "."]));
+      ? [regionValue(this.view, value, `word ${at + 1}`), title.slice(signed(value).length), ". Press it to hear it."] : [title, "."]));
     this.mark(word.start, word.end);
   }
 }
