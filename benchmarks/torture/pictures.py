@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin, TiffTags
 
 from benchmarks.torture import good
 from sierlib.data.corpora.items import Item
@@ -94,11 +94,17 @@ def write_other_file(path: Path, rng: Generator) -> Path:
 
 def write_turned(path: Path, rng: Generator) -> Path:
     """EXIF data that say how the camera was held, in values that are and are not defined."""
-    exif = Image.Exif()
-    exif[0x0112] = int(rng.integers(0, 20)) if rng.random() < 0.8 else "sideways"
-    exif[0x010E] = "a photograph " * int(rng.integers(1, 4000))
-    kind = str(rng.choice(["JPEG", "PNG", "WEBP", "TIFF"]))
-    return _place(path, kind, _save(_in_mode(rng, "RGB"), kind, exif=exif.tobytes()[:65_000]))
+    entries, kinds = TiffImagePlugin.ImageFileDirectory_v2(), ["JPEG", "PNG", "WEBP"]
+    if rng.random() < 0.8:
+        entries[0x0112] = int(rng.integers(0, 20))
+        kinds.append("TIFF")
+    else:  # a text where a number belongs, which Pillow does not write into a TIFF
+        entries.tagtype[0x0112] = TiffTags.ASCII
+        entries[0x0112] = "sideways"
+    entries[0x010E] = "a photograph " * int(rng.integers(1, 4000))
+    exif = (b"Exif\0\0II*\0" + struct.pack("<I", 8) + entries.tobytes(8))[:65_000]
+    kind = str(rng.choice(kinds))
+    return _place(path, kind, _save(_in_mode(rng, "RGB"), kind, exif=exif))
 
 
 def write_bad_exif(path: Path, rng: Generator) -> Path:
