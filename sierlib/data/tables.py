@@ -106,7 +106,8 @@ class Table:
                 span, fields, state = *closed, ""
                 last = span[-1].number
                 fault = next((each.fault for each in span if each.fault), "")
-            if fault or any(map(str.strip, fields)):
+            fields = list(map(str.strip, fields))
+            if fault or any(fields):
                 yield self._make_record(line.number, last, fields, state, fault)
 
     def _read_header(self) -> None:
@@ -192,7 +193,7 @@ class Table:
         if len(fields) != wanted:
             counted = f"{len(fields)} for {wanted} columns"
             # Spreadsheets drop empty cells at the end of a row, or add some.
-            if any(map(str.strip, fields[wanted:])):
+            if any(fields[wanted:]):
                 mark = self._delimiter
                 hint = f"; a text with {mark!r} in it is written in quotes" if mark in ",;" else ""
                 fault = fault or f"{state or 'too many fields'}: {counted}{hint}"
@@ -203,7 +204,7 @@ class Table:
             return Record(line, last, {}, fault)
         if state:
             self._stray.add(line)
-        return Record(line, last, dict(zip(self.columns, map(str.strip, fields), strict=False)))
+        return Record(line, last, dict(zip(self.columns, fields, strict=False)))
 
 
 def _split(text: str, delimiter: str) -> tuple[list[str], str]:

@@ -109,7 +109,7 @@ def _read_item(
     for each, columns in needed.items():
         if not cells.get(columns[0]) and not any(map(cells.get, columns)):
             raise Unusable(f"no {each}")
-    label = settings.relabel(cells.get("label", ""))
+    label = settings.relabel(cells["label"]) if cells.get("label") else None
     if "label" in needed and label is None:
         classes = ", ".join(settings.CLASSES)
         raise Unusable(f"{OTHER_LABEL}: {cells['label'][:40]!r} is none of {classes}")
