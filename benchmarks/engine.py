@@ -25,11 +25,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks import rival
 from sierbook import site
+from sierbook.export import ENGINE_PARTS, export_model, round_weights
 from sierbook.recorded import ENGINE, RECORDED
 from sierlib import settings
 from sierlib.data.feed import read_inputs
 from sierlib.explorer import inpage
-from sierlib.explorer.export import ENGINE_PARTS, export_model, round_weights
 from sierlib.files import read_json, write_json
 from sierlib.machine import describe_processor
 from sierlib.networks import parallelnet  # noqa: F401 (Keras finds its layers by name then)

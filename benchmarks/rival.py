@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Page
 
+from sierbook.export import BLOCK
 from sierlib import settings
-from sierlib.explorer.export import BLOCK
 
 VERSION, ONNX = "1.30.0", "1.23.2"
 #: The glue, and the runtime. It computes in one thread: threads need shared memory, which a page
@@ -173,7 +173,7 @@ class _Graph:
 
 
 def write_onnx(exported: Mapping[str, Any]) -> bytes:
-    """Write what `sierlib.explorer.export.export_model` gives as an ONNX graph.
+    """Write what `sierbook.export.export_model` gives as an ONNX graph.
 
     Its inputs `speech` and `image` are those of the page's engine, with a batch of one.
     """

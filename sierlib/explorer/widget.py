@@ -66,7 +66,7 @@ def static_html(
         Letters, digits, `-` and `_`; must be unique in the page, whose headings have ids too.
     model
         Where "Try it yourself" finds the model: ``scripts``, the addresses of what
-        `sierlib.explorer.export.write_scripts` wrote, as the page sees them, and ``megabytes``.
+        `sierbook.export.write_scripts` wrote, as the page sees them, and ``megabytes``.
     state
         Any of the traits of `Explorer`, such as `threshold=50`.
 
@@ -112,7 +112,7 @@ class Explorer(anywidget.AnyWidget):
     samples
         From `sample_payload`; assign a new list to show others.
     scripts
-        What `sierlib.explorer.export.write_scripts` wrote, if "Try it yourself" is to stand below;
+        What `sierbook.export.write_scripts` wrote, if "Try it yourself" is to stand below;
         the browser is given them when it asks.
     message, progress
         A line under the controls, and a bar when between 0 and 1: what a running computation has to

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from sierlib import settings
-from sierlib.shapley.keras_parts import graph_inputs, modalities_of
-from sierlib.shapley.partition import PAIRS, evaluations
+from sierlib.shapley.keras_parts import graph_inputs, input_names, modalities_of
+from sierlib.shapley.partition import PAIRS, count_evaluations
 from sierlib.shapley.value_function import Array, Side, Sides
+
+#: Inputs of a model that is explained: of k of them all 2^k coalitions are scored.
+MOST_INPUTS = 4
 
 #: More evaluations than this are made only when `max_evals` asks for them.
 MOST_EVALS = 50_000
@@ -35,9 +39,19 @@ def check_integer(name: str, number: Any, *, least: int, optional: bool = False)
         raise ValueError(f"{name}={number!r}; expected an integer of at least {least}")
 
 
-def check_array(name: str, values: Any, channels: int) -> Array:
-    """Return an input or a baseline if it is (H, W, channels) floats in [0, 1]."""
+def check_array(name: str, values: Any, channels: int | None) -> Array:
+    """Return an input or a baseline if it is (H, W, channels) floats in [0, 1]; where no channels
+    are given, if it is (H, W, any), (T, any) or (F,) finite numbers."""
     array = np.asarray(values)
+    if channels is None:
+        if array.ndim not in (1, 2, 3) or array.size == 0:
+            raise ValueError(
+                f"{name} has shape {array.shape}; expected (height, width, channels), "
+                "(steps, channels) or (features,)"
+            )
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise ValueError(f"{name} has dtype {array.dtype}; expected finite numbers")
+        return array
     if array.ndim != 3 or array.shape[2] != channels or array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}; expected (height, width, {channels})")
     if array.dtype.kind != "f":
@@ -57,7 +71,7 @@ def check_model(model: Any, inputs: Arrays) -> None:
     if not callable(model):
         kind = type(model).__name__
         raise ValueError(
-            f"model is a {kind}; expected a Keras model, or a callable over both inputs"
+            f"model is a {kind}; expected a Keras model, or a callable over a dict of inputs"
         )
     if not graph_inputs(model):
         return
@@ -80,16 +94,30 @@ def check_model(model: Any, inputs: Arrays) -> None:
             )
 
 
-def check_sample(
-    model: Any, speech: Any, image: Any, target: Any, output: Any, max_evals: Any
-) -> Arrays:
-    """Return the inputs of a sample by modality if they, and how they are scored, fit the model."""
+def check_pair(speech: Any, image: Any) -> Arrays:
+    """Return a sample of the book's networks by modality."""
+    return {"speech": check_array("speech", speech, 1), "image": check_array("image", image, 3)}
+
+
+def check_inputs(model: Any, inputs: Any) -> Arrays:
+    """Return a sample of any model by the names of its inputs, in the order of explanations."""
+    if not isinstance(inputs, dict) or not 1 <= len(inputs) <= MOST_INPUTS:
+        given = f"names {len(inputs)}" if isinstance(inputs, dict) else "is no dict"
+        raise ValueError(f"inputs {given}; expected a dict of one to {MOST_INPUTS} arrays by name")
+    names = input_names(model) or tuple(inputs)
+    if set(names) != set(inputs):
+        raise ValueError(
+            f"inputs has {sorted(inputs)}; expected {sorted(names)}, as the model names them"
+        )
+    return {name: check_array(name, inputs[name], None) for name in names}
+
+
+def check_sample(model: Any, inputs: Arrays, target: Any, output: Any, max_evals: Any) -> None:
+    """Refuse inputs, or a way of scoring them, that do not fit the model."""
     check_choice("output", output, ("probability", "logit"))
     check_integer("max_evals", max_evals, least=4, optional=True)
-    inputs = {"speech": check_array("speech", speech, 1), "image": check_array("image", image, 3)}
     check_model(model, inputs)
     check_target(target, model.output_shape[-1] if graph_inputs(model) else None)
-    return inputs
 
 
 def check_target(target: Any, classes: int | None) -> None:
@@ -130,15 +158,16 @@ def name_classes(found: list[Any]) -> dict[Any, Any]:
     return dict(enumerate(found))
 
 
-def plan_evaluations(method: str, depth: int, both: bool, max_evals: int | None) -> tuple[int, int]:
-    """Return how many pairs of orders to draw, and the most evaluations that will be made.
+def plan_evaluations(method: str, depths: Sequence[int], max_evals: int | None) -> tuple[int, int]:
+    """Return how many pairs of orders to draw, and the most evaluations that will be made, where
+    inputs are divided so deep.
 
     Raises
     ------
     ValueError
         When that is beyond what is allowed.
     """
-    most = evaluations(method, depth, both=both)
+    most, depth = count_evaluations(method, depths), max(depths)
     if max_evals is None:
         if most > MOST_EVALS:
             raise ValueError(
@@ -146,38 +175,42 @@ def plan_evaluations(method: str, depth: int, both: bool, max_evals: int | None)
                 f"{MOST_EVALS:,} at most unless max_evals is given"
             )
         return PAIRS, most
-    start = evaluations(method, depth, both=both, pairs=0)
-    pair = evaluations(method, depth, both=both, pairs=1) - start
-    needed = {"owen": 4, "sampled": start + pair, "published": start}[method]
+    start = count_evaluations(method, depths, 0)
+    pair = count_evaluations(method, depths, 1) - start
+    needed = {"owen": max(4, 2 ** len(depths)), "sampled": start + pair, "published": start}[method]
     if max_evals < needed:
         raise ValueError(
             f"max_evals={max_evals}; expected {needed:,} at least for method={method!r}, "
             f"depth={depth}"
         )
     pairs = (max_evals - start) // pair if pair else PAIRS
-    return pairs, min(evaluations(method, depth, both=both, pairs=pairs), max_evals)
+    return pairs, min(count_evaluations(method, depths, pairs), max_evals)
 
 
-def baseline_arrays(baseline: Any, inputs: Arrays) -> Arrays:
-    """Return by modality what replaces absent regions, in the dtype of the inputs."""
+def baseline_arrays(baseline: Any, inputs: Arrays, bounded: bool = True) -> Arrays:
+    """Return by modality what replaces absent regions, in the dtype of the inputs.
+
+    `bounded` asks baselines that are given for floats in [0, 1].
+    """
     if isinstance(baseline, str):
         if baseline == "zero":
             return {m: np.zeros_like(x) for m, x in inputs.items()}
         if baseline == "blur":
-            return {m: _blur(x) for m, x in inputs.items()}
+            return {m: _blur(m, x) for m, x in inputs.items()}
         raise ValueError(
-            f"baseline={baseline!r}; expected 'zero', 'blur', or arrays (speech, image)"
+            f"baseline={baseline!r}; expected 'zero', 'blur', or arrays ({', '.join(inputs)})"
         )
-    if isinstance(baseline, tuple) and len(baseline) == len(settings.MODALITIES):
-        baseline = dict(zip(settings.MODALITIES, baseline, strict=True))
-    if not isinstance(baseline, dict) or set(baseline) != set(settings.MODALITIES):
+    if isinstance(baseline, tuple) and len(baseline) == len(inputs):
+        baseline = dict(zip(inputs, baseline, strict=True))
+    if not isinstance(baseline, dict) or set(baseline) != set(inputs):
         raise ValueError(
             f"baseline is a {type(baseline).__name__}; expected 'zero', 'blur', a tuple of arrays "
-            "(speech, image), or a dict of both"
+            f"({', '.join(inputs)}), or a dict of them"
         )
     arrays = {}
     for m, x in inputs.items():
-        array = check_array(f"the baseline of {m}", baseline[m], x.shape[2])
+        channels = x.shape[-1] if bounded else None
+        array = check_array(f"the baseline of {m}", baseline[m], channels)
         if array.shape != x.shape:
             raise ValueError(
                 f"the baseline of {m} has shape {array.shape}; expected {x.shape}, as its input"
@@ -186,14 +219,18 @@ def baseline_arrays(baseline: Any, inputs: Arrays) -> Arrays:
     return arrays
 
 
-def make_sides(inputs: Arrays, baseline: Any, leaves: Arrays) -> Sides:
+def make_sides(inputs: Arrays, baseline: Any, leaves: Arrays, bounded: bool = True) -> Sides:
     """Put each modality's input, what replaces it and its regions (H, W) together."""
-    baselines = baseline_arrays(baseline, inputs)
+    baselines = baseline_arrays(baseline, inputs, bounded)
     return {m: Side(x, baselines[m], leaves[m]) for m, x in inputs.items()}
 
 
-def _blur(x: Array) -> Array:
+def _blur(name: str, x: Array) -> Array:
     """Blur an input, in float32 at least because SciPy cannot do it in float16; the dtype stays."""
-    height, width, _ = x.shape
+    if x.ndim == 1:
+        raise ValueError(
+            f"baseline='blur'; expected 'zero' or arrays, for {name} has features without an order"
+        )
     wide = x.astype(np.promote_types(x.dtype, np.float32), copy=False)
-    return gaussian_filter(wide, (BLUR * height, BLUR * width, 0)).astype(x.dtype, copy=False)
+    sides = [BLUR * length for length in x.shape[:-1]]
+    return gaussian_filter(wide, (*sides, 0)).astype(x.dtype, copy=False)

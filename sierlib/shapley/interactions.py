@@ -35,6 +35,7 @@ from scipy.stats import sem
 from sierlib import settings
 from sierlib.shapley.arguments import (
     check_choice,
+    check_pair,
     check_sample,
     make_sides,
     name_classes,
@@ -151,7 +152,8 @@ def interactions(
     """
     # 1. Refuse what is not as above, before the model is run.
     check_choice("index", index, tuple(INDICES))
-    inputs = check_sample(model, speech, image, target, output, max_evals)
+    inputs = check_pair(speech, image)
+    check_sample(model, inputs, target, output, max_evals)
     if len(modalities_of(model)) < 2:
         raise ValueError(
             "the model takes one modality; interactions are between two, so there is none to "

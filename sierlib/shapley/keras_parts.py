@@ -47,15 +47,21 @@ def modalities_of(model: Any) -> tuple[str, ...]:
     return tuple(name for name in settings.MODALITIES if name in names)
 
 
+def input_names(model: Any) -> tuple[str, ...]:
+    """Return the names of a graph's inputs in the order of all explanations: the image last."""
+    names = [tensor.name for tensor in graph_inputs(model)]
+    return tuple(sorted(names, key="image".__eq__))
+
+
 def scorer_for(model: Any, sides: Sides, precision: str | None = None) -> Scorer:
     """Return the cheapest scorer a model allows.
 
     Parameters
     ----------
     model
-        A Keras model over `speech` and `image` or one of them, or a callable (see `Whole`).
+        A Keras model, or a callable (see `Whole`).
     sides
-        The sample, by modality.
+        The sample, by modality; of a Keras model in the order of `input_names`.
     precision
         "bfloat16" computes the branches (never the heads, whose sums need the digits) in that type.
 
@@ -126,7 +132,7 @@ def find_cut(model: Any) -> Cut:
     at_once = any(id(tensor) in last for tensor in model.inputs)
     if at_once or not last:
         return {}
-    cut: Cut = {modality: [] for modality in settings.MODALITIES}
+    cut: Cut = {modality: [] for modality in input_names(model)}
     for key, tensor in last.items():
         (modality,) = origins[key]
         cut[modality].append(tensor)
@@ -150,13 +156,15 @@ def _compile_branch(start: Any, features: list[Any]) -> Compiled:
     run = keras.Function([start], features)
 
     def branch(members: Any, leaf: Any, x: Any, baseline: Any) -> Any:
-        present = ops.take(members, leaf, axis=1)[..., None]  # (n, H, W, 1)
+        present = ops.take(members, leaf, axis=1)
+        if len(start.shape) > 2:
+            present = present[..., None]  # the same in all channels
         masked = ops.where(present, x, baseline)
         return [ops.cast(tensor, "float32") for tensor in run([masked])]
 
     specs = [
         keras.KerasTensor((None, None), "bool"),  # members
-        keras.KerasTensor(start.shape[1:3], "int32"),  # leaf
+        keras.KerasTensor(start.shape[1:-1] or start.shape[1:], "int32"),  # leaf
         keras.KerasTensor(start.shape[1:]),
         keras.KerasTensor(start.shape[1:]),
     ]
@@ -199,16 +207,20 @@ def _variables_of(function: Any) -> list[Any]:
 
 
 def _compile_whole(model: Any) -> Callee:
-    """Compile a Keras graph that takes one or both modalities."""
+    """Compile a Keras graph as a whole."""
     import keras
 
     run = keras.Function(list(model.inputs), list(model.outputs))
     specs = _batch_specs(model.inputs)
     compiled = compile_batches(lambda *inputs: run(list(inputs))[0], specs, _variables_of(run))
-    names = modalities_of(model)  # a single input may have another name
-    if len(names) > 1:
-        names = tuple(tensor.name for tensor in model.inputs)
-    return lambda inputs: compiled(*(inputs[name].astype(np.float32) for name in names))
+    names = tuple(tensor.name for tensor in model.inputs)
+
+    def score(inputs: dict[str, Any]) -> Any:
+        # A single input may have another name.
+        known = names if names[0] in inputs else modalities_of(model)
+        return compiled(*(inputs[name].astype(np.float32) for name in known))
+
+    return score
 
 
 def _copy_in_precision(model: Any, precision: str) -> Any:

@@ -13,6 +13,7 @@ Interpreting Model Predictions"; shap, `PartitionExplainer`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import accumulate, chain, count
@@ -66,7 +67,7 @@ class Tree:
         areas = []
         for r0, r1, c0, c1 in self.boxes[-1][self.span(level, k)]:
             areas.append((r1 - r0) * (c1 - c0))
-        return np.array(areas, np.float64)[:, None] / sum(areas)
+        return np.array(areas, np.float64)[:, None] / max(sum(areas), 1)
 
     def labels(self) -> NDArray[np.int32]:
         """Return the (H, W) numbers of the finest region around each pixel."""
@@ -94,7 +95,7 @@ def label(boxes: list[Box]) -> NDArray[np.int32]:
     return labels
 
 
-def divide(height: int, width: int, depth: int, split: str) -> Tree:
+def divide(height: int, width: int, depth: int, split: str, strict: bool = True) -> Tree:
     """Halve a rectangle again and again.
 
     Parameters
@@ -106,12 +107,14 @@ def divide(height: int, width: int, depth: int, split: str) -> Tree:
     split
         "time" halves columns only; "longest" halves the longer side, of a square its rows (as shap
         does).
+    strict
+        Whether to refuse to halve a single pixel; else one of its halves is empty.
 
     Raises
     ------
     ValueError
-        When a region of a single pixel, or of a single time step for "time", would have to be
-        halved.
+        When, strictly, a region of a single pixel, or of a single time step for "time", would have
+        to be halved.
 
     Examples
     --------
@@ -124,7 +127,7 @@ def divide(height: int, width: int, depth: int, split: str) -> Tree:
         for r0, r1, c0, c1 in boxes[-1]:
             rows = split == "longest" and r1 - r0 >= c1 - c0
             length = r1 - r0 if rows else c1 - c0
-            if length < 2:
+            if strict and length < 2:
                 unit = "time step" if split == "time" else "pixel"
                 raise ValueError(
                     f"depth={depth} is deeper than a single {unit}: {height} x {width} can be "
@@ -314,13 +317,18 @@ def evaluations(method: str, depth: int, *, both: bool = True, pairs: int = PAIR
     >>> evaluations("owen", 6), evaluations("sampled", 6), evaluations("published", 6)
     (10924, 4036, 256)
     """
-    halves = (2 << depth) - 2  # the regions below the root
-    masks = {
-        "owen": 2 * (4**depth - 1) // 3,
-        "sampled": pairs * halves,
-        "published": halves,
-    }
-    if not both:
-        return 2 + masks[method]
-    contexts = 1 if method == "published" else 2
-    return 4 + 2 * masks[method] * contexts
+    return count_evaluations(method, [depth] * (1 + both), pairs)
+
+
+def count_evaluations(method: str, depths: Sequence[int], pairs: int = PAIRS) -> int:
+    """Return the same of inputs that are divided so deep."""
+    masks = 0
+    for depth in depths:
+        halves = (2 << depth) - 2  # the regions below the root
+        masks += {
+            "owen": 2 * (4**depth - 1) // 3,
+            "sampled": pairs * halves,
+            "published": halves,
+        }[method]
+    contexts = 1 if method == "published" else 2 ** (len(depths) - 1)
+    return int(2 ** len(depths) + masks * contexts)

@@ -1,7 +1,7 @@
 """Score coalitions of regions: the value function behind `sierlib.shapley`.
 
 A coalition says which regions of each input are present; the others are at the baseline.
-`ValueFunction` scores every combination of some masked speech and some masked images, in batches.
+`ValueFunction` scores every combination of some masked inputs of each kind, in batches.
 How the model is run is the business of one of two scorers: `Whole` runs all of the model on every
 combination; `Branches` cuts a Keras graph where the inputs meet (for ParallelNet that is Eq. 1 of
 the paper: behind N1_s, N2_s, N1_i and N2_i), so that n masked speech inputs and m masked images
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import comb
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,14 +32,14 @@ Callee = Callable[[dict[str, Array]], Any]
 
 @dataclass(frozen=True)
 class Side:
-    """One modality of the sample that is explained.
+    """One input of the sample that is explained.
 
     Parameters
     ----------
     x, baseline
-        (H, W, channels), the input and what an absent region is replaced by.
+        (H, W, channels), (T, channels) or (F,): the input and what an absent region is replaced by.
     leaf
-        (H, W) int32, the number of the finest region each pixel belongs to.
+        (H, W), (T,) or (F,) int32, the number of the finest region that each place belongs to.
     """
 
     x: Array
@@ -56,8 +57,8 @@ class Side:
         Padded silence and black borders already are the zero baseline: leaving their bits out of a
         coalition makes it equal to others that are computed anyway.
         """
-        changed = np.unique(self.leaf[(self.x != self.baseline).any(axis=-1)])
-        return sum(1 << leaf for leaf in changed.tolist())
+        differs = (self.x != self.baseline).reshape(*self.leaf.shape, -1).any(axis=-1)
+        return sum(1 << leaf for leaf in np.unique(self.leaf[differs]).tolist())
 
 
 Sides = dict[str, Side]  # by modality
@@ -90,7 +91,8 @@ class Whole:
     Parameters
     ----------
     model
-        Takes {"speech": (n, H, W, 1), "image": (n, H, W, 3)}, returns (n, classes).
+        Takes n inputs of each kind by name, such as {"speech": (n, H, W, 1), "image": (n, H, W,
+        3)}, and returns (n, classes).
     sides
         The sample, by modality; the inputs keep its dtype.
     """
@@ -112,7 +114,9 @@ class Whole:
             # Arrays of its own for every call: a callable may work in place.
             inputs = {}
             for (m, side), members, row in zip(self.sides.items(), features, batch, strict=True):
-                present = members[row][:, side.leaf][..., None]  # (n, H, W, 1)
+                present = members[row][:, side.leaf]
+                if side.x.ndim > side.leaf.ndim:
+                    present = present[..., None]  # the same in all channels
                 inputs[m] = np.where(present, side.x, side.baseline)
             found = np.asarray(self.model(inputs))
             if found.ndim != 2 or len(found) != n:
@@ -185,7 +189,7 @@ class ValueFunction:
     sides
         The sample, by modality.
     contexts
-        In which states of the other modality (absent, whole) each coalition is scored.
+        In which states of each other input (absent, whole) each coalition is scored.
     logarithm
         Whether scores are the logarithms of the model's outputs.
     batch_size
@@ -198,7 +202,7 @@ class ValueFunction:
     classes
         Those whose scores are remembered.
     n_evals
-        Evaluations so far: pairs of a masked speech and a masked image, each counted once.
+        Evaluations so far: combinations of masked inputs, each counted once.
     """
 
     scorer: Scorer
@@ -214,11 +218,16 @@ class ValueFunction:
     def __post_init__(self) -> None:
         """Find the bits of the regions whose masking changes anything."""
         self.live = {m: side.live() for m, side in self.sides.items()}
+        self.weights = np.ones(1)
+        if len(self.contexts) > 1:
+            self.weights = weigh_others(len(self.sides)).ravel()
 
     def remember(self, modality: str, masks: Sequence[int], scores: Values) -> None:
-        """Take the scores of coalitions as known, (n, classes) in each state of the other input."""
+        """Take the scores of coalitions as known, (n, classes) in each state of other inputs."""
         axis = list(self.sides).index(modality)
-        means = scores[..., self.classes].mean(axis=1 - axis)
+        by_others = np.moveaxis(scores[..., self.classes], axis, 0)
+        by_others = by_others.reshape(len(masks), -1, len(self.classes))
+        means = np.einsum("nsc,s->nc", by_others, self.weights)
         for mask, row in zip(masks, means, strict=True):
             self.known[modality, mask & self.live[modality]] = row
 
@@ -238,13 +247,13 @@ class ValueFunction:
         Parameters
         ----------
         modality
-            "speech" or "image".
+            The name of an input.
         masks
             n coalitions; bit i says that region i is present.
 
         Returns
         -------
-        (n, classes kept) float64, the mean over the states of the other modality.
+        (n, classes kept) float64, the mean over the states of the others (`weigh_others`).
         """
         new = sorted(self.missing(modality, masks))
         members = {m: self.states(m, self.contexts) for m in self.sides}
@@ -265,7 +274,8 @@ class ValueFunction:
 
         Returns
         -------
-        (n, m, classes) float64; n + m passes through the branches, where the model has some.
+        (n, m, classes) float64, an axis for each input; n + m passes through the branches, where
+        the model has some.
 
         Raises
         ------
@@ -277,12 +287,14 @@ class ValueFunction:
         for m, rows in members.items():
             parts = [rows[i : i + size] for i in range(0, len(rows), size)]
             batches.append([self.scorer.features(m, part) for part in parts])
-        speech, image = batches
-        scores = []
-        for part in speech:
-            blocks = [self._combine([part, other]) for other in image]
-            scores.append(np.concatenate(blocks, axis=1))
-        return np.concatenate(scores)
+        return self._combine_all([], batches)
+
+    def _combine_all(self, chosen: list[Any], rest: list[list[Any]]) -> Values:
+        """Score a batch that was chosen of each input with every batch of the others."""
+        if not rest:
+            return self._combine(chosen)
+        blocks = [self._combine_all([*chosen, part], rest[1:]) for part in rest[0]]
+        return np.concatenate(blocks, axis=len(chosen))
 
     def _combine(self, features: list[Any]) -> Values:
         scores = self.scorer.score(features).astype(np.float64)
@@ -300,6 +312,23 @@ class ValueFunction:
         if self.progress is not None:
             self.progress.update(made)
         return np.log(np.maximum(scores, SMALLEST_PROBABILITY)) if self.logarithm else scores
+
+
+def weigh_others(inputs: int) -> Values:
+    """Return how much each coalition of the other inputs counts in an input's Shapley value.
+
+    Returns
+    -------
+    (2,) * (inputs - 1), at [second absent or present, third ..., ...]; they sum to 1.
+
+    Examples
+    --------
+    >>> weigh_others(2).tolist(), weigh_others(3).round(2).tolist()
+    ([0.5, 0.5], [[0.33, 0.17], [0.17, 0.33]])
+    """
+    present = np.indices([2] * (inputs - 1)).sum(axis=0)
+    ways = np.array([comb(inputs - 1, k) for k in range(inputs)])
+    return 1 / (inputs * ways[present])
 
 
 def _unpack(masks: Sequence[int], leaves: int) -> Members:

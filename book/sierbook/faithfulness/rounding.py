@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from sierbook.export import round_weights
 from sierbook.faithfulness.scores import draw_samples
-from sierlib.explorer.export import round_weights
 from sierlib.run import Run
 from sierlib.shapley import explain
 

@@ -1,6 +1,6 @@
 """The network in the reader's page, in JavaScript: what a worker runs, and what the page shows.
 
-`sierlib.explorer.export` says what a network is written as, `worker.js` what it can be asked for,
+`sierbook.export` says what a network is written as, `worker.js` what it can be asked for,
 `tryout.js` what a reader sees. `kernel.wat` is the source of what `kernel.js` holds compiled.
 """
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def find_scripts(folder: Path) -> list[Path]:
-    """Return the scripts that hold a run's network (`sierlib.explorer.export`), in their order."""
+    """Return the scripts that hold a run's network (`sierbook.export`), in their order."""
     return sorted(folder.glob("explorer-model-*.js"))
 
 

@@ -1,5 +1,5 @@
 /**
- * Run an exported network: see sierlib/explorer/export.py for the description. Rows go through it one by one, but for
+ * Run an exported network: see book/sierbook/export.py for the description. Rows go through it one by one, but for
  * dense layers, which take all of them at once. A `Memory` holds weights and what is computed on the way.
  */
 

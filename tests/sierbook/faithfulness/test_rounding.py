@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sierbook.export import round_weights
 from sierbook.faithfulness.rounding import measure_rounding
 from sierbook.faithfulness.scores import draw_samples
-from sierlib.explorer.export import round_weights
 from sierlib.run import Run
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from sierbook import site
+from sierbook.export import export_model, round_weights, write_scripts
 from sierlib import settings
 from sierlib.data.speech import log_mel
 from sierlib.explorer import inpage
-from sierlib.explorer.export import export_model, round_weights, write_scripts
 from sierlib.explorer.widget import static_html
 from sierlib.networks import parallel_net
 from sierlib.shapley import explain
