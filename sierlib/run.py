@@ -38,7 +38,12 @@ from sierlib.machine import choose_precision, count_workers, describe_processor
 
 #: Data specs by what they can be used for: pairs (`data`), the speech teacher, the image teacher.
 DATA_SPECS: dict[str, dict[str, str]] = {
-    "data": {"synthetic": "synthetic", "bt4sa": "bt4sa:PATH", "pairs": "pairs:FILE.csv"},
+    "data": {
+        "synthetic": "synthetic",
+        "together": "together",
+        "bt4sa": "bt4sa:PATH",
+        "pairs": "pairs:FILE.csv",
+    },
     "ser": {
         "synthetic": "synthetic",
         "iemocap": "iemocap:PATH",
@@ -95,7 +100,12 @@ def name_corpus(data: Any) -> str:
     >>> name_corpus("synthetic"), name_corpus("bt4sa:some/folder")
     ('embedded corpus', 'B-T4SA')
     """
-    names = {"synthetic": "embedded corpus", "bt4sa": "B-T4SA", "pairs": "pairs from a file"}
+    names = {
+        "synthetic": "embedded corpus",
+        "together": "pairs that speak together",
+        "bt4sa": "B-T4SA",
+        "pairs": "pairs from a file",
+    }
     kind = str(data or "–").partition(":")[0]
     return names.get(kind, kind)
 

@@ -173,6 +173,44 @@ def of_explanations(found: Results) -> list[str]:
     return said
 
 
+def of_together(found: Results) -> list[str]:
+    """Say how much of what the network does is interaction."""
+    run, every = run_of(found), found["fused"]["shares"]["all"]
+    share, odds = (
+        write(every[name]["value"], ".0%", name, "fused", "test, all", "score", run)
+        for name in ("share", "share of log-odds")
+    )
+    said = [
+        f"Of what speech and picture do to ParallelNet's probability, {share} is interaction; of "
+        f"what they do to its log-odds, {odds}."
+    ]
+    if pointing := found["fused"]["pointing"]:
+        key = numbers.Key("", "fused", "explained", "truth", run)
+        hit, chance = (
+            write(value, ".0%", *key._replace(quantity=name))
+            for name, value in (("hit", pointing["hit"]["value"]), ("chance", pointing["chance"]))
+        )
+        said.append(
+            f"In {hit} of the samples its strongest pair joins a planted word and a planted "
+            f"region, where chance is {chance}."
+        )
+    return said
+
+
+def of_own_model(found: Results) -> list[str]:
+    """Say that values add up for models of other kinds too, and what that took."""
+    run = run_of(found)
+    gap = write(found["gap"], ".1g", "largest gap", "", "own models", "score", run)
+    said = [f"Values of three models of different kinds add up; the largest gap seen is {gap}."]
+    for row in found["costs"]:
+        ours, theirs = (
+            write(row[name], ".2f", name, "", f"own models, {row['model']}", "this machine", run)
+            for name in ("seconds", "shap, seconds")
+        )
+        said.append(f"*{row['model']}*: {ours} s, and {theirs} s by `shap` with some glue.")
+    return said
+
+
 #: What each notebook's results come down to.
 LESSONS: dict[str, Callable[[Results], list[str]]] = {
     "01-dataset": of_dataset,
@@ -182,4 +220,6 @@ LESSONS: dict[str, Callable[[Results], list[str]]] = {
     "05-interpretability": of_interpretability,
     "07-experiment": of_experiment,
     "08-explanations": of_explanations,
+    "09-together": of_together,
+    "10-own-model": of_own_model,
 }

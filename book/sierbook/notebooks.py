@@ -39,6 +39,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "06-explorer": ("05-interpretability",),
     "07-experiment": ("02-training",),
     "08-explanations": ("02-training",),
+    "09-together": ("02-training",),
+    "10-own-model": ("02-training",),
 }
 
 #: Notebooks that show recorded values; those that need them follow.
@@ -130,7 +132,7 @@ def _inputs_key(run: Run) -> list[str]:
     keys = []
     for spec in (run.data, run.ser, run.ier):
         path = Path(spec.partition(":")[2].partition("?")[0])
-        if spec == "synthetic":
+        if ":" not in spec:  # generated
             keys.append("")
         elif path.is_file():
             keys.append(

@@ -44,6 +44,8 @@ STAND_IN = "full"
 LABELS = "labels.csv"
 #: What was tried for the training recipe, by ``benchmarks/search_recipe.py``.
 SEARCH = "search.json"
+#: The study of pairs that only speak together (`benchmarks/together.py`).
+TOGETHER = "together.json"
 #: How fast and how exact the model in the page is, by ``benchmarks/engine.py``.
 ENGINE = "page-engine.json"
 #: What became of bad data, kills and hostile inputs, by ``make torture``.
@@ -90,6 +92,12 @@ def recorded_results(run: Run, notebook: str) -> dict[str, Any]:
     """Return the recorded results of a notebook that a run may show; empty without any."""
     place = stand_in_place(run)
     return (place and read_json(place / f"{notebook}.json")) or {}
+
+
+def read_together() -> dict[str, Any]:
+    """Return the recorded study of pairs that only speak together (`benchmarks/together.py`); empty
+    where there is none."""
+    return read_json(RECORDED / TOGETHER) or {}
 
 
 def read_histories(place: Path) -> dict[str, dict[str, Any]]:

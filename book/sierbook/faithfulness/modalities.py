@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from sierbook.faithfulness.rivals import Subject
 from sierlib import settings
@@ -15,7 +16,31 @@ from sierlib.networks.fit import predict_nothing
 from sierlib.run import Run
 
 
-def value_modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
+def score_coalitions(
+    run: Run, network: str = "fused", at_once: int = 256
+) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """Score every test row with and without its speech and its image, by the class predicted.
+
+    Returns
+    -------
+    rows, f
+        The test rows of the manifest with the class's number as `target`; (2, 2, rows)
+        probabilities at [speech absent or present, image absent or present].
+    """
+    manifest = read_manifest(run)
+    rows, subject = manifest[manifest["split"] == "test"], Subject(load_model(run, network))
+    batches = []
+    for start in range(0, len(rows), at_once):
+        x = read_inputs(rows.iloc[start : start + at_once], run.folder / "dataset")
+        silent = [subject(0 * x["speech"], present * x["image"]) for present in (0, 1)]
+        spoken = [subject(1 * x["speech"], present * x["image"]) for present in (0, 1)]
+        batches.append([silent, spoken])
+    f = np.concatenate(batches, axis=2)  # (speech present, image present, rows, classes)
+    target = f[1, 1].argmax(axis=1)
+    return rows.assign(target=target), f[:, :, np.arange(len(target)), target]
+
+
+def value_modalities(run: Run) -> pd.DataFrame:
     """Value speech and image as wholes (Algorithm 1's score_2 and score_1) on every test row.
 
     Returns
@@ -25,24 +50,14 @@ def value_modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
         effect minus the sum of single ones), `share` of speech in |speech| + |image|, and
         `teachers` ("agree", "differ"; "not asked" where labels were given).
     """
-    manifest = read_manifest(run)
-    rows, subject = manifest[manifest["split"] == "test"], Subject(load_model(run, "fused"))
-    batches = []
-    for start in range(0, len(rows), at_once):
-        x = read_inputs(rows.iloc[start : start + at_once], run.folder / "dataset")
-        silent = [subject(0 * x["speech"], present * x["image"]) for present in (0, 1)]
-        spoken = [subject(1 * x["speech"], present * x["image"]) for present in (0, 1)]
-        batches.append([silent, spoken])
-    f = np.concatenate(batches, axis=2)  # (speech present, image present, rows, classes)
-    target = f[1, 1].argmax(axis=1)
-    f = f[:, :, np.arange(len(target)), target]  # (speech present, image present, rows)
+    rows, f = score_coalitions(run)
     # Eq. 3: the mean of what a modality adds to nothing and what it adds to the other one.
     speech, image = (f[1] - f[0]).mean(axis=0), (f[:, 1] - f[:, 0]).mean(axis=0)
     size = np.abs(speech) + np.abs(image)
     table = pd.DataFrame(
         {
             "id": rows["id"].to_numpy(),
-            "predicted": [settings.CLASSES[code] for code in target],
+            "predicted": [settings.CLASSES[code] for code in rows["target"]],
             "value": f[1, 1],
             "speech": speech,
             "image": image,

@@ -191,14 +191,16 @@ def randomise_weights(model: Any, seed: int = 0) -> Iterator[str]:
         model.set_weights(kept)
 
 
-def draw_samples(run: Run, count: int, seed: int = 0) -> tuple[Subject, list[Sample]]:
-    """Return ParallelNet and test samples drawn at random, each with the class it predicts."""
+def draw_samples(
+    run: Run, count: int, seed: int = 0, network: str = "fused"
+) -> tuple[Subject, list[Sample]]:
+    """Return a network and test samples drawn at random, each with the class it predicts."""
     manifest = read_manifest(run)
     rows = manifest[manifest["split"] == "test"]
     rows = rows.sample(min(count, len(rows)), random_state=seed)
-    subject, given = Subject(load_model(run, "fused")), read_inputs(rows, run.folder / "dataset")
+    subject, given = Subject(load_model(run, network)), read_inputs(rows, run.folder / "dataset")
     predicted = subject(given["speech"], given["image"]).argmax(axis=1)
-    names, photographs = rows["id"].map(privacy.mask_id), run.data != "synthetic"
+    names, photographs = rows["id"].map(privacy.mask_id), ":" in run.data
     drawn = zip(names, given["speech"], given["image"], predicted, strict=True)
     return subject, [
         Sample(name, speech, image, int(target), photographs)

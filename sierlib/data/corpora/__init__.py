@@ -38,8 +38,8 @@ def open_corpus(spec: str, role: str, profile: settings.Profile, seed: int) -> C
     from sierlib.data.corpora import bt4sa, fi, iemocap, labelled, pairs, tweets
 
     kind, _, rest = resolve_spec(spec, role).partition(":")
-    if kind == "synthetic":
-        return _generate(role, profile, seed)
+    if not rest:
+        return _generate(kind, role, profile, seed)
     adapters: dict[str, Callable[..., Corpus]] = {
         "bt4sa": bt4sa.load,
         "pairs": pairs.load,
@@ -83,11 +83,14 @@ def _tell_faults(corpus: Corpus) -> str:
     return f"not one usable row in it: {told}{others}"
 
 
-def _generate(role: str, profile: settings.Profile, seed: int) -> Corpus:
-    """Generate the embedded corpus's part for a role, in the profile's size."""
+def _generate(kind: str, role: str, profile: settings.Profile, seed: int) -> Corpus:
+    """Generate the embedded corpus's part for a role, or the one beside it, in the profile's
+    size."""
     from sierlib.data.corpora.embedded import plans
 
     vocabulary = plans.choose_vocabulary(profile.emotion_words, profile.emotion_shapes)
+    if kind == "together":
+        return plans.together(profile.pairs, seed, vocabulary)
     if role == "data":
         return plans.pairs(profile.pairs, seed, vocabulary)
     if role == "ser":

@@ -3,11 +3,14 @@ them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
+from scipy.stats import chi2_contingency
 
 from sierlib import settings
 from sierlib.data.corpora import Corpus
@@ -189,3 +192,45 @@ def test_a_vocabulary_that_does_not_exist_is_refused(words: int, kinds: int, sai
     with pytest.raises(ValueError, match="the embedded corpus has") as error:
         plans.choose_vocabulary(words, kinds)
     assert str(error.value) == said
+
+
+def digest(corpus: Corpus) -> str:
+    return hashlib.sha256("\n".join(map(repr, corpus.items)).encode()).hexdigest()[:16]
+
+
+def test_items_are_those_that_were_always_there() -> None:
+    small = plans.choose_vocabulary(5, 4)
+    found = [digest(make(60, 0, small)) for make in MAKERS] + [digest(plans.pairs(60, 7))]
+    assert found == ["544346be6942c3aa", "6f982e934f29c504", "18df92db2e8a0fb0", "edadba054299a414"]
+
+
+@pytest.mark.parametrize("vocabulary", [SMALL, plans.WHOLE])
+def test_neither_speech_nor_picture_shows_the_class_of_what_they_say_together(
+    vocabulary: plans.Vocabulary,
+) -> None:
+    items = plans.together(4_000, 0, vocabulary).items
+    counts = np.zeros((2, 4, 4))  # by modality, what it shows and the class
+    for item in items:
+        truth, code = item.truth, settings.CLASSES.index(item.label)
+        shown = [settings.CLASSES.index(truth[m]["emotion"]) for m in ("speech", "image")]
+        assert (
+            item.label
+            == truth["emotion"]
+            == plans.meaning_of(*(settings.CLASSES[each] for each in shown))
+        )
+        assert truth["relation"] == "together" and truth["image"]["boxes"]
+        assert truth["speech"]["emotion_words"]
+        counts[0, shown[0], code] += 1
+        counts[1, shown[1], code] += 1
+    for table in counts:
+        assert chi2_contingency(table).pvalue > 0.001
+    assert len({item.id for item in items}) == 4_000
+    assert not {item.id for item in items} & {item.id for item in plans.pairs(100, 0).items}
+
+
+def test_what_two_classes_mean_is_an_exclusive_or() -> None:
+    for one, other in product(settings.CLASSES, repeat=2):
+        assert plans.meaning_of(one, other) == plans.meaning_of(other, one)
+    for one in settings.CLASSES:
+        assert {plans.meaning_of(one, other) for other in settings.CLASSES} == set(settings.CLASSES)
+    assert plans.meaning_of("happy", "hate") == "anger"

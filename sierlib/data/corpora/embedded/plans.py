@@ -7,6 +7,7 @@ own in each. Pairs and teacher corpora come from the same generators and share n
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -165,37 +166,76 @@ def pairs(count: int, seed: int, vocabulary: Vocabulary = WHOLE) -> Corpus:
     rng.shuffle(emotions)
     items = []
     for index, emotion in enumerate(str(name) for name in emotions):
-        plan = _draw_plan(rng, emotion)
-        speech_emotion, speech_strength = plan["speech"]
-        image_emotion, image_strength = plan["image"]
-        sentence = _draw_sentence(rng, speech_emotion, speech_strength, vocabulary, teacher=False)
-        scene = _compose_scene(rng, image_emotion, image_strength, vocabulary)
-        truth = {
-            "emotion": emotion,
-            "relation": plan["relation"],
-            "dominant": plan["dominant"],
-            "speech": {
-                "emotion": speech_emotion,
-                "strength": speech_strength,
-                "emotion_words": sentence["emotion_words"],
-                "confuser_words": sentence["confuser_words"],
-            },
-            "image": {
-                "emotion": image_emotion,
-                "strength": image_strength,
-                "boxes": scenes.emotion_boxes(scene),
-            },
-        }
-        item = Item(
-            f"pair-{index:06d}",
-            text=sentence["text"],
-            scene=scene,
-            sentiment=_sentiment_of(speech_emotion),
-            seed=index,
-            truth=truth,
-        )
-        items.append(item)
+        plan = {"emotion": emotion, **_draw_plan(rng, emotion)}
+        items.append(_carry_out(rng, plan, vocabulary, f"pair-{index:06d}", index))
     return Corpus("synthetic", items, fingerprint=f"pairs-{count}-{seed}-{vocabulary}")
+
+
+def _carry_out(
+    rng: np.random.Generator, plan: dict[str, Any], vocabulary: Vocabulary, name: str, seed: int
+) -> Item:
+    """Make a pair of what its modalities are to carry."""
+    speech_emotion, speech_strength = plan["speech"]
+    image_emotion, image_strength = plan["image"]
+    sentence = _draw_sentence(rng, speech_emotion, speech_strength, vocabulary, teacher=False)
+    scene = _compose_scene(rng, image_emotion, image_strength, vocabulary)
+    truth = {
+        "emotion": plan["emotion"],
+        "relation": plan["relation"],
+        "dominant": plan["dominant"],
+        "speech": {
+            "emotion": speech_emotion,
+            "strength": speech_strength,
+            "emotion_words": sentence["emotion_words"],
+            "confuser_words": sentence["confuser_words"],
+        },
+        "image": {
+            "emotion": image_emotion,
+            "strength": image_strength,
+            "boxes": scenes.emotion_boxes(scene),
+        },
+    }
+    return Item(
+        name,
+        text=sentence["text"],
+        scene=scene,
+        sentiment=_sentiment_of(speech_emotion),
+        seed=seed,
+        truth=truth,
+    )
+
+
+def meaning_of(speech: str, image: str) -> str:
+    """Return the class of a pair of the corpus `together`: the exclusive or of two codes.
+
+    A class's code is its place among `settings.CLASSES`; all bits are turned, so that a happy word
+    over a picture of hate is anger. Whatever the one modality shows, the other decides.
+
+    Examples
+    --------
+    >>> meaning_of("happy", "hate"), meaning_of("happy", "happy"), meaning_of("sad", "sad")
+    ('anger', 'sad', 'sad')
+    """
+    codes = [settings.CLASSES.index(emotion) for emotion in (speech, image)]
+    return settings.CLASSES[codes[0] ^ codes[1] ^ 3]
+
+
+def together(count: int, seed: int, vocabulary: Vocabulary = WHOLE) -> Corpus:
+    """Generate pairs whose class neither speech nor picture shows alone (`meaning_of`).
+
+    Both show a class strongly, each equally often and independently of the other. Items are as
+    those of `pairs`, of relation "together", and bring their label; ``speech`` and ``image`` in
+    `truth` say what each shows.
+    """
+    rng = np.random.default_rng([seed, 4])
+    items = []
+    for index, (speech, image) in enumerate(rng.choice(settings.CLASSES, size=(count, 2)).tolist()):
+        emotion = meaning_of(speech, image)
+        carried = {"speech": (speech, 2), "image": (image, 2)}
+        plan = {"emotion": emotion, "relation": "together", "dominant": "both", **carried}
+        item = _carry_out(rng, plan, vocabulary, f"together-{index:06d}", 2_000_000 + index)
+        items.append(replace(item, label=emotion))
+    return Corpus("together", items, fingerprint=f"together-{count}-{seed}-{vocabulary}")
 
 
 def _sentiment_of(emotion: str | None) -> str:
