@@ -21,6 +21,9 @@ FLAGS = (
     *("--disable-sync", "--no-first-run"),
 )
 
+# Docutils marks a bibliography as a list whose items are not marked as such.
+NOT_OURS = ("aria-required-children",)
+
 
 @contextmanager
 def started(*flags: str) -> Iterator[Any]:
@@ -33,3 +36,17 @@ def started(*flags: str) -> Iterator[Any]:
         browser = p.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
         yield browser
         browser.close()
+
+
+def find_serious(page: Any) -> list[Any]:
+    """What axe calls serious or critical on a page as it is."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    # `preload` would fetch style sheets again, which pages from disk may not.
+    options = {"preload": False, "rules": {name: {"enabled": False} for name in NOT_OURS}}
+    found = axe.Axe().run(page, options=options).response["violations"]
+    return [
+        (one["id"], node["target"], node["html"][:120])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

@@ -19,9 +19,13 @@ from sierlib.data.shards import item_picture, item_sound
 from sierlib.data.speech import Word
 from sierlib.experiment.manifest import GIVEN, find_items
 from sierlib.explorer import deletion, listening
-from sierlib.explorer.payload import Payload, sample_payload
+from sierlib.explorer.payload import Payload, pairs_payload, sample_payload
 from sierlib.run import Run
-from sierlib.shapley.explain import explain
+from sierlib.shapley import explain, interactions
+
+#: Regions of the picture whose pairs with words the explorer shows, and coalitions for an estimate.
+GRID = (4, 4)
+EVALS = 6_000
 
 
 @dataclass
@@ -212,4 +216,21 @@ def case_payload(
     )
     if model is not None:
         deletion.add_scores(payload, model, case.speech, case.image)
+        add_pairs(payload, model, case)
     return payload
+
+
+def add_pairs(payload: Payload, model: keras.Model, case: ExplainedRow) -> None:
+    """Add what words and regions bring together to a payload; nothing where no word is heard."""
+    units, numbers, last = [], [], 0.0
+    for number, word in enumerate(case.words):
+        if last <= word.start < min(word.end, settings.WINDOW_SECONDS):
+            units.append(word)
+            numbers.append(number)
+            last = word.end
+    if units:
+        target = settings.CLASSES.index(case.predicted)
+        found = interactions(
+            model, case.speech, case.image, units=units, grid=GRID, target=target, max_evals=EVALS
+        )
+        payload["pairs"] = pairs_payload(found, numbers, case.predicted)

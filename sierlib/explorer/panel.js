@@ -159,10 +159,11 @@ class Panel {
       part("soundLegend", "div"), part("soundNote", "figcaption", { class: "note" }));
     part("scores", "div", { class: "scores" });
     part("shares", "div", { class: "shares" });
+    this.matrix = new Matrix((word, region) => this.showPair(word, region));
     const said = h("div", { class: "said" }, this.sentence, this.posted);
     const head = h("div", { class: "head" }, this.follow, this.hint);
     this.body = h("div", { class: "body" }, head, this.about, photo, said, sound, this.scores,
-      this.shares);
+      this.shares, this.matrix.node);
     this.node = h("section", { class: "panel" }, this.title, this.problem, this.body);
   }
 
@@ -183,6 +184,8 @@ class Panel {
     this.problem.hidden = true;
     this.body.hidden = false;
     this.view = view;
+    this.scales = scales;
+    this.matrix.update(view);
     this.redraw = () => {
       const ready = view.baseline === "blur" && this.img.complete && this.img.naturalWidth;
       drawImageMap(this.imageMap, view, scales.image, ready ? blurredCanvas(this.img) : null);
@@ -190,7 +193,7 @@ class Panel {
     };
     this.redraw();
     drawWave(this.wave, view, this.peaks);
-    this.shadeWords(scales.words);
+    this.shadeWords(scales.words, view.words);
     this.describe(scales);
     this.writeFollow();
     this.choose(this.at ?? null);
@@ -233,9 +236,9 @@ class Panel {
     this.moved(0, false);
   }
 
-  /** Shade words by their value, underline those that matter, strike out those that are silenced. */
-  shadeWords(scale) {
-    const { words, sample, wordMatter, keep, planted } = this.view;
+  /** Shade words by values, underline those that matter, strike out those that are silenced. */
+  shadeWords(scale, words) {
+    const { sample, wordMatter, keep, planted } = this.view;
     this.words.forEach((button, i) => {
       const { text, start, end } = sample.words[i], heard = start < sample.duration;
       const marked = planted && Boolean(sample.planted?.speech.words.includes(i)), stays = staying([wordMatter[i]], keep)[0];
@@ -365,6 +368,29 @@ class Panel {
     this.mark(from, to);
     this.hint.replaceChildren(`${from.toFixed(1)} to ${to.toFixed(1)} s${said.length && said.length < 4 ? ` (${list(said)})` : ""}: `,
       regionValue(view, value, stepName(view, col)), `${speaks}.`);
+  }
+
+  /** Show what a word and a region add to each other; without them, the values of either again. */
+  showPair(word, region) {
+    const { view, scales } = this;
+    if (!view) return;
+    this.cell.hidden = true;
+    if (word === undefined) {
+      this.redraw();
+      this.shadeWords(scales.words, view.words);
+      return;
+    }
+    const { image, words, scale } = this.matrix.gains(word, region), { rows, cols, values } = image;
+    const row = Math.floor(region / cols), column = region % cols, place = view.sample.pairs.words[word];
+    drawImageMap(this.imageMap, { ...view, image, imageMatter: values.map(() => true), keep: "all" }, scale, null);
+    this.shadeWords(scale, words);
+    this.cell.hidden = false;
+    Object.assign(this.cell.style, { left: `${100 * column / cols}%`, top: `${100 * row / rows}%`,
+      width: `${100 / cols}%`, height: `${100 / rows}%` });
+    const { text, start, end } = view.sample.words[place];
+    this.mark(start, end);
+    this.hint.replaceChildren(`“${text}” with row ${row + 1}, column ${column + 1}: `,
+      pairValue(view, place, region, values[region]), values[region] < 0 ? ` against “${view.target}”.` : ` for “${view.target}”.`);
   }
 
   // -- sound

@@ -20,6 +20,7 @@ One sample is one object, made by `sample_payload`:
     planted       what the embedded corpus put there: {emotion, relation: "agree" or "conflict",
                   speech: {emotion, words: numbers of words}, image: {emotion, boxes:
                   [[left, top, right, bottom]] as shares of the sides}}, or null
+    pairs         what words and regions of the picture add to each other, `pairs_payload`; may lack
     decided_by    "speech", "image" or "neither", by the rule of `listening.decided_by`
     explanations  {method: {class: explanation}}, what is absent being silence and black
     blurred       the same where what is absent is blurred instead; may be empty
@@ -199,6 +200,20 @@ def explanation_payload(explanation: Any, depth: int = 6) -> Payload:
     for name in ("base_value", "value", "speech_value", "image_value", "interaction"):
         payload[name.removesuffix("_value")] = _round([getattr(explanation, name)])[0]
     return {**payload, "n_evals": int(explanation.n_evals), "levels": levels}
+
+
+def pairs_payload(found: Any, words: Sequence[int], target: str) -> Payload:
+    """Return `sierlib.shapley.interactions.Interactions` of some of a sample's words.
+
+    Returns
+    -------
+    dict
+        ``class``; ``rows`` and ``cols`` of the picture's regions; ``words``, their numbers in the
+        sample; ``values``, by word and by region, row by row.
+    """
+    units, rows, cols = found.values.shape
+    values = [_round(each) for each in found.values.reshape(units, -1)]
+    return {"class": target, "rows": rows, "cols": cols, "words": list(words), "values": values}
 
 
 def _word(word: Any) -> Payload:

@@ -23,6 +23,7 @@ PARTS = (
     "reading",
     "drawing",
     "sound",
+    "together",
     "panel",
     "controls",
     "inpage/shape",

@@ -14,16 +14,14 @@ import pytest
 from sierbook import notebooks, numbers, site
 from sierlib.files import read_json
 from tests import chromium
+from tests.chromium import find_serious
 
 if site.find_chromium() is None:
     pytest.skip("no chromium: pages are not tested in a browser", allow_module_level=True)
 pytest.importorskip("playwright.sync_api")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 #: The most that a page may load, in bytes, without its own figures and sound.
 HEAVIEST = 1_500_000
-# Docutils marks a bibliography as a list whose items are not marked as such.
-NOT_OURS = ("aria-required-children",)
 EXPLORER = "notebooks/06-explorer"
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 PAGES = [
@@ -88,19 +86,6 @@ def weight(page: Any) -> int:
             content = re.sub(rb"data:(image|audio)/[^\"']+", b"", content)
         total += len(content)
     return total
-
-
-def find_serious(page: Any) -> list[Any]:
-    """What axe calls serious or critical on a page as it is."""
-    # `preload` would fetch style sheets again, which pages from disk may not.
-    options = {"preload": False, "rules": {name: {"enabled": False} for name in NOT_OURS}}
-    found = axe.Axe().run(page, options=options).response["violations"]
-    return [
-        (one["id"], node["target"], node["html"][:120])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)

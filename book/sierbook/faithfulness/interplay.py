@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from sierbook import statistics
+from sierbook.cases import EVALS, GRID
 from sierbook.faithfulness.modalities import score_coalitions
 from sierbook.faithfulness.rivals import Array, Sample, Subject
 from sierbook.faithfulness.scores import draw_samples
@@ -27,10 +28,6 @@ from sierlib.experiment.scores import Estimate
 from sierlib.run import Run
 from sierlib.shapley import explain, interactions
 from sierlib.shapley.interactions import Interactions
-
-#: Regions of the picture whose pairs with words are looked at, and coalitions for an estimate.
-GRID = (4, 4)
-EVALS = 6_000
 
 #: So many of the strongest pairs are removed, or brought back alone.
 STEPS = (0, 1, 2, 4, 8, 16)

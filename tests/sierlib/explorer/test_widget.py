@@ -989,6 +989,80 @@ def test_a_region_tells_its_value_to_pointer_and_keyboard(reader: Reader, full: 
     assert re.match(r"\d\.\d to \d\.\d s.*: [+−]\d\.\d{3} ", reader.shown(".hint"))
 
 
+PAIRS = {
+    "class": "happy",
+    "rows": 2,
+    "cols": 2,
+    "words": [0, 1, 3],
+    "values": [[0.01, 0, 0, 0.02], [0, -0.3, 0.2, 0], [0.1, 0, 0, 0]],
+}
+
+
+@pytest.fixture(scope="module")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a sample whose words act together with regions, and of one without."""
+    samples = [make_full("1") | {"pairs": PAIRS}, make_full("2")]
+    return write_book(tmp_path_factory.mktemp("paired") / "index.html", samples)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_word_shows_what_it_gains_in_the_picture(reader: Reader, paired: Path, size: str) -> None:
+    width, height = SIZES[size]
+    reader.page.set_viewport_size({"width": width, "height": height})
+    reader.visit(paired)
+    photo, keys = ".photo canvas", reader.page.keyboard
+    before, shades = reader.pixels(photo), shades_of(reader)
+    strongest = reader.find(".together li").all_inner_texts()[:3]
+    assert strongest == [
+        "“a” with row 1, column 2: −0.300 against “happy”",
+        "“a” with row 2, column 1: +0.200 for “happy”",
+        "“day” with row 1, column 1: +0.100 for “happy”",
+    ]
+    cells = reader.find(".matrix td[data-at]")
+    assert cells.count() == 12
+    cells.first.focus()
+    first = reader.pixels(photo)
+    assert reader.shown(".hint") == "“such” with row 1, column 1: +0.010 for “happy”."
+    assert first != before and shades_of(reader) != shades
+    assert reader.find(".photo .cell").first.is_visible()
+    keys.press("ArrowDown")
+    keys.press("ArrowRight")
+    assert reader.shown(".hint") == "“a” with row 1, column 2: −0.300 against “happy”."
+    assert reader.pixels(photo) not in (first, before)
+    key = reader.find(".hint data").get_attribute("data-key")
+    assert key == "interaction; fused; 1, happy, word 2, region 2; score; this run"
+    # Of the region the sentence says what each word gains; the third is in no pair.
+    assert [float(share) for share in shades_of(reader)] == [0, 1, 0, 0]
+    keys.press("ArrowLeft")
+    assert [float(share) for share in shades_of(reader)] == pytest.approx(
+        [0.033, 0, 0, 0.333], abs=1e-3
+    )
+    keys.press("Tab")
+    assert reader.pixels(photo) == before and shades_of(reader) == shades
+    cells.nth(5).hover()
+    assert "“a” with row 1, column 2" in reader.shown(".hint")
+    reader.page.mouse.move(2, 2)
+    assert reader.pixels(photo) == before
+    overflow = "() => document.documentElement.scrollWidth - innerWidth"
+    assert reader.page.evaluate(overflow) <= 0
+    assert chromium.find_serious(reader.page) == []
+
+
+def shades_of(reader: Reader) -> list[str]:
+    """How strongly each word is shaded."""
+    words = reader.find(".panel >> nth=0").locator(".sentence button")
+    return list(words.evaluate_all("(all) => all.map((b) => b.style.getPropertyValue('--share'))"))
+
+
+def test_pairs_are_shown_only_where_they_are_known(reader: Reader, paired: Path) -> None:
+    reader.visit(paired, "sample=2")
+    assert not reader.find(".together").first.is_visible()
+    reader.visit(paired, "target=sad")
+    assert not reader.find(".together").first.is_visible()
+    reader.visit(paired)
+    assert reader.find(".together").first.is_visible()
+
+
 def test_absence_can_be_blurred_and_maps_and_base_follow(reader: Reader, full: Path) -> None:
     reader.visit(full)
     before, shares = reader.pixels(".photo canvas"), reader.shown(".shares")
