@@ -89,7 +89,9 @@ def main() -> None:
     build_dataset(before)
     train_all(before, STARTED)
     run = Run.open(asked.profile, "together")
-    run = replace(run, profile=replace(run.profile, pairs=asked.pairs))
+    # From weights that have learned, slower and for longer than `quick` begins.
+    changes = {"pairs": asked.pairs, "epochs": 16, "learning_rate": 5e-4}
+    run = replace(run, profile=replace(run.profile, **changes))
     build_dataset(run)
     rows = select_rows(run, NETWORKS["fused"])
     codes = class_codes(rows["test"]["answer"])

@@ -162,8 +162,8 @@ class Panel {
     this.matrix = new Matrix((word, region) => this.showPair(word, region));
     const said = h("div", { class: "said" }, this.sentence, this.posted);
     const head = h("div", { class: "head" }, this.follow, this.hint);
-    this.body = h("div", { class: "body" }, head, this.about, photo, said, sound, this.scores,
-      this.shares, this.matrix.node);
+    this.body = h("div", { class: "body" }, head, this.about, photo, said,
+      this.matrix.node, sound, this.scores, this.shares);
     this.node = h("section", { class: "panel" }, this.title, this.problem, this.body);
   }
 
@@ -374,7 +374,7 @@ class Panel {
   showPair(word, region) {
     const { view, scales } = this;
     if (!view) return;
-    this.cell.hidden = true;
+    this.cell.hidden = this.span.hidden = true;
     if (word === undefined) {
       this.redraw();
       this.shadeWords(scales.words, view.words);
@@ -387,10 +387,8 @@ class Panel {
     this.cell.hidden = false;
     Object.assign(this.cell.style, { left: `${100 * column / cols}%`, top: `${100 * row / rows}%`,
       width: `${100 / cols}%`, height: `${100 / rows}%` });
-    const { text, start, end } = view.sample.words[place];
+    const { start, end } = view.sample.words[place];
     this.mark(start, end);
-    this.hint.replaceChildren(`“${text}” with row ${row + 1}, column ${column + 1}: `,
-      pairValue(view, place, region, values[region]), values[region] < 0 ? ` against “${view.target}”.` : ` for “${view.target}”.`);
   }
 
   // -- sound

@@ -15,10 +15,11 @@ class Matrix {
     this.show = show;
     this.table = h("table", { class: "matrix", role: "grid", onkeydown: (e) => this.step(e), onfocusin: (e) => this.look(e.target),
       onpointerover: (e) => this.look(e.target), onpointerleave: () => this.leave(), onfocusout: () => this.leave() });
+    this.told = h("p", { class: "note pair", role: "status" });
     this.strongest = h("ol", {});
     this.node = h("details", { class: "fold together", hidden: true }, h("summary", {}, "Together: words with regions"),
-      h("p", { class: "note" }, PAIRS), h("div", { class: "wide", tabindex: 0, role: "group", "aria-label": "Words by regions" }, this.table),
-      this.strongest);
+      h("p", { class: "note" }, PAIRS),
+      h("div", { class: "wide", tabindex: 0, role: "group", "aria-label": "Words by regions" }, this.table), this.told, this.strongest);
   }
 
   /** Show the pairs of a view; hidden where there are none for its class. */
@@ -30,6 +31,9 @@ class Matrix {
     this.built = sample;
     const { rows, cols, words, values } = pairs, scale = largest(values.flat());
     const name = (r) => `row ${Math.floor(r / cols) + 1}, column ${r % cols + 1}`, text = (w) => sample.words[words[w]].text;
+    const tell = (w, r) => [`“${text(w)}” with ${name(r)}: `, pairValue(view, words[w], r, values[w][r]),
+      values[w][r] < 0 ? ` against “${target}”` : ` for “${target}”`];
+    this.tell = tell;
     const cell = (w, r) => h("td", { tabindex: w || r ? -1 : 0, role: "gridcell", "data-at": `${w} ${r}`,
       class: values[w][r] < 0 ? "against" : "for", style: `--share:${(Math.abs(values[w][r]) / (scale || 1)).toFixed(3)}`,
       "aria-label": `“${text(w)}” with ${name(r)}: ${signed(values[w][r])}` });
@@ -41,8 +45,7 @@ class Matrix {
       h("tbody", {}, ...words.map((_, w) => h("tr", {}, h("th", { scope: "row" }, text(w)), ...every.map((r) => cell(w, r))))));
     const ranked = words.flatMap((_, w) => every.map((r) => [w, r])).sort(([a, b], [c, d]) =>
       Math.abs(values[c][d]) - Math.abs(values[a][b]));
-    this.strongest.replaceChildren(...ranked.slice(0, 3).map(([w, r]) => h("li", {}, `“${text(w)}” with ${name(r)}: `,
-      pairValue(view, words[w], r, values[w][r]), values[w][r] < 0 ? ` against “${target}”` : ` for “${target}”`)));
+    this.strongest.replaceChildren(...ranked.slice(0, 3).map(([w, r]) => h("li", {}, ...tell(w, r))));
   }
 
   /** What a word gains in each region, and what a region gains with each word of the sentence. */
@@ -56,11 +59,11 @@ class Matrix {
     const at = target.dataset?.at;
     if (!at) return;
     const [word, region] = at.split(" ").map(Number);
-    this.at = target;
+    this.told.replaceChildren(...this.tell(word, region));
     this.show(word, region);
   }
   leave() {
-    this.at = null;
+    this.told.replaceChildren();
     this.show();
   }
   step(event) {

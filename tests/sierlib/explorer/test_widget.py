@@ -1022,14 +1022,14 @@ def test_a_word_shows_what_it_gains_in_the_picture(reader: Reader, paired: Path,
     assert cells.count() == 12
     cells.first.focus()
     first = reader.pixels(photo)
-    assert reader.shown(".hint") == "“such” with row 1, column 1: +0.010 for “happy”."
+    assert reader.shown(".pair") == "“such” with row 1, column 1: +0.010 for “happy”"
     assert first != before and shades_of(reader) != shades
     assert reader.find(".photo .cell").first.is_visible()
     keys.press("ArrowDown")
     keys.press("ArrowRight")
-    assert reader.shown(".hint") == "“a” with row 1, column 2: −0.300 against “happy”."
+    assert reader.shown(".pair") == "“a” with row 1, column 2: −0.300 against “happy”"
     assert reader.pixels(photo) not in (first, before)
-    key = reader.find(".hint data").get_attribute("data-key")
+    key = reader.find(".pair data").get_attribute("data-key")
     assert key == "interaction; fused; 1, happy, word 2, region 2; score; this run"
     # Of the region the sentence says what each word gains; the third is in no pair.
     assert [float(share) for share in shades_of(reader)] == [0, 1, 0, 0]
@@ -1040,7 +1040,7 @@ def test_a_word_shows_what_it_gains_in_the_picture(reader: Reader, paired: Path,
     keys.press("Tab")
     assert reader.pixels(photo) == before and shades_of(reader) == shades
     cells.nth(5).hover()
-    assert "“a” with row 1, column 2" in reader.shown(".hint")
+    assert "“a” with row 1, column 2" in reader.shown(".pair")
     reader.page.mouse.move(2, 2)
     assert reader.pixels(photo) == before
     overflow = "() => document.documentElement.scrollWidth - innerWidth"
