@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from sierbook import privacy
 from sierbook.faithfulness.rivals import Sample
@@ -20,6 +21,7 @@ from sierlib.shapley.interactions import Interactions
 
 #: What a share of interaction is of, and how it is marked.
 _MARKERS = {"share": "o", "share of log-odds": "s"}
+_OFFSETS = {"share": -0.12, "share of log-odds": 0.12}
 _TITLES = {"share": "of the probability", "share of log-odds": "of the log-odds"}
 
 
@@ -36,9 +38,10 @@ def shares(table: pd.DataFrame) -> Figure:
     for column, marker in _MARKERS.items():
         for place, found in enumerate(table[column]):
             if isinstance(found, dict):
+                at = place + _OFFSETS[column]
                 spread = [[found["value"] - found["low"]], [found["high"] - found["value"]]]
                 axis.errorbar(
-                    found["value"], place, xerr=spread, fmt=marker, color=palette[column], capsize=3
+                    found["value"], at, xerr=spread, fmt=marker, color=palette[column], capsize=3
                 )
         axis.plot([], [], marker, color=palette[column], label=_TITLES[column])
     axis.set(xlim=(-0.02, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="share of interaction")
@@ -47,8 +50,16 @@ def shares(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def pairs(sample: Sample, found: Interactions, words: Sequence[Any]) -> Figure:
-    """Draw what words and regions add to each other, and where the strongest word gains."""
+def pairs(
+    sample: Sample, found: Interactions, words: Sequence[Any], carrying: Sequence[int], boxes: Any
+) -> Figure:
+    """Draw what words and regions add to each other, and where the strongest word gains.
+
+    Parameters
+    ----------
+    carrying, boxes
+        What was planted: numbers of words, and (left, top, right, bottom) in pixels.
+    """
     table = found.values.reshape(len(words), -1)
     most = float(np.abs(table).max()) or 1.0
     strongest = int(np.abs(table).max(axis=1).argmax())
@@ -65,6 +76,13 @@ def pairs(sample: Sample, found: Interactions, words: Sequence[Any]) -> Figure:
     axes[0].grid(visible=False)
     height, width = sample.image.shape[:2]
     axes[1].imshow(privacy.show_picture(sample.image, sample.photograph))
+    for number in carrying:
+        axes[0].get_yticklabels()[number].set(color=colours.PLANTED, weight="bold")
+    for left, top, right, bottom in boxes:
+        corner, sides = (left, top), (right - left, bottom - top)
+        axes[1].add_patch(
+            Rectangle(corner, *sides, fill=False, lw=2, ls="--", color=colours.PLANTED)
+        )
     axes[1].imshow(found.values[strongest], extent=(0, width, height, 0), alpha=0.55, **shown)
     axes[1].set(
         title=style.wrap(f"what “{words[strongest].text}” gains", 2.4), xticks=[], yticks=[]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 
 from sierbook import numbers
 from sierbook.numbers import Key, write, write_estimate
@@ -113,7 +114,7 @@ def name_pairs(found: Interactions, words: Sequence[Any], sample: str, count: in
 def show_together(together: Results) -> Any:
     """Show how networks did on pairs that speak together, or say that nothing was recorded."""
     if not together:
-        return "The study of these pairs has not been recorded."
+        return HTML("<p>The study of these pairs has not been recorded.</p>")
     run, rows, keys = _origin_of(together), [], []
     for name, each in together["networks"].items():
         share = each.get("shares", {}).get("all", {})

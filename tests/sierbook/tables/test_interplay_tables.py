@@ -76,7 +76,7 @@ def test_without_truth_and_without_a_study_tables_are_short() -> None:
     table = tabulate_shares(NOTHING, {}, {})
     assert table["name"].tolist() == ["ParallelNet, all"]
     assert tabulate_pointing(NOTHING, {}, {}).empty and tabulate_following(NOTHING).empty
-    assert "not been recorded" in str(show_together({})) and judge_together({}) == []
+    assert "not been recorded" in show_together({}).data and judge_together({}) == []
     interplay_plots.shares(table)
 
 
