@@ -102,8 +102,8 @@ def main() -> None:
         "networks": {},
     }
     right = {}
-    for name, start in [("fused", None), *((name, before) for name in STARTED)]:
-        key = name if start else f"{name}, from random weights"
+    for name, start in [*((name, before) for name in STARTED), ("fused", None)]:
+        key = name if start else "fused-random"
         found["networks"][key], right[key] = go_on(run, start, name)
         if name not in ("ser", "ier"):
             found["networks"][key] |= study_network(run, name, asked.samples, run.seed)
