@@ -99,6 +99,13 @@ def main() -> None:
         "provenance": run.provenance(),
         "rows": {part: len(some) for part, some in rows.items()},
         "majority": float(np.bincount(codes, minlength=len(settings.CLASSES)).max() / len(codes)),
+        # On the embedded corpus, for notebook 9 to set beside ParallelNet.
+        "before": {
+            "addition": {
+                "title": NETWORKS["addition"].title,
+                **study_network(before, "addition", asked.samples, run.seed),
+            }
+        },
         "networks": {},
     }
     right = {}

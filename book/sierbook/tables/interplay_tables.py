@@ -41,10 +41,14 @@ def tabulate_shares(found: Results, oracles: Results, together: Results) -> pd.D
     for name, each in oracles.items():
         rows.append({"name": _ORACLES[name], "share": each["share"], SHARES[1]: None})
         keys.append(Key("", name, "explained", "score"))
-    for relation, each in found["shares"].items():
-        if relation != "unknown":
-            rows.append({"name": f"ParallelNet, {relation}", **_pick(each)})
-            keys.append(Key("", "fused", f"test, {relation}", "score"))
+    asked = [("ParallelNet", Key("", "fused", "", "score"), found)]
+    for name, each in together.get("before", {}).items():
+        asked.append((each["title"], Key("", name, "", "score", origin_of(together)), each))
+    for title, key, studied in asked:
+        for relation, each in studied["shares"].items():
+            if relation != "unknown":
+                rows.append({"name": f"{title}, {relation}", **_pick(each)})
+                keys.append(key._replace(part=f"test, {relation}"))
     for name, each in together.get("networks", {}).items():
         if "shares" in each:
             rows.append(
@@ -68,6 +72,9 @@ def tabulate_pointing(found: Results, oracles: Results, together: Results) -> pd
         games.insert(
             0, (_ORACLES["jointly"], Key("", "jointly", "explained", "truth"), oracles["jointly"])
         )
+    for name, each in together.get("before", {}).items():
+        key = Key("", name, "explained", "truth", origin_of(together))
+        games.append((each["title"], key, each["pointing"]))
     for name, each in together.get("networks", {}).items():
         title = f"{each['title']}, trained on together"
         key = Key("", name, "explained, together", "truth", origin_of(together))

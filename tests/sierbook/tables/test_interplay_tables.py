@@ -39,6 +39,7 @@ TOGETHER = {
     "provenance": {"profile": "quick", "data": "together", "date": "2026-01-01"},
     "rows": {"train": 1200, "validation": 300, "test": 600},
     "majority": 0.26,
+    "before": {"addition": {"title": "weighted addition in Eq. 1", **FOUND}},
     "networks": {
         "fused": {"title": "ParallelNet", "accuracy": estimate(0.6), **FOUND},
         "ser": {"title": "speech only", "accuracy": estimate(0.25)},
