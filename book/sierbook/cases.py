@@ -103,7 +103,7 @@ def explain_rows(
     methods, target, depth, options
         Passed to `sierlib.shapley.explain`; `depth` is by default the profile's.
     blurred
-        Whether to explain every class against a blurred sample, too.
+        Whether to explain every class against a blurred sample, too, a level coarser.
 
     Returns
     -------
@@ -131,7 +131,9 @@ def explain_rows(
         sample = (model, case.speech, case.image)
         depth = depth or run.profile.depth
         if blurred:
-            case.blurred = explain(*sample, target="all", depth=depth, baseline="blur", **options)
+            # Blurred silence is no baseline that is there already, so this takes longest.
+            coarser = max(1, depth - 1)
+            case.blurred = explain(*sample, target="all", depth=coarser, baseline="blur", **options)
         for method in methods:
             found = explain(*sample, target=target, depth=depth, method=method, **options)
             by_class = found if isinstance(found, dict) else {target or case.predicted: found}

@@ -31,7 +31,7 @@ def shares(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table
-        `name`, `share` and `share of log-odds`, estimates or None.
+        By name, `share` and `share of log-odds`, estimates or None.
     """
     figure, axis = plt.subplots(figsize=(style.WIDTH, 0.6 + 0.34 * len(table)))
     palette = dict(zip(_MARKERS, (style.MEASURED, style.COMPARED), strict=True))
@@ -45,7 +45,7 @@ def shares(table: pd.DataFrame) -> Figure:
                 )
         axis.plot([], [], marker, color=palette[column], label=_TITLES[column])
     axis.set(xlim=(-0.02, 1.02), ylim=(len(table) - 0.5, -0.5), xlabel="share of interaction")
-    axis.set(yticks=range(len(table)), yticklabels=table["name"])
+    axis.set(yticks=range(len(table)), yticklabels=table.index)
     style.put_legend_below(figure, *axis.get_legend_handles_labels())
     return figure
 

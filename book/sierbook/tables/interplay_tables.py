@@ -55,7 +55,7 @@ def tabulate_shares(found: Results, oracles: Results, together: Results) -> pd.D
                 {"name": f"{each['title']}, trained on together", **_pick(each["shares"]["all"])}
             )
             keys.append(Key("", name, "test, together", "score", origin_of(together)))
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).set_index("name").rename_axis("model")
     table.attrs["about"] = keys
     return table
 
