@@ -330,7 +330,7 @@ def _score_corners(f: ValueFunction, trees: Trees) -> Values:
 def _remember_corners(f: ValueFunction, trees: Trees, corners: Values) -> None:
     """Spare the value function what the first division has scored."""
     for m, tree in trees.items():
-        states = [(0, 1) if side == m else [int(each) for each in f.contexts] for side in f.sides]
+        states = [(0, 1) if side == m else tuple(map(int, f.contexts)) for side in f.sides]
         f.remember(m, [0, tree.mask(0, 0)], corners[np.ix_(*states)])
 
 

@@ -97,7 +97,7 @@ def test_a_notebook_is_found_by_number_name_or_path(name: str) -> None:
     assert notebooks.resolve_notebook(name) == "04-results"
 
 
-@pytest.mark.parametrize("name", ["9", "results", "", "04-result", "01-dataset-copy"])
+@pytest.mark.parametrize("name", ["11", "results", "", "04-result", "01-dataset-copy"])
 def test_an_unknown_notebook_is_told_which_exist(name: str) -> None:
     with pytest.raises(ValueError, match="01-dataset, 02-training, .*06-explorer"):
         notebooks.resolve_notebook(name)

@@ -91,12 +91,9 @@ def value_nested(
         max_evals=budget,
         seed=seed,
     )
-    stated = found.stderr or found.unrefined or {}
-    maps, errors = (
-        np.concatenate([each[m] for m in settings.MODALITIES]) if each else np.array([np.nan])
-        for each in (found.maps, stated)
-    )
-    return maps, float(errors.mean())
+    values = np.concatenate(list(found.maps.values()))
+    stated = found.stderr or found.unrefined
+    return values, float(np.mean(list(stated.values()))) if stated else np.nan
 
 
 def _permutations(score: Callable[[Array], Array], budget: int, seed: int) -> tuple[Array, float]:

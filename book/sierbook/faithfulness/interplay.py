@@ -28,6 +28,7 @@ from sierlib.experiment.scores import Estimate
 from sierlib.run import Run
 from sierlib.shapley import explain, interactions
 from sierlib.shapley.interactions import Interactions
+from sierlib.shapley.partition import Box
 
 #: So many of the strongest pairs are removed, or brought back alone.
 STEPS = (0, 1, 2, 4, 8, 16)
@@ -147,11 +148,9 @@ def follow(
                 r0, r1, c0, c1 = boxes[m][number]
                 mark[r0:r1, c0:c1] = 1
             chosen[m].append(mark)
-    marks = {m: np.stack(each) for m, each in chosen.items()}
-    left, alone = (
-        subject(*(sample[m] * np.abs(absent - marks[m]) for m in settings.MODALITIES))
-        for absent in (1, 0)
-    )
+    speech, image = (np.stack(chosen[m]) for m in settings.MODALITIES)
+    left = subject(sample.speech * (1 - speech), sample.image * (1 - image))
+    alone = subject(sample.speech * speech, sample.image * image)
     return {"deletion": left[:, sample.target], "insertion": alone[:, sample.target]}
 
 
@@ -179,15 +178,12 @@ def evaluate_pairs(
         named = {"id": sample.id, "relation": planted["relation"]}
         pointing.append(named | point(found, carrying, cover(found, planted)))
         alone = explain(*given, target=sample.target, depth=4)
-        maps = {"speech": alone.speech_map, "image": alone.image_map}
-        single = {
-            m: np.array([maps[m][r0:r1, c0:c1].sum() for r0, r1, c0, c1 in found.boxes[m]])
-            for m in maps
-        }
+        speech = _sum_over(alone.speech_map, found.boxes["speech"])
+        image = _sum_over(alone.image_map, found.boxes["image"])
         pairs = found.values.reshape(len(words), -1)
         rankings = {
             "pairs": pairs,
-            "single values": single["speech"][:, None] + single["image"],
+            "single values": speech[:, None] + image,
             "random": rng.random(pairs.shape),
         }
         for name, ranking in rankings.items():
@@ -195,6 +191,10 @@ def evaluate_pairs(
                 row = {"ranking": name, "kind": kind, "score": float(scores.mean())}
                 following.append({"id": sample.id, **row})
     return {"pointing": pd.DataFrame(pointing), "following": pd.DataFrame(following)}
+
+
+def _sum_over(values: Array, boxes: Sequence[Box]) -> Array:
+    return np.array([values[r0:r1, c0:c1].sum() for r0, r1, c0, c1 in boxes])
 
 
 def study_network(
@@ -218,11 +218,10 @@ def study_network(
         the words and regions.
     """
     table = measure_shares(run, network)
-    groups = [("all", table), *table.groupby("relation")]
     columns = ("share", "share of log-odds", "interaction")
-    shares = {
-        name: {column: _estimate(rows[column]) for column in columns} for name, rows in groups
-    }
+    shares = {}
+    for name, rows in [("all", table), *table.groupby("relation")]:
+        shares[name] = {column: _estimate(rows[column]) for column in columns}
     subject, drawn = draw_samples(run, samples, seed, network)
     truth = time_planted(run, [sample.id for sample in drawn])
     known = [sample for sample in drawn if is_planted(truth, sample.id)]

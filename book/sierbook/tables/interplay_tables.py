@@ -81,9 +81,9 @@ def tabulate_pointing(found: Results, oracles: Results, together: Results) -> pd
         games.append((title, key, each.get("pointing", {})))
     games = [game for game in games if game[2]]
     columns = ("hit", "word", "region", "chance")
-    rows = [{name: game.get(name) for name in columns} for _, _, game in games]
-    table = pd.DataFrame(rows, [title for title, _, _ in games], columns)
-    table.attrs["about"] = [key for _, key, _ in games]
+    titles, keys, found_by = zip(*games, strict=True) if games else ((), (), ())
+    table = pd.DataFrame(list(found_by), pd.Index(titles, name="model"), columns)
+    table.attrs["about"] = list(keys)
     return table
 
 
