@@ -205,7 +205,7 @@ def of_own_model(found: Results) -> list[str]:
     for row in found["costs"]:
         ours, theirs = (
             write(row[name], ".2f", name, "", f"own models, {row['model']}", "this machine", run)
-            for name in ("seconds", "shap, seconds")
+            for name in ("ours, seconds", "shap, seconds")
         )
         said.append(f"*{row['model']}*: {ours} s, and {theirs} s by `shap` with some glue.")
     return said
