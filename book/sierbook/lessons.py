@@ -202,12 +202,13 @@ def of_own_model(found: Results) -> list[str]:
     run = run_of(found)
     gap = write(found["gap"], ".1g", "largest gap", "", "own models", "score", run)
     said = [f"Values of three models of different kinds add up; the largest gap seen is {gap}."]
-    for row in found["costs"]:
+    for model, spent in found["costs"].items():
+        part = f"own models, {model}"
         ours, theirs = (
-            write(row[name], ".2f", name, "", f"own models, {row['model']}", "this machine", run)
-            for name in ("ours, seconds", "shap, seconds")
+            write(each["seconds"], ".2f", name, "", part, "this machine", run)
+            for name, each in (("ours, seconds", spent), ("shap, seconds", spent["shap"]))
         )
-        said.append(f"*{row['model']}*: {ours} s, and {theirs} s by `shap` with some glue.")
+        said.append(f"*{model}*: {ours} s, and {theirs} s by `shap` with some glue.")
     return said
 
 
