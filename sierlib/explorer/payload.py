@@ -209,11 +209,14 @@ def pairs_payload(found: Any, words: Sequence[int], target: str) -> Payload:
     -------
     dict
         ``class``; ``rows`` and ``cols`` of the picture's regions; ``words``, their numbers in the
-        sample; ``values``, by word and by region, row by row.
+        sample; ``values``, by word and by region, row by row; ``stderr``, of a value on average,
+        null where they are exact.
     """
     units, rows, cols = found.values.shape
     values = [_round(each) for each in found.values.reshape(units, -1)]
-    return {"class": target, "rows": rows, "cols": cols, "words": list(words), "values": values}
+    error = None if found.stderr is None else _round([found.stderr.mean()])[0]
+    grid = {"class": target, "rows": rows, "cols": cols, "words": list(words), "values": values}
+    return {**grid, "stderr": error}
 
 
 def _word(word: Any) -> Payload:

@@ -17,8 +17,9 @@ class Matrix {
       onpointerover: (e) => this.look(e.target), onpointerleave: () => this.leave(), onfocusout: () => this.leave() });
     this.told = h("p", { class: "note pair", role: "status" });
     this.strongest = h("ol", {});
+    this.note = h("p", { class: "note" });
     this.node = h("details", { class: "fold together", hidden: true }, h("summary", {}, "Together: words with regions"),
-      h("p", { class: "note" }, PAIRS),
+      this.note,
       h("div", { class: "wide", tabindex: 0, role: "group", "aria-label": "Words by regions" }, this.table), this.told, this.strongest);
   }
 
@@ -37,6 +38,7 @@ class Matrix {
     const cell = (w, r) => h("td", { tabindex: w || r ? -1 : 0, role: "gridcell", "data-at": `${w} ${r}`,
       class: values[w][r] < 0 ? "against" : "for", style: `--share:${(Math.abs(values[w][r]) / (scale || 1)).toFixed(3)}`,
       "aria-label": `“${text(w)}” with ${name(r)}: ${signed(values[w][r])}` });
+    this.note.textContent = PAIRS + (pairs.stderr ? ` Estimated: the standard error of a cell is ${pairs.stderr.toFixed(3)} on average.` : "");
     const every = Array.from({ length: rows * cols }, (_, r) => r);
     const heads = Array.from({ length: rows }, (_, row) => h("th", { scope: "colgroup", colspan: cols }, `row ${row + 1}`));
     this.table.replaceChildren(

@@ -104,6 +104,7 @@ def test_a_payload_has_truth_blur_and_the_networks_scores_of_what_is_left(tiny_r
     found = case_payload(case, methods=("owen",), truth=truth, model=model)
     assert found["planted"]["speech"]["words"] == truth["speech"]["emotion_words"]
     pairs = found["pairs"]
+    assert 0 < pairs["stderr"] < 0.1
     assert pairs["class"] == case.predicted and (pairs["rows"], pairs["cols"]) == (4, 4)
     assert len(pairs["values"]) == len(pairs["words"]) > 0
     assert [len(each) for each in pairs["values"]] == [16] * len(pairs["words"])

@@ -995,6 +995,7 @@ PAIRS = {
     "cols": 2,
     "words": [0, 1, 3],
     "values": [[0.01, 0, 0, 0.02], [0, -0.3, 0.2, 0], [0.1, 0, 0, 0]],
+    "stderr": 0.0123,
 }
 
 
@@ -1018,6 +1019,7 @@ def test_a_word_shows_what_it_gains_in_the_picture(reader: Reader, paired: Path,
         "“a” with row 2, column 1: +0.200 for “happy”",
         "“day” with row 1, column 1: +0.100 for “happy”",
     ]
+    assert "standard error of a cell is 0.012" in reader.shown(".together .note >> nth=0")
     cells = reader.find(".matrix td[data-at]")
     assert cells.count() == 12
     cells.first.focus()
