@@ -54,7 +54,8 @@ def judge_together(together: Results) -> list[str]:
         )
     if lead := together.get("lead"):
         key = Key("lead", "fused - addition", "test, together", "labels", run)
-        said.append(f"Multiplication less addition in Eq. 1: {write_signed(lead, key)}.")
+        lead = write_signed(lead, key)
+        said.append(f"Multiplication less addition in Eq. 1: {lead}, of one training each.")
     return said
 
 

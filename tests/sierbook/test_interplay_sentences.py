@@ -19,7 +19,10 @@ def test_sentences_say_who_learned_what_only_both_say() -> None:
     said = [plain(sentence) for sentence in judge_together(TOGETHER)]
     assert "ParallelNet" in said[0] and "clearly above the largest class (26.0 %)" in said[0]
     assert "speech only" in said[1] and "not clearly above" in said[1]
-    assert "Multiplication less addition in Eq. 1: +10.0 points [+5.0, +15.0]." in said[2]
+    assert (
+        "Multiplication less addition in Eq. 1: +10.0 points [+5.0, +15.0], of one training"
+        in said[2]
+    )
 
 
 def test_the_strongest_pairs_are_named() -> None:
