@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
-from sierbook.own_models import WORDS, explain_with_shap, table_and_course, words_and_picture
+from sierbook.own_models import (
+    WORDS,
+    compile_model,
+    explain_with_shap,
+    table_and_course,
+    words_and_picture,
+)
 from sierlib.shapley import explain
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # importing shap calls what matplotlib is about to deprecate
+    import shap  # noqa: F401
 
 
 def test_a_model_over_words_and_a_picture_is_explained() -> None:
@@ -18,7 +30,7 @@ def test_a_model_over_words_and_a_picture_is_explained() -> None:
     # Whether they fit depends on both at once, and on the word of the colour most of all.
     assert abs(found.interaction) > 0.3
     assert words[int(np.abs(found.maps["words"]).argmax())] in ("red", "blue", "green", "not")
-    glued = explain_with_shap(lambda x: np.asarray(model(x)), inputs, found)
+    glued = explain_with_shap(compile_model(model), inputs, found)
     assert glued["gap"] < 1e-5 and glued["evaluations"] >= 0.8 * found.n_evals
 
 
