@@ -38,7 +38,8 @@ class Matrix {
     const cell = (w, r) => h("td", { tabindex: w || r ? -1 : 0, role: "gridcell", "data-at": `${w} ${r}`,
       class: values[w][r] < 0 ? "against" : "for", style: `--share:${(Math.abs(values[w][r]) / (scale || 1)).toFixed(3)}`,
       "aria-label": `“${text(w)}” with ${name(r)}: ${signed(values[w][r])}` });
-    this.note.textContent = PAIRS + (pairs.stderr ? ` Estimated: the standard error of a cell is ${pairs.stderr.toFixed(3)} on average.` : "");
+    this.note.replaceChildren(PAIRS, ...(pairs.stderr ? [" Estimated: the standard error of a cell is ",
+      numberOf(pairs.stderr.toFixed(3), pairs.stderr, "standard error", sample.id, target, "pairs"), " on average."] : []));
     const every = Array.from({ length: rows * cols }, (_, r) => r);
     const heads = Array.from({ length: rows }, (_, row) => h("th", { scope: "colgroup", colspan: cols }, `row ${row + 1}`));
     this.table.replaceChildren(

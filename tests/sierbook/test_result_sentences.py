@@ -204,4 +204,4 @@ def test_recorded_trainings_comment_on_what_was_trained_once(
     recorded = {e["name"]: e | {"origin": "recorded", "p_holm": 1.0} for e in several}
     monkeypatch.setattr("sierbook.comparisons.read_stand_ins", lambda _: recorded)
     (said,) = result_sentences.judge_several_trainings(built_run, once, {})
-    assert "no difference can be claimed. (3 trainings, recorded: full, synthetic" in said
+    assert "no difference can be claimed. (3 trainings, recorded: full, synthetic" in plain(said)

@@ -76,7 +76,7 @@ def test_a_network_that_learned_nothing_is_called_so() -> None:
 def test_every_entry_says_where_it_comes_from() -> None:
     made = {"profile": "full", "data": "synthetic", "date": "2026-01-01"}
     entries = {"fused": {"origin": "this run"}, "n2-vgg16": {"origin": "recorded", **made}}
-    said = sentences.describe_origins(entries)
+    said = plain(sentences.describe_origins(entries))
     assert f"Of {len(NETWORKS)} networks, 1 were trained in this run" in said
     assert "Of 1 others" in said and "profile `full`, synthetic, 2026-01-01" in said
     assert f"{len(NETWORKS) - 2} have not been trained anywhere yet" in said and "`ser`" in said

@@ -83,7 +83,8 @@ def test_a_run_works_in_any_folder_and_locale(tmp_path: Path) -> None:
         ({"profile": "huge"}, "unknown profile 'huge': choose one of smoke, quick, full, paper"),
         (
             {"data": "fi:x"},
-            "unknown data spec 'fi:x': choose one of synthetic, bt4sa:PATH, pairs:FILE.csv",
+            "unknown data spec 'fi:x': choose one of synthetic, together, bt4sa:PATH, "
+            "pairs:FILE.csv",
         ),
         ({"data": "bt4sa"}, "unknown data spec 'bt4sa'"),
         ({"data": "synthetic:"}, "unknown data spec 'synthetic:'"),

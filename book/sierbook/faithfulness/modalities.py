@@ -40,7 +40,7 @@ def score_coalitions(
     return rows.assign(target=target), f[:, :, np.arange(len(target)), target]
 
 
-def value_modalities(run: Run) -> pd.DataFrame:
+def value_modalities(run: Run, at_once: int = 256) -> pd.DataFrame:
     """Value speech and image as wholes (Algorithm 1's score_2 and score_1) on every test row.
 
     Returns
@@ -50,7 +50,7 @@ def value_modalities(run: Run) -> pd.DataFrame:
         effect minus the sum of single ones), `share` of speech in |speech| + |image|, and
         `teachers` ("agree", "differ"; "not asked" where labels were given).
     """
-    rows, f = score_coalitions(run)
+    rows, f = score_coalitions(run, at_once=at_once)
     # Eq. 3: the mean of what a modality adds to nothing and what it adds to the other one.
     speech, image = (f[1] - f[0]).mean(axis=0), (f[:, 1] - f[:, 0]).mean(axis=0)
     size = np.abs(speech) + np.abs(image)
