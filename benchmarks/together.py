@@ -5,8 +5,8 @@
 Networks of profile `quick` are trained on the embedded corpus, then go on with pairs of the corpus
 `together`, whose class only both modalities show (notebook 09); ParallelNet also begins there with
 random weights. Their scores on test pairs of that corpus, and what they do with words and regions,
-are written to ``book/recorded/together.json`` as each network ends. The test part of the embedded
-corpus stays closed.
+are written to ``book/recorded/together.json`` as each network ends. Of the test part of the
+embedded corpus explanations are made, and nothing is chosen by it.
 """
 
 from __future__ import annotations

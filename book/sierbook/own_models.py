@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from sierlib.shapley import explain
 from sierlib.shapley.explain import Explanation, Region
 
 Array = NDArray[Any]
@@ -137,6 +139,32 @@ def explain_with_shap(
     seconds = time.monotonic() - start
     gap = abs(float(values.sum()) - (found.value - found.base_value))
     return {"seconds": seconds, "evaluations": calls, "gap": gap}
+
+
+def compare_costs(
+    asked: dict[str, tuple[Any, Callable[[Inputs], Any], Inputs, Explanation]],
+) -> Any:
+    """Time explanations beside shap's of the same regions, by as many evaluations.
+
+    Parameters
+    ----------
+    asked
+        By name: the model, the same as a function over a dict, its inputs, and their explanation.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By model the evaluations and seconds of either.
+    """
+    rows = []
+    for name, (model, score, inputs, found) in asked.items():
+        start = time.monotonic()
+        explain(model, inputs=inputs, target=found.target, depth=len(found.levels) - 1)
+        spent = time.monotonic() - start
+        theirs = explain_with_shap(score, inputs, found)
+        rows.append((name, found.n_evals, spent, theirs["evaluations"], theirs["seconds"]))
+    columns = ["ours, evaluations", "ours, seconds", "shap, evaluations", "shap, seconds"]
+    return pd.DataFrame(rows, columns=["model", *columns]).set_index("model")
 
 
 def _silence(masked: Array, region: Region, absent: Array) -> None:

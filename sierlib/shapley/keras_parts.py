@@ -50,7 +50,7 @@ def modalities_of(model: Any) -> tuple[str, ...]:
 def input_names(model: Any) -> tuple[str, ...]:
     """Return the names of a graph's inputs in the order of all explanations: the image last."""
     names = [tensor.name for tensor in graph_inputs(model)]
-    return tuple(sorted(names, key="image".__eq__))
+    return tuple(sorted(names, key=lambda name: name == "image"))
 
 
 def scorer_for(model: Any, sides: Sides, precision: str | None = None) -> Scorer:

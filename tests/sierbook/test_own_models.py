@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
 
 from sierbook.own_models import (
     WORDS,
+    compare_costs,
     compile_model,
     explain_with_shap,
     table_and_course,
     words_and_picture,
 )
 from sierlib.shapley import explain
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # importing shap calls what matplotlib is about to deprecate
-    import shap  # noqa: F401
 
 
 def test_a_model_over_words_and_a_picture_is_explained() -> None:
@@ -30,6 +25,8 @@ def test_a_model_over_words_and_a_picture_is_explained() -> None:
     # Whether they fit depends on both at once, and on the word of the colour most of all.
     assert abs(found.interaction) > 0.3
     assert words[int(np.abs(found.maps["words"]).argmax())] in ("red", "blue", "green", "not")
+    costs = compare_costs({"both": (model, compile_model(model), inputs, found)})
+    assert costs.loc["both", "ours, evaluations"] == found.n_evals and (costs > 0).all(axis=None)
     glued = explain_with_shap(compile_model(model), inputs, found)
     assert glued["gap"] < 1e-5 and glued["evaluations"] >= 0.8 * found.n_evals
 

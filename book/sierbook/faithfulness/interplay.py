@@ -223,8 +223,7 @@ def study_network(
     for name, rows in [("all", table), *table.groupby("relation")]:
         shares[name] = {column: _estimate(rows[column]) for column in columns}
     subject, drawn = draw_samples(run, samples, seed, network)
-    truth = time_planted(run, [sample.id for sample in drawn])
-    known = [sample for sample in drawn if is_planted(truth, sample.id)]
+    known, truth = keep_planted(run, drawn)
     if not known:
         return {"shares": shares, "pointing": {}, "following": {}}
     pairs = evaluate_pairs(subject, known, truth, seed)
@@ -251,8 +250,7 @@ def study_oracles(run: Run, samples: int = 12, seed: int = 0) -> dict[str, dict[
         first also that of a ``hit`` and the mean ``chance``; empty where nothing was planted.
     """
     _, drawn = draw_samples(run, samples, seed)
-    truth = time_planted(run, [sample.id for sample in drawn])
-    known = [sample for sample in drawn if is_planted(truth, sample.id)]
+    known, truth = keep_planted(run, drawn)
     if not known:
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -265,6 +263,13 @@ def study_oracles(run: Run, samples: int = 12, seed: int = 0) -> dict[str, dict[
 
 def _estimate(values: pd.Series) -> Estimate:
     return statistics.estimate_mean(values.to_numpy(float))
+
+
+def keep_planted(run: Run, drawn: Sequence[Sample]) -> tuple[list[Sample], dict[str, Any]]:
+    """Return the samples of which it is known what was planted in both modalities, and the truth of
+    all (`time_planted`)."""
+    truth = time_planted(run, [sample.id for sample in drawn])
+    return [sample for sample in drawn if is_planted(truth, sample.id)], truth
 
 
 def is_planted(truth: dict[str, Any], sample: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import keras
 import numpy as np
 import pytest
@@ -11,10 +9,6 @@ import pytest
 from sierbook.faithfulness.rivals import Maps, Sample
 from sierlib.networks.parallelnet import parallel_net
 from tests.sierbook.faithfulness.toys import SAD, SIZE
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # importing shap calls what matplotlib is about to deprecate
-    import shap  # noqa: F401
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from itertools import product
 from math import comb
 
 import numpy as np
 import pytest
+import shap
 
 from sierlib.settings import CLASSES
 from sierlib.shapley.explain import explain
@@ -23,10 +23,6 @@ from tests.sierlib.shapley.toys import (
     values,
     weights,
 )
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # importing shap calls what matplotlib is about to deprecate
-    import shap
 
 
 def brute_force(model: Model, trees: dict[str, Tree], target: int) -> dict[tuple[str, int], float]:
