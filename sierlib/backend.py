@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,40 @@ def find_gpus() -> list[str]:
     gpus = tf.config.list_physical_devices("GPU")
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     return [detail.get("device_name", "GPU") for detail in details]
+
+
+@contextmanager
+def spread() -> Iterator[int]:
+    """Let a network that is built and compiled here learn on all GPUs at once, each from its share
+    of every batch, and yield how many there are.
+
+    With one, or none, nothing changes. Of Keras' backends TensorFlow alone does so.
+
+    Raises
+    ------
+    NotImplementedError
+        With several GPUs under another backend.
+    """
+    import keras
+
+    devices = list_devices()
+    if len(devices) < 2:
+        yield 1
+        return
+    if keras.backend.backend() != "tensorflow":
+        raise NotImplementedError(
+            f"{len(devices)} GPUs are there, and only TensorFlow spreads a network over several: "
+            "set KERAS_BACKEND=tensorflow, or show one of them (CUDA_VISIBLE_DEVICES=0)"
+        )
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(devices).scope():
+        yield len(devices)
+
+
+def list_devices() -> list[str]:
+    """Return what the backend calls the GPUs that it computes on."""
+    return [f"GPU:{number}" for number in range(len(find_gpus()))]
 
 
 def limit_threads(threads: int) -> None:

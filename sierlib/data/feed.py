@@ -114,7 +114,11 @@ class Feed(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         """Shuffle anew."""
-        self.epoch += 1
+        self.begin_at(self.epoch + 1)
+
+    def begin_at(self, epoch: int) -> None:
+        """Give the batches of an epoch, from 0."""
+        self.epoch = epoch
         self._order = self._draw_order()
 
     def _draw_order(self) -> np.ndarray:

@@ -1,18 +1,21 @@
 """Encode a corpus into shards of arrays, in parallel and resumably.
 
-A shard holds up to 64 items. It is complete when its list of rows is there, with the checksums of
-its arrays, so an interrupted build goes on with the next one. Rows refer to arrays as
-``<shard file>#<row>``.
+A shard holds up to 64 items: a list of rows, and a file for each modality with the items' arrays,
+each compressed, one after the other. It is complete when its list of rows is there, with the
+checksums of these files, so an interrupted build goes on with the next one. Rows refer to arrays as
+``<shard file>#<first byte>-<last>``.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import multiprocessing
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ import pandas as pd
 
 from sierlib import settings
 from sierlib.data import images, speech
+from sierlib.data.cluster import on_cluster
 from sierlib.data.corpora import open_corpus
 from sierlib.data.corpora.embedded import scenes
 from sierlib.data.corpora.items import Corpus, Item, Unusable
@@ -155,24 +159,23 @@ def _encode_shard(
     if multiprocessing.parent_process():
         end_with_parent()
     rows: list[dict[str, Any]] = []
-    shard: dict[str, list[np.ndarray]] = {"speech": [], "image": []}
+    encoded: dict[str, list[tuple[dict[str, Any], np.ndarray]]] = {"speech": [], "image": []}
     for item in items:
         try:
             row, arrays = _encode_item(item)
         except Unusable as problem:
             rows.append({"id": item.id, "reason": str(problem), "path": _source_of(item)})
             continue
-        for name in shard:
-            if name in arrays:
-                row[name] = f"{name}-{index:05d}.npy#{len(shard[name])}"
-                shard[name].append(arrays[name])
+        for name, array in arrays.items():
+            encoded[name].append((row, array))
         rows.append(row)
     files = {}
-    for name, stack in shard.items():
-        if stack:
-            path = folder / f"{name}-{index:05d}.npy"
-            with replacing(path) as partial:
-                np.save(partial, np.stack(stack))
+    for name, pairs in encoded.items():
+        if pairs:
+            path = folder / f"{name}-{index:05d}.bin"
+            references = save_arrays([array for _, array in pairs], path)
+            for (row, _), reference in zip(pairs, references, strict=True):
+                row[name] = reference
             files[path.name] = checksum(path)
     sealed = {"rows": rows, "files": files, "sum": digest(rows, files)}
     write_json(_rows_file(folder, index), sealed)
@@ -189,8 +192,7 @@ def encode_corpus(corpus: Corpus, folder: Path, *, workers: int | None = None) -
     folder
         Holds what an interrupted call has already done; that is kept.
     workers
-        Processes; by default one for each core. Inside ``joblib.parallel_config("dask")`` the
-        shards go to a Dask cluster instead.
+        Processes; by default one for each core, or all of a Dask cluster (`on_cluster`).
 
     Returns
     -------
@@ -206,10 +208,16 @@ def encode_corpus(corpus: Corpus, folder: Path, *, workers: int | None = None) -
     missing = [index for index, rows in enumerate(kept) if rows is None]
     if missing:
         jobs = (delayed(_encode_shard)(index, shards[index], folder) for index in missing)
-        pool = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator_unordered")
         title = f"encode {corpus.spec.partition(':')[0]}"
-        for index, rows in tqdm(pool(jobs), total=len(missing), desc=title, unit="shard"):
-            kept[index] = rows
+        with nullcontext() if workers else on_cluster():
+            pool = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator_unordered")
+            for index, rows in tqdm(pool(jobs), total=len(missing), desc=title, unit="shard"):
+                if not (here := _rows_file(folder, index)).is_file():
+                    raise ValueError(
+                        f"{here} was written by a worker and is not here: a run's folder has to be "
+                        "on a disk that all machines of the cluster share"
+                    )
+                kept[index] = rows
     # A column that no row has, such as the reason where all can be used, is there and empty.
     frame = pd.DataFrame([row for rows in kept for row in rows or ()])
     for column in COLUMNS:
@@ -234,10 +242,19 @@ def count_notes(notes: Iterable[str]) -> list[str]:
     return lines
 
 
+def save_arrays(arrays: Sequence[np.ndarray], path: Path) -> list[str]:
+    """Write arrays of bytes, (128, 128, channels) each, to a file; return references to them."""
+    packed = [zlib.compress(array.tobytes(), 1) for array in arrays]
+    ends = itertools.accumulate(map(len, packed), initial=0)
+    with replacing(path) as partial:
+        partial.write_bytes(b"".join(packed))
+    return [f"{path.name}#{start}-{stop}" for start, stop in itertools.pairwise(ends)]
+
+
 @lru_cache(maxsize=256)
 def _open_shard(path: str, changed: int) -> np.ndarray:
     # The time of change is part of the key: a folder may be written again in the same process.
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    return np.memmap(path, np.uint8, "r")
 
 
 def load_arrays(references: Sequence[str], folder: Path) -> np.ndarray:
@@ -246,7 +263,7 @@ def load_arrays(references: Sequence[str], folder: Path) -> np.ndarray:
     Parameters
     ----------
     references
-        Each ``<shard file>#<row>``.
+        As `save_arrays` gives them.
     folder
         Where the shards are.
 
@@ -255,17 +272,28 @@ def load_arrays(references: Sequence[str], folder: Path) -> np.ndarray:
     numpy.ndarray
         uint8, (n, 128, 128, 1) for speech or (n, 128, 128, 3) for images; divide by 255 for the
         network.
+
+    Raises
+    ------
+    ValueError
+        Where a shard has been damaged since it was written.
     """
     if not references:
         return np.empty((0, settings.SIZE, settings.SIZE, 1), np.uint8)
     arrays = []
     shards: dict[str, np.ndarray] = {}
     for reference in references:
-        name, _, row = reference.partition("#")
-        if name not in shards:
-            path = folder / name
-            shards[name] = _open_shard(str(path), path.stat().st_mtime_ns)
-        arrays.append(shards[name][int(row)])
+        name, _, place = reference.partition("#")
+        path, (start, stop) = folder / name, map(int, place.split("-"))
+        try:
+            if name not in shards:
+                shards[name] = _open_shard(str(path), path.stat().st_mtime_ns)
+            array = np.frombuffer(zlib.decompress(shards[name][start:stop].tobytes()), np.uint8)
+            arrays.append(array.reshape(settings.SIZE, settings.SIZE, -1))
+        except (ValueError, zlib.error) as error:
+            raise ValueError(
+                f"{path} is damaged: remove it, and the same command writes it anew"
+            ) from error
     return np.stack(arrays)
 
 

@@ -163,6 +163,7 @@ def _train_teacher(run: Run, role: str) -> None:
         notes.append("too few speakers to keep them apart: the same are learned from and judged by")
     eye = np.eye(len(classes), dtype=np.float32)
     profile = run.profile.for_teachers()
+    artefact, key = _teacher_artefact(role), _teacher_key(run, role)
     model, history = fit_network(
         lambda: teacher(settings.ROLES[role], profile, len(classes)),
         fitted,
@@ -173,6 +174,7 @@ def _train_teacher(run: Run, role: str) -> None:
         targets=lambda some: eye[class_codes(some["label"], classes)],
         seed=run.seed,
         title=f"{settings.ROLES[role]} teacher",
+        unfinished=run.unfinished(artefact, key),
     )
 
     held = usable[~learning]
@@ -195,7 +197,7 @@ def _train_teacher(run: Run, role: str) -> None:
     opinions = pd.DataFrame(np.round(probabilities, 6), columns=list(settings.CLASSES))
     write_csv(opinions.assign(label=held["label"].to_numpy()), opinions_file)
     write_json(report_file, report)
-    run.done(_teacher_artefact(role), _teacher_key(run, role), *_teacher_files(run, role))
+    run.done(artefact, key, *_teacher_files(run, role))
 
 
 def _read_items(run: Run, role: str) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path, bool]:

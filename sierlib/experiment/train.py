@@ -90,7 +90,11 @@ def put_history(run: Run, job: Job, history: dict[str, Any]) -> bool:
 
 
 def fit_spec(
-    run: Run, spec: NetworkSpec, rows: dict[str, pd.DataFrame], seed: int
+    run: Run,
+    spec: NetworkSpec,
+    rows: dict[str, pd.DataFrame],
+    seed: int,
+    unfinished: Path | None = None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Fit a specification's network on rows that `select_rows` gave; see `fit_network`."""
     profile = spec.adapt(run.profile)
@@ -105,6 +109,7 @@ def fit_spec(
         targets=lambda some: eye[class_codes(some["answer"], spec.classes)],
         seed=seed,
         title=spec.title,
+        unfinished=unfinished,
     )
 
 
@@ -113,7 +118,9 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
     job = (name, fold, repeat)
     spec = NETWORKS[name]
     rows, folder = select_rows(run, spec, fold), run.folder / "dataset"
-    model, history = fit_spec(run, spec, rows, run.seed + repeat)
+    artefact, key = artefact_name(*job), _network_key(run, job)
+    unfinished = run.unfinished(artefact, key)
+    model, history = fit_spec(run, spec, rows, run.seed + repeat, unfinished)
     # The test rows' predictions are written down here and opened by notebook 04.
     for part in ("validation", "test"):
         probabilities = predict_rows(model, rows[part], folder)
@@ -139,7 +146,7 @@ def _train_network(run: Run, name: str, fold: int, repeat: int) -> None:
     with replacing(model_file) as partial:
         model.save(partial)
     write_json(history_file, history)
-    run.done(artefact_name(*job), _network_key(run, job), model_file, history_file)
+    run.done(artefact, key, model_file, history_file)
 
 
 def write_percents(probabilities: np.ndarray) -> str:

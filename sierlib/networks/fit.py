@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from sierlib import settings
+from sierlib.backend import spread
 from sierlib.data.feed import Feed, one_hot
 from sierlib.machine import choose_precision, describe_device
 from sierlib.networks import losses, metrics
+from sierlib.networks.unfinished import Unfinished
 
 
 @contextmanager
@@ -47,7 +48,7 @@ class _Progress(keras.callbacks.Callback):
             if logs and name in logs:
                 shown[short] = f"{logs[name]:.3f}"
         self.bar.set_postfix(shown)
-        self.bar.update()
+        self.bar.update(epoch + 1 - self.bar.n)  # one, or those of an earlier process as well
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         self.bar.close()
@@ -76,6 +77,7 @@ def fit_network(
     targets: Callable[[pd.DataFrame], np.ndarray] | None = None,
     seed: int = 0,
     title: str | None = None,
+    unfinished: Path | None = None,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Train a network as Section 4.2 says: Adam, early stopping, reduction of the learning rate.
 
@@ -93,6 +95,9 @@ def fit_network(
         By default focal loss and cross-entropy, weighted 1 and 0.5.
     targets
         Gives the rows' one-hot labels; by default those of `settings.CLASSES`.
+    unfinished
+        Where the state after each epoch is written (``.npz``) and from where it goes on, should
+        the file be there: the caller names it by all that the training depends on, and removes it.
 
     Returns
     -------
@@ -103,42 +108,44 @@ def fit_network(
         ``epochs`` (a list of dicts), ``best_epoch`` (from 1), ``seconds``, ``seconds_per_epoch``,
         ``parameters``, ``precision``, ``device``.
     """
-    # The network, with weights that the seed decides.
     targets = targets or (lambda rows: one_hot(rows["label"]))
     precision = choose_precision(profile)
     keras.backend.clear_session()  # a worker trains several networks, one after the other
     keras.utils.set_random_seed(seed)
-    with _policy(precision):
-        model = build()
+    with spread() as devices:
+        with _policy(precision):
+            model = build()
+        if devices > 1:
+            _synchronise(model)
+        # Training rows are shuffled and augmented, validation rows are neither.
+        modalities = [tensor.name for tensor in model.inputs]
+        feed = partial(Feed, folder=folder, batch=profile.batch, modalities=modalities)
+        answers = targets(train)
+        training = feed(
+            train, targets=answers, augment=profile.augment, absent=profile.absent, seed=seed
+        )
+        validating = feed(validation, targets=targets(validation))
+        stage = partial(_train, model, training=training, validating=validating)
 
-    # Training rows are shuffled and augmented, validation rows are neither.
-    modalities = [tensor.name for tensor in model.inputs]
-    feed = partial(Feed, folder=folder, batch=profile.batch, modalities=modalities)
-    answers = targets(train)
-    training = feed(
-        train, targets=answers, augment=profile.augment, absent=profile.absent, seed=seed
-    )
-    validating = feed(validation, targets=targets(validation))
-
-    # The training itself.
-    _compile(model, profile, loss or losses.FocalCrossEntropy())
-    callbacks = _steer(profile)
-    callbacks.append(_Progress(title or model.name, profile.epochs))
-    start = time.perf_counter()
-    fitted = model.fit(
-        training,
-        validation_data=validating,
-        epochs=profile.epochs,
-        callbacks=callbacks,
-        class_weight=_weigh_classes(answers, profile.class_weight),
-        shuffle=False,
-        verbose=0,
-    ).history
-    first = profile.warmup  # of the epochs whose weights may be kept
-    if profile.tuned:
-        first = len(fitted["loss"])
-        _tune(model, profile, training, validating, fitted)
-    seconds = time.perf_counter() - start
+        # First with what is frozen, and then, where that is asked for, with all layers.
+        _compile(model, profile, loss or losses.FocalCrossEntropy())
+        fitted, seconds = stage(
+            profile,
+            epochs=profile.epochs,
+            class_weight=_weigh_classes(answers, profile.class_weight),
+            extra=[_Progress(title or model.name, profile.epochs)],
+            unfinished=unfinished,
+        )
+        first = profile.warmup  # of the epochs whose weights may be kept
+        if profile.tuned:
+            first = len(fitted["loss"])
+            slow = replace(profile, learning_rate=settings.PAPER_RATE, warmup=0)
+            _thaw(model)
+            _compile(model, slow, model.loss)
+            later = unfinished and unfinished.with_stem(f"{unfinished.stem}-tuned")
+            more, longer = stage(slow, epochs=profile.tuned, before=first, unfinished=later)
+            fitted = {name: values + more[name] for name, values in fitted.items()}
+            seconds += longer
     # The same weights in a network that computes in float32, and without the optimiser's moments.
     weights = model.get_weights()
     model = build()
@@ -170,28 +177,62 @@ def _compile(model: keras.Model, profile: settings.Profile, loss: keras.losses.L
     model.optimizer.build(model.trainable_variables)
 
 
-def _tune(
-    model: keras.Model,
-    profile: settings.Profile,
-    training: Feed,
-    validating: Feed,
-    history: dict[str, list[float]],
-) -> None:
-    """Go on with all layers at the paper's rate, and add the epochs to a history."""
+def _synchronise(model: keras.Model) -> None:
+    """Let batch normalisation see the whole batch, not one device's share of it."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+
+
+def _thaw(model: keras.Model) -> None:
+    """Let all layers learn."""
     for layer in model._flatten_layers():
         layer.trainable = True
-    slow = replace(profile, learning_rate=settings.PAPER_RATE, warmup=0)
-    _compile(model, slow, model.loss)
-    more = model.fit(
+
+
+def _train(
+    model: keras.Model,
+    profile: settings.Profile,
+    *,
+    training: Feed,
+    validating: Feed,
+    epochs: int,
+    before: int = 0,
+    extra: Sequence[keras.callbacks.Callback] = (),
+    class_weight: dict[int, float] | None = None,
+    unfinished: Path | None = None,
+) -> tuple[dict[str, list[float]], float]:
+    """Fit a compiled model, from where a process that was killed has left it.
+
+    Parameters
+    ----------
+    before
+        Epochs that the feed has given already.
+    unfinished
+        Where the state after each epoch lies.
+
+    Returns
+    -------
+    history, seconds
+        A list for each measure, and how long the epochs have taken.
+    """
+    watched = _steer(profile)
+    kept = Unfinished(model, watched, unfinished)
+    training.begin_at(before + kept.epochs)
+    if kept.finished:
+        kept.restore_best()
+        return kept.history, kept.seconds
+    model.fit(
         training,
         validation_data=validating,
-        epochs=profile.tuned,
-        callbacks=_steer(slow),
+        initial_epoch=kept.epochs,
+        epochs=epochs,
+        callbacks=[*watched, kept, *extra],
+        class_weight=class_weight,
         shuffle=False,
         verbose=0,
-    ).history
-    for name, values in more.items():
-        history.setdefault(name, []).extend(values)
+    )
+    return kept.history, kept.seconds
 
 
 def _weigh_classes(answers: np.ndarray, power: float) -> dict[int, float] | None:

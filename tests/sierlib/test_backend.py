@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from sierlib import settings
+from sierlib.data.shards import save_arrays
 from sierlib.networks import parallel_net
 from sierlib.networks.fit import fit_network
 from sierlib.shapley import explain
@@ -60,15 +61,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backend")
     chance = np.random.default_rng(0)
     shape = (settings.SIZE, settings.SIZE)
-    arrays = {}
+    arrays, references = {}, {}
     for name, channels in settings.CHANNELS.items():
         arrays[name] = chance.integers(0, 256, (10, *shape, channels), np.uint8)
-        np.save(folder / f"{name}.npy", arrays[name])
+        references[name] = save_arrays(arrays[name], folder / f"{name}.bin")
     sample = {name: values[0].astype(np.float32) / 255 for name, values in arrays.items()}
     np.savez(folder / "sample.npz", **sample)
     labels = [settings.CLASSES[row % 4] for row in range(10)]
-    names = {name: [f"{name}.npy#{row}" for row in range(10)] for name in arrays}
-    pd.DataFrame({**names, "label": labels}).to_csv(folder / "rows.csv", index=False)
+    pd.DataFrame({**references, "label": labels}).to_csv(folder / "rows.csv", index=False)
     parallel_net(SMALL).save(folder / "model.keras")
     return folder
 

@@ -26,6 +26,7 @@ from sierbook.audit.inputs import (
 from sierbook.records import as_nested, as_records
 from sierlib import settings
 from sierlib.data.feed import read_inputs
+from sierlib.data.shards import save_arrays
 from sierlib.experiment import label_rule
 from sierlib.experiment.manifest import number_groups
 from sierlib.experiment.models import HALVES, NETWORKS
@@ -84,10 +85,8 @@ def test_pictures_on_both_sides_are_counted(tmp_path: Path) -> None:
         0, 256, (5, settings.SIZE, settings.SIZE, 3), dtype=np.uint8
     )
     pictures[3] = pictures[0]  # a test picture that was trained on
-    np.save(tmp_path / "image-00000.npy", pictures)
-    rows = pd.DataFrame(
-        {"image": [f"image-00000.npy#{n}" for n in range(5)], "split": ["train"] * 3 + ["test"] * 2}
-    )
+    references = save_arrays(pictures, tmp_path / "image-00000.bin")
+    rows = pd.DataFrame({"image": references, "split": ["train"] * 3 + ["test"] * 2})
     assert count_shared_pictures(rows, tmp_path, at_once=2) == 1
 
 

@@ -6,11 +6,16 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from sierlib import settings
 from sierlib.data import speech
@@ -24,6 +29,7 @@ from sierlib.data.shards import (
     item_picture,
     item_sound,
     load_arrays,
+    save_arrays,
 )
 from sierlib.experiment.manifest import read_manifest, set_aside_duplicates
 from sierlib.run import Run
@@ -57,7 +63,7 @@ def test_an_interrupted_encode_goes_on_where_it_stopped(tmp_path: Path) -> None:
     corpus = plans.pairs(10, 1)
     first = encode_corpus(corpus, tmp_path, workers=1)
     before = _state(tmp_path)
-    for name in ("rows-00001.json", "speech-00001.npy", "image-00001.npy"):
+    for name in ("rows-00001.json", "speech-00001.bin", "image-00001.bin"):
         (tmp_path / name).unlink()
     again = encode_corpus(corpus, tmp_path, workers=1)
     after = _state(tmp_path)
@@ -66,8 +72,8 @@ def test_an_interrupted_encode_goes_on_where_it_stopped(tmp_path: Path) -> None:
         assert digest == before[name][1], name
     assert {name for name in before if after[name] != before[name]} == {
         "rows-00001.json",
-        "speech-00001.npy",
-        "image-00001.npy",
+        "speech-00001.bin",
+        "image-00001.bin",
     }
     pd.testing.assert_frame_equal(first, again)
     assert list(first["id"]) == [item.id for item in corpus.items]
@@ -80,7 +86,7 @@ def test_half_a_shard_counts_as_none(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     whole = encode_corpus(corpus, tmp_path / "a", workers=1)
     (tmp_path / "b" / "rows-00000.json").write_text('{"rows": [{"id": "pair-0000')
-    (tmp_path / "b" / "speech-00000.npy").write_bytes(b"\x93NUMPY")
+    (tmp_path / "b" / "speech-00000.bin").write_bytes(b"half of it")
     pd.testing.assert_frame_equal(encode_corpus(corpus, tmp_path / "b", workers=1), whole)
     np.testing.assert_array_equal(
         load_arrays(list(whole["speech"]), tmp_path / "b"),
@@ -109,7 +115,7 @@ def test_a_shard_lost_after_the_build_comes_back_as_it_was(
         lambda content: b"12",
     ],
 )
-@pytest.mark.parametrize("name", ["image-00001.npy", "rows-00001.json"])
+@pytest.mark.parametrize("name", ["image-00001.bin", "rows-00001.json"])
 def test_a_damaged_shard_is_encoded_again_and_no_other(
     name: str,
     damage: Callable[[bytes], bytes],
@@ -278,3 +284,29 @@ def test_a_file_that_breaks_a_decoder_costs_its_row_only(
 
 def test_nothing_is_read_from_no_reference(tmp_path: Path) -> None:
     assert len(load_arrays([], tmp_path)) == 0
+
+
+# --------------------------------------------------------------------------------- arrays in a file
+@given(
+    arrays=npst.arrays(
+        np.uint8, st.tuples(st.integers(1, 4), st.just(128), st.just(128), st.sampled_from([1, 3]))
+    ),
+    order=st.lists(st.integers(0, 3), min_size=1, max_size=6),
+)
+@settings_of(max_examples=25, deadline=None)
+def test_arrays_come_back_as_they_were(arrays: np.ndarray, order: list[int]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "some.bin"
+        references = save_arrays(arrays, path)
+        rows = [row % len(arrays) for row in order]
+        read = load_arrays([references[row] for row in rows], path.parent)
+    np.testing.assert_array_equal(read, arrays[rows])
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 40, b"x" * 10_000])
+def test_a_shard_that_was_damaged_is_named(tmp_path: Path, damage: bytes) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 1), np.uint8)
+    references = save_arrays(noise, tmp_path / "some.bin")
+    (tmp_path / "some.bin").write_bytes(damage)
+    with pytest.raises(ValueError, match="some.bin is damaged: remove it"):
+        load_arrays(references[1:], tmp_path)

@@ -23,7 +23,7 @@ from sierlib import settings
 from sierlib.data import images
 from sierlib.data.corpora import open_corpus
 from sierlib.data.feed import Feed, one_hot
-from sierlib.data.shards import load_arrays
+from sierlib.data.shards import load_arrays, save_arrays
 from sierlib.experiment import label_rule
 from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.manifest import (
@@ -326,10 +326,9 @@ def test_a_feed_gives_the_arrays_in_order(built_run: Run) -> None:
 
 def test_as_many_rows_as_the_paper_has_are_fed_without_being_held(tmp_path: Path) -> None:
     n, size = sum(settings.PAPER_COUNTS.values()), settings.SIZE
-    # A file of zeros that takes no space: 1.3 GB if it were read at once, and four times as much as
-    # float32.
-    np.lib.format.open_memmap(tmp_path / "speech.npy", "w+", np.uint8, (n, size, size, 1)).flush()
-    rows = pd.DataFrame({"speech": [f"speech.npy#{row}" for row in range(n)]})
+    # All rows show the same: 1.3 GB if they were read at once, and four times as much as float32.
+    same = save_arrays(np.zeros((1, size, size, 1), np.uint8), tmp_path / "speech.bin")
+    rows = pd.DataFrame({"speech": same * n})
     feed = Feed(
         rows, tmp_path, 256, modalities=("speech",), targets=np.zeros((n, 4), np.float32), seed=0
     )
@@ -406,10 +405,12 @@ def test_augmentation_shifts_and_mirrors_and_nothing_more(built_run: Run) -> Non
 def bright(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
     """Many rows, of unequal classes, that all show the same: speech and an image without any 0."""
     folder = tmp_path_factory.mktemp("bright")
+    same = {}
     for name, channels in settings.CHANNELS.items():
-        np.save(folder / f"{name}.npy", np.full((1, 128, 128, channels), 255, np.uint8))
+        white = np.full((1, 128, 128, channels), 255, np.uint8)
+        [same[name]] = save_arrays(white, folder / f"{name}.bin")
     labels = np.random.default_rng(0).choice(settings.CLASSES, 1_500, p=[0.1, 0.6, 0.1, 0.2])
-    return pd.DataFrame({"speech": "speech.npy#0", "image": "image.npy#0", "label": labels}), folder
+    return pd.DataFrame({**same, "label": labels}), folder
 
 
 def _watch(

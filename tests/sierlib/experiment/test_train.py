@@ -23,6 +23,7 @@ from sklearn.metrics import cohen_kappa_score
 from sierbook.tables import studies
 from sierlib import settings
 from sierlib.data.feed import one_hot, read_inputs
+from sierlib.data.shards import save_arrays
 from sierlib.experiment import workers
 from sierlib.experiment.manifest import read_manifest
 from sierlib.experiment.models import GROUPS, NETWORKS, select_rows
@@ -62,10 +63,9 @@ def bands(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]
     mels = rng.integers(0, 40, (64, 128, 128, 1), dtype=np.uint8)
     for mel, code in zip(mels, codes, strict=True):
         mel[32 * code : 32 * code + 32] += 180
-    np.save(folder / "speech-00000.npy", mels)
     rows = pd.DataFrame(
         {
-            "speech": [f"speech-00000.npy#{n}" for n in range(64)],
+            "speech": save_arrays(mels, folder / "speech.bin"),
             "label": np.array(settings.CLASSES)[codes],
         }
     )
