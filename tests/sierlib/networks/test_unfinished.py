@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +82,7 @@ def _die_after(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 @pytest.mark.parametrize(
     ("profile", "times"),
     [(TOY, 1), (TOY, 4), (TOY, 6), (STUCK, 3), (STUCK, 5), (TUNED, 2), (TUNED, 3), (TUNED, 5)],
+    ids=["1", "4", "last", "stuck-3", "stuck-5", "tuned-2", "tuned-3", "tuned-5"],
 )
 def test_it_goes_on_as_if_nothing_had_happened(
     noise: tuple[pd.DataFrame, Path],
@@ -100,6 +104,19 @@ def test_it_goes_on_as_if_nothing_had_happened(
     if profile is STUCK:
         rates = {row["learning_rate"] for row in history["epochs"]}
         assert len(history["epochs"]) < STUCK.epochs and len(rates) > 1
+
+
+def test_under_jax_too(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    chosen = f"{__file__}::test_it_goes_on_as_if_nothing_had_happened[4]"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", chosen],
+        env={**os.environ, "KERAS_BACKEND": "jax", "PYTEST_ADDOPTS": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_epochs_that_are_done_are_not_done_again(
