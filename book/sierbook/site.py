@@ -144,9 +144,10 @@ main()
 """
 
 
-def _jupyter_book(run: Run, place: Path, output: Path, *options: str) -> None:
-    """Run Jupyter Book on a staged source; warnings are errors."""
-    log = run.folder / "book.log"
+def _jupyter_book(run: Run, output: Path, *options: str) -> None:
+    """Run Jupyter Book on the run's staged source, which is kept only where that fails; warnings
+    are errors."""
+    place, log = stage(run), run.folder / "book.log"
     command = [
         sys.executable,
         "-c",
@@ -174,6 +175,7 @@ def _jupyter_book(run: Run, place: Path, output: Path, *options: str) -> None:
         raise notebooks.BuildFailed(
             "\n".join([*lines[-10:], f"Jupyter Book failed; its output is {log}"])
         )
+    shutil.rmtree(place)
 
 
 def build_book(run: Run, output: Path = notebooks.ROOT) -> Path:
@@ -194,7 +196,7 @@ def build_book(run: Run, output: Path = notebooks.ROOT) -> Path:
         # Beside the pages that are there, which stay until the new ones are complete.
         part = built / "part"
         shutil.rmtree(part, ignore_errors=True)
-        _jupyter_book(run, stage(run), part)
+        _jupyter_book(run, part)
         if not (part / "_build" / "html" / "index.html").is_file():
             raise notebooks.BuildFailed(
                 f"Jupyter Book wrote no index.html; its output is {run.folder / 'book.log'}"
@@ -261,6 +263,7 @@ def print_pdf(run: Run, output: Path = notebooks.ROOT) -> Path:
     with hold(run.folder), hold(built), explain_failure(built):
         key = digest(_pages_key(run), str(run.folder))
         _print_pages(browser, _write_whole(run), built / "book.pdf")
+        shutil.rmtree(run.folder / "print")
         write_json(built / _PRINTED, {"key": key, "pdf": checksum(built / "book.pdf")})
         pages = _sum_pages(built / "html")
         if read_record(built / _BUILT) == {"key": key, "pages": pages}:
@@ -272,7 +275,7 @@ def _write_whole(run: Run) -> Path:
     """Write the whole book as one page."""
     pages = run.folder / "print"
     shutil.rmtree(pages, ignore_errors=True)
-    _jupyter_book(run, stage(run), pages, "--builder", "custom", "--custom-builder", "singlehtml")
+    _jupyter_book(run, pages, "--builder", "custom", "--custom-builder", "singlehtml")
     # Sphinx writes links as if the page stood above the first page's folder.
     (written,) = (pages / "_build").glob("*/book/index.html")
     whole = written.parents[1] / "index.html"

@@ -326,7 +326,7 @@ def test_a_damaged_page_is_built_again_and_a_failed_build_leaves_the_pages_that_
 ) -> None:
     built: list[Path] = []
 
-    def build(run: Run, source: Path, place: Path, *_: str) -> None:
+    def build(run: Run, place: Path, *_: str) -> None:
         built.append(place)
         (place / "_build" / "html").mkdir(parents=True)
         (place / "_build" / "html" / "index.html").write_text("built")
