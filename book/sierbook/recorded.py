@@ -48,8 +48,11 @@ SEARCH = "search.json"
 TOGETHER = "together.json"
 #: How fast and how exact the model in the page is, by ``benchmarks/engine.py``.
 ENGINE = "page-engine.json"
+#: How the building of a data set grows, by ``make bench SCALE=1``.
+SCALE = "scale.json"
 #: What became of bad data, kills and hostile inputs, by ``make torture``.
 TORTURE = "torture.json"
+
 #: Figures of a stage in it that should be 0, and their heads.
 FAULTS = {
     "crashed": "Crashed",
