@@ -6,6 +6,7 @@ SER ?= synthetic
 IER ?= synthetic
 SEED ?= 0
 GPU ?=
+SCALE ?=
 JOBS ?= 2
 FULL ?=
 LOCK := requirements$(if $(GPU),-gpu).lock
@@ -22,7 +23,7 @@ help:
 	@echo "make pdf     the same as one PDF, printed by Chromium: _build/book.pdf"
 	@echo "make test    run the tests                                 (ARGS=\"-m 'not slow'\", \"-k speech\")"
 	@echo "make check   format, lint, types, who imports whom, security, notebooks without outputs"
-	@echo "make bench   time explanations, and the model in a built book's page, against the alternatives"
+	@echo "make bench   time explanations, and the model in a built book's page, against the alternatives   (SCALE=1: how builds grow)"
 	@echo "make torture damaged, hostile and killed: what becomes of it   (FULL=1, ARGS=\"--record\", \"--stage fuzz\")"
 	@echo "make links   check the links that lead out of the book"
 	@echo "make lock    resolve the exact versions again"
@@ -46,8 +47,8 @@ check: $(STAMP)
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/bench_shapley.py $(ARGS)
-	@if [ -d _build/html ]; then $(BIN)/python -m benchmarks.engine; else echo "no book is built: the model in the page is not measured"; fi
+	$(if $(SCALE),$(BIN)/python -m benchmarks.scale,$(BIN)/python benchmarks/bench_shapley.py) $(ARGS)
+	@if [ -n "$(SCALE)" ]; then :; elif [ -d _build/html ]; then $(BIN)/python -m benchmarks.engine; else echo "no book is built: the model in the page is not measured"; fi
 
 torture: $(STAMP)
 	@$(BIN)/python -m benchmarks.torture $(if $(FULL),--full) $(ARGS)

@@ -48,8 +48,8 @@ def find_experiment(found: Mapping[str, Any]) -> dict[str, str]:
                 "that a split which ignores the text would flatter cannot be shown",
             )
         key = numbers.Key("pairs", "", "usable, repeated", "", run)
-        alone = count(split["repeated"], "sentence stands", "sentences stand", key)
-        leak += f" {alone[0].upper()}{alone[1:]} in more than one row: {verdict}."
+        alone = count(split["repeated"], "row shares its", "rows share their", key)
+        leak += f" {alone[0].upper()}{alone[1:]} sentence with another one: {verdict}."
     lost = []
     for name, absent in (("speech", "silence"), ("image", "grey image")):
         change = shortcuts["blanked"][absent]["difference"]

@@ -186,13 +186,28 @@ def of_together(found: Results) -> list[str]:
     ]
     if pointing := found["fused"]["pointing"]:
         key = numbers.Key("", "fused", "explained", "truth", run)
-        hit, chance = (
-            write(value, ".0%", *key._replace(quantity=name))
-            for name, value in (("hit", pointing["hit"]["value"]), ("chance", pointing["chance"]))
+        hit = numbers.write_estimate(pointing["hit"], ".0%", key._replace(quantity="hit"))
+        chance = write(pointing["chance"], ".0%", *key._replace(quantity="chance"))
+        verdict = "which chance may do too"
+        if pointing["hit"]["low"] > pointing["chance"]:
+            verdict = "more often than chance"
+        said.append(
+            f"In {hit} of the samples its strongest pair joins a planted word with a planted "
+            f"region, {verdict} ({chance})."
+        )
+    if following := found["fused"].get("following"):
+        by_pairs, by_values = (
+            numbers.write_estimate(
+                following[name]["deletion"],
+                ".2f",
+                numbers.Key("deletion", f"fused, by {name}", "explained", "score", run),
+            )
+            for name in ("pairs", "single values")
         )
         said.append(
-            f"In {hit} of the samples its strongest pair joins a planted word and a planted "
-            f"region, where chance is {chance}."
+            "The score that is left while the strongest are taken away, on average, is "
+            f"{by_pairs} in the order of pairs and {by_values} in that of single values; less is "
+            "better."
         )
     return said
 

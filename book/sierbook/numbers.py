@@ -83,7 +83,7 @@ def write_plain(value: float, spec: str) -> str:
     """Return a number written by a format, of `format` or of `str.format`; or by "points" for a
     difference of two shares, "percent" for a share, "millions"."""
     if spec == "points":
-        return f"{100 * value:+.1f}{_POINTS}"
+        return f"{100 * value:+z.1f}{_POINTS}"
     if spec == "percent":
         return f"{100 * value:.1f}{_PERCENT}"
     if spec == "millions":

@@ -158,9 +158,10 @@ def name_unnamed(evaluation: dict[str, Any]) -> list[str]:
     said = []
     for half in HALVES:
         if never := list_unnamed(evaluation, half):
+            classes = "* or *".join(never)
             said.append(
-                f"**{results.TITLES[half]}** says *{'* or *'.join(never)}* of no test row, so it "
-                "finds none of theirs."
+                f"**{results.TITLES[half]}** says *{classes}* of no test row: it is right on none "
+                "of those that are labelled so."
             )
     return said or ["Each network says each class of the test part of some row."]
 

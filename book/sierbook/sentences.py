@@ -147,6 +147,7 @@ def judge_learning(histories: Mapping[str, dict[str, Any]]) -> list[str]:
         reached = numbers.write(scores["accuracy"]["value"], ".3f", "accuracy", name, *key)
         largest = numbers.write(scores["majority"], ".3f", "largest class", name, *key)
         kappa = numbers.write(scores["kappa"], ".2f", "kappa", name, *key)
+        origin = "" if run == numbers.THIS_RUN else " (recorded)"
         verdict, end = "is clearly above", "."
         if scores["accuracy"]["low"] <= scores["majority"]:
             verdict = "is not clearly above"
@@ -155,7 +156,7 @@ def judge_learning(histories: Mapping[str, dict[str, Any]]) -> list[str]:
             )
             end = f", with {rows} rows to learn from."
         sentences.append(
-            f"**{title}** {verdict} always naming the largest class "
+            f"**{title}**{origin} {verdict} always naming the largest class "
             f"({reached} against {largest}, kappa {kappa}){end}"
         )
     return sentences

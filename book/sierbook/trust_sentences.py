@@ -296,7 +296,7 @@ def _judge_noise(modality: str, rows: pd.DataFrame) -> str:
     fused, noisy, clean = (NETWORKS[name].title for name in names)
     first, last = rows["level"].min(), rows["level"].max()
     start, end = (rows[rows["level"] == level].set_index("network") for level in (first, last))
-    verdict = "the two cannot be told apart there"
+    verdict = f"by their own intervals it and {fused} cannot be told apart"
     if end.loc[fused, "high"] < end.loc[clean, "low"]:
         verdict = f"better without the {modality} than with this one"
     elif end.loc[fused, "low"] > end.loc[clean, "high"]:

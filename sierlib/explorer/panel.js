@@ -314,7 +314,7 @@ class Panel {
 
   writeLegends(scales) {
     const text = (x) => (x < 0.0005 ? x.toExponential(0) : x.toFixed(3));
-    const diverging = (x) => legend("diverging", `against −${text(x)}`, "0", `for +${text(x)}`);
+    const diverging = (x) => legend("diverging", `against, −${text(x)} and below`, "0", `for, +${text(x)} and above`);
     this.imageLegend.replaceChildren(diverging(scales.image));
     this.soundLegend.replaceChildren(diverging(scales.speech), legend("wave", "least", "waveform", "most"));
   }

@@ -244,6 +244,8 @@ def judge_epochs(results: Results) -> Finding:
         best["fused"] = [reading.need(results, "02-training", "models", "fused", "best_epoch")]
         runs.append(reading.find_run(results, "02-training"))
     made = runs[0]
+    same = [reading.is_same_run(run, made) for run in runs]
+    best = {name: best[name] for name, here in zip(list(best), same, strict=True) if here}
     text = f"best epoch: {epochs(best, 'best epoch', name_run(made))}"
 
     first, last = PAPER_EPOCHS
@@ -255,7 +257,7 @@ def judge_epochs(results: Results) -> Finding:
             stop = f"profile {profile.name} stops at {ran}"
         reason = f"{stop}, and its falling learning rate decides when networks settle"
         return untestable(text, NOT_IN_PROFILE, reason, made)
-    if len(best) < len(names) or not all(reading.is_same_run(run, made) for run in runs):
+    if len(best) < len(names):
         return Finding(text, NOT_COMPUTED, "run notebook 03 for the baselines too", made)
     holds = all(first <= epoch <= last for found in best.values() for epoch in found)
     yes = "every training was best in these epochs"

@@ -4,9 +4,6 @@ opens with) and `recipe-search` (what was tried for the training recipe)."""
 
 from __future__ import annotations
 
-import html
-import io
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from sierbook import numbers
-from sierbook.extensions.figures import find_modules, link_sources
+from sierbook.extensions.figures import find_modules, link_sources, write_svg
 from sierbook.extensions.results import NONE_YET, framed, read_recorded, read_results
 
 
@@ -40,9 +37,6 @@ def _draw(evaluation: dict[str, Any], described: str) -> str:
     import matplotlib
 
     matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-    from matplotlib.text import Text
-
     from sierbook.figures import accuracy_plots, style
     from sierbook.tables import results
 
@@ -50,24 +44,7 @@ def _draw(evaluation: dict[str, Any], described: str) -> str:
     table = results.accuracy_table(evaluation)
     against = f"on the {results.AGAINST[results.best_known(evaluation)]}"
     figure = accuracy_plots.accuracies(table[table["against"] == against])
-    # Narrow, with text that can be read on a phone without scrolling.
-    figure.set_size_inches(4.4, 2.9)
-    for text in figure.findobj(Text):
-        text.set_fontsize(10)
-    # The same text gives the same file, and letters stay letters.
-    with plt.rc_context({"svg.hashsalt": "sier", "svg.fonttype": "none"}), io.StringIO() as file:
-        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
-        drawn = file.getvalue()
-    plt.close(figure)
-    # As wide as the page: a phone's too.
-    drawn = re.sub(
-        r'<svg[^>]*?(viewBox="[^"]*")[^>]*>',
-        r'<svg xmlns="http://www.w3.org/2000/svg" \1 style="width: 100%; height: auto" role="img" '
-        f'aria-label="{html.escape(described)}">',
-        drawn[drawn.index("<svg") :],
-        count=1,
-    )
-    return f'<figure class="answer">{drawn}</figure>'
+    return write_svg(figure, described)
 
 
 class Answer(SphinxDirective):

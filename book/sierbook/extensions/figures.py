@@ -7,6 +7,8 @@ downloads. `enlarge.js` shows a figure larger when it is pressed.
 
 from __future__ import annotations
 
+import html
+import io
 import os
 import re
 from collections.abc import Iterable
@@ -25,6 +27,33 @@ def find_modules(code: str) -> list[Path]:
     names = dict.fromkeys(re.findall(r"\b(\w+_plots)\.\w+\(", code))
     specs = (find_spec(f"sierbook.figures.{name}") for name in names)
     return [Path(spec.origin) for spec in specs if spec and spec.origin]
+
+
+def write_svg(figure: Any, described: str) -> str:
+    """Return a figure of matplotlib as HTML: narrow, with a text for those who cannot see it.
+
+    Its text can be read on a phone without scrolling.
+    """
+    from matplotlib import pyplot as plt
+    from matplotlib.text import Text
+
+    figure.set_size_inches(4.4, 2.9)
+    for text in figure.findobj(Text):
+        text.set_fontsize(10)
+    # The same text gives the same file, and letters stay letters.
+    with plt.rc_context({"svg.hashsalt": "sier", "svg.fonttype": "none"}), io.StringIO() as file:
+        figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})
+        drawn = file.getvalue()
+    plt.close(figure)
+    # As wide as the page: a phone's too.
+    drawn = re.sub(
+        r'<svg[^>]*?(viewBox="[^"]*")[^>]*>',
+        r'<svg xmlns="http://www.w3.org/2000/svg" \1 style="width: 100%; height: auto" role="img" '
+        f'aria-label="{html.escape(described)}">',
+        drawn[drawn.index("<svg") :],
+        count=1,
+    )
+    return f'<figure class="answer">{drawn}</figure>'
 
 
 def link_sources(

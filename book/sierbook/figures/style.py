@@ -50,7 +50,7 @@ def use_style() -> None:
             "figure.dpi": 192,  # two for each pixel of the page
             "figure.constrained_layout.use": True,
             "savefig.bbox": "tight",
-            "savefig.pad_inches": 0.02,
+            "savefig.pad_inches": 0.06,
             "font.size": SMALL + 1,
             "axes.labelsize": SMALL + 0.5,
             "axes.titlesize": SMALL + 0.5,

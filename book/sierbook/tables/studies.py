@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 RESNETS = ("resnet34-slow", "n2-resnet34", "resnet34-fast")
 #: Networks that a group's rows are compared with, and what their rows are called there.
 REFERENCES: dict[str, dict[str, str]] = {
-    "N2": {"fused": "ParallelNet as published", "baseline3": "EfficientNet (Baseline 3)"},
-    "choice": {"fused": "ParallelNet as published", "n2-resnet34": "ResNet34"},
+    "N2": {"fused": "ParallelNet (VGG16 and VGG19)", "baseline3": "EfficientNet (Baseline 3)"},
+    "choice": {"fused": "ParallelNet", "n2-resnet34": "ResNet34"},
 }
 
 Entry = dict[str, Any]

@@ -49,7 +49,7 @@ def test_recorded_rows_are_compared_with_recorded_ones() -> None:
         studies.merge([], recorded),
     )
     table = studies.table(entries, "N2", stand_in=stand_in)
-    assert table.loc["ParallelNet as published", "accuracy, validation"]["value"] == 0.5
+    assert table.loc["ParallelNet (VGG16 and VGG19)", "accuracy, validation"]["value"] == 0.5
     assert "recorded: full, synthetic, 2026-01-01" in set(table["origin"])
     assert table.loc["MobileNet", "origin"] == "not trained yet" and pd.isna(
         table.loc["MobileNet", "kappa"]
