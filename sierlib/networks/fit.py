@@ -96,7 +96,7 @@ def fit_network(
     targets
         Gives the rows' one-hot labels; by default those of `settings.CLASSES`.
     unfinished
-        Where the state after each epoch is written (``.npz``) and from where it goes on, should
+        Where the state after epochs is written (``.npz``, see `Unfinished`) and from where it goes on, should
         the file be there: the caller names it by all that the training depends on, and removes it.
 
     Returns
@@ -209,7 +209,7 @@ def _train(
     before
         Epochs that the feed has given already.
     unfinished
-        Where the state after each epoch lies.
+        Where its state after epochs lies.
 
     Returns
     -------

@@ -1,4 +1,5 @@
-"""A training that was killed goes on from its last epoch, as if nothing had happened."""
+"""A training that was killed goes on from the last epoch that was kept, as if nothing had
+happened."""
 
 from __future__ import annotations
 
@@ -14,12 +15,15 @@ import numpy as np
 
 from sierlib.files import replacing
 
+#: Seconds between two epochs that are kept: what a kill may cost, beside the epoch under way.
+PAUSE = 15.0
+
 #: What Keras' callbacks know from one epoch to the next; the best weights are kept beside.
 _KNOWN = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
 
 
 class Unfinished(keras.callbacks.Callback):
-    """Write after every epoch what a training needs to go on; read it where it is there.
+    """Write after epochs, `PAUSE` apart, what a training needs to go on; read it where it is there.
 
     Weights, the optimiser's moments and rate, chance inside layers, the history, and how long the
     other callbacks have waited. It comes after those in the list of callbacks, so that what
@@ -46,6 +50,7 @@ class Unfinished(keras.callbacks.Callback):
         self._told: list[dict[str, Any]] = []
         self._best: list[np.ndarray] = []
         self._seconds, self._since = 0.0, time.perf_counter()
+        self._written = self._since
         if path is not None and path.is_file():
             self._read(path)
 
@@ -69,9 +74,10 @@ class Unfinished(keras.callbacks.Callback):
         """Keep an epoch."""
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
-        if self.path is not None:
+        if self.path is not None and time.perf_counter() - self._written >= PAUSE:
             last = self.model.stop_training or self.epochs == self.params["epochs"]
             self._write(self.path, bool(last))
+            self._written = time.perf_counter()
 
     def restore_best(self) -> None:
         """Give a model whose training had ended the weights of its best epoch."""

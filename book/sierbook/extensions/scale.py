@@ -72,8 +72,8 @@ def describe(found: Mapping[str, Any]) -> str:
     middle = next(build for build in builds if build["items"] * 10 >= most["items"])
     return (
         f"From {least['items']:,} to {most['items']:,} items time grows by the power "
-        f"{found['slope']:.2f} of their number; every build starts anew, which counts more for small "
-        f"ones. At the largest size {workers} processes do {1 / each:.0f} items a second: "
+        f"{found['slope']:.2f} of their number; every build starts anew, which counts more for "
+        f"small ones. At the largest size {workers} processes do {1 / each:.0f} items a second: "
         f"{used:.2f} of {workers} times what a plain loop does that only speaks, takes the log-mel "
         f"and draws. Memory is {most['memory_mb'] / middle['memory_mb']:.2f} times that of "
         f"{middle['items']:,} items. At this rate the paper's {pairs:,} pairs would take {hours} "

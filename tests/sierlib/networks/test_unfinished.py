@@ -33,6 +33,11 @@ STUCK = replace(TOY, warmup=0, epochs=30, learning_rate=0.3, patience_stop=4, pa
 TUNED = replace(TOY, epochs=3, tuned=3)
 
 
+@pytest.fixture(autouse=True)
+def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sierlib.networks.unfinished.PAUSE", 0.0)
+
+
 class Killed(Exception):
     """Instead of the signal, which would end the tests as well."""
 
