@@ -96,8 +96,9 @@ def fit_network(
     targets
         Gives the rows' one-hot labels; by default those of `settings.CLASSES`.
     unfinished
-        Where the state after epochs is written (``.npz``, see `Unfinished`) and from where it goes on, should
-        the file be there: the caller names it by all that the training depends on, and removes it.
+        Where the state after epochs is written (``.npz``, see `Unfinished`), and from where it goes
+        on, should the file be there. The caller names it by all that the training depends on, and
+        removes it.
 
     Returns
     -------
