@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from sierbook import lessons, numbers
-from sierbook.extensions import engine
+from sierbook.extensions import engine, scale
 from tests.forged import ANGER, HAPPY, SAD, asked_of_explanations, audited, evaluated, in_plain
 
 ROOT = Path(__file__).parents[2]
@@ -180,3 +180,44 @@ def test_the_engine_s_table_has_rows_for_a_rival_only_where_one_was_measured() -
     assert len(added) == 6 and len({len(row) for row in engine.list_rows(found)}) == 1
     assert any("stands still" in row and "under 50 ms" in row for row in told)
     assert "Its time, ours being 1 2.00 1.50 to 2.50" in told
+
+
+def _built(
+    items: int, workers: int, seconds: float, memory: float = 400.0, kind: str = "processes"
+):
+    return {
+        "items": items,
+        "workers": workers,
+        "kind": kind,
+        "seconds": seconds,
+        "memory_mb": memory,
+        "mb": items / 40,
+    }
+
+
+def test_the_curve_of_builds_says_what_known_times_come_to() -> None:
+    found = {
+        "loop_ms": [40.0, 30.0, 50.0],
+        "slope": 1.0,
+        "builds": [
+            _built(1_000, 1, 41),
+            _built(1_000, 2, 30),
+            _built(1_000, 2, 20),
+            _built(1_000, 2, 22, 440),
+            _built(1_000, 2, 60, kind="dask"),
+            _built(10_000, 2, 250, 480),
+        ],
+    }
+    assert [(each["items"], each["seconds"]) for each in scale.grown(found)] == [
+        (1_000, 22),
+        (10_000, 250),
+    ]
+    said = scale.describe(found)
+    # 25 ms an item by two: a loop of 40 ms would need 20. 80,893 pairs at 50 ms a core.
+    assert "2 processes do 40 items a second: 0.80 of 2 times" in said
+    assert "Memory is 1.20 times that of 1,000 items" in said
+    assert "80,893 pairs would take 0.6 hours with 2, 0.1 hours with 8" in said
+    rows = scale.list_rows(found)
+    assert len({len(row) for row in rows}) == 1
+    assert ["1,000", "2 processes", "3", "22 s", "45.5", "400 MB", "25 MB"] in rows
+    assert any(row[1] == "2 workers of a Dask cluster" for row in rows)
