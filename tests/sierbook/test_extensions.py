@@ -216,7 +216,7 @@ def test_the_curve_of_builds_says_what_known_times_come_to() -> None:
     # 25 ms an item by two: a loop of 40 ms would need 20. 80,893 pairs at 50 ms a core.
     assert "2 processes do 40 items a second: 0.80 of 2 times" in said
     assert "Memory is 1.20 times that of 1,000 items" in said
-    assert "80,893 pairs would take 0.6 hours with 2, 0.1 hours with 8" in said
+    assert "80,893 pairs would take 34 minutes with 2, 8 minutes with 8" in said
     rows = scale.list_rows(found)
     assert len({len(row) for row in rows}) == 1
     assert ["1,000", "2 processes", "3", "22 s", "45.5", "400 MB", "25 MB"] in rows

@@ -54,8 +54,10 @@ def grown(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _middle(builds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a build with the median time and memory of several alike."""
-    measured = {name: median(each[name] for each in builds) for name in ("seconds", "memory_mb")}
-    return {**builds[0], **measured}
+    middle = dict(builds[0])
+    for name in ("seconds", "memory_mb"):
+        middle[name] = median(each[name] for each in builds)
+    return middle
 
 
 def describe(found: Mapping[str, Any]) -> str:
@@ -66,8 +68,8 @@ def describe(found: Mapping[str, Any]) -> str:
     each = most["seconds"] / most["items"]
     used = loop / workers / each
     pairs = sum(PAPER_COUNTS.values())
-    hours = ", ".join(
-        f"{pairs * each * workers / many / 3600:.1f} hours with {many}" for many in (2, 8, 32)
+    minutes = ", ".join(
+        f"{pairs * each * workers / many / 60:.0f} minutes with {many}" for many in (2, 8, 32)
     )
     middle = next(build for build in builds if build["items"] * 10 >= most["items"])
     return (
@@ -76,7 +78,7 @@ def describe(found: Mapping[str, Any]) -> str:
         f"small ones. At the largest size {workers} processes do {1 / each:.0f} items a second: "
         f"{used:.2f} of {workers} times what a plain loop does that only speaks, takes the log-mel "
         f"and draws. Memory is {most['memory_mb'] / middle['memory_mb']:.2f} times that of "
-        f"{middle['items']:,} items. At this rate the paper's {pairs:,} pairs would take {hours} "
+        f"{middle['items']:,} items. At this rate the paper's {pairs:,} pairs would take {minutes} "
         "such cores, if nothing waits for the disk: that is reckoned, not measured."
     )
 
