@@ -81,7 +81,7 @@ def _changed_stages(path: Path, text: str) -> set[str]:
         ("experiment/train.py", {"networks"}),
         ("shapley/explain.py", set()),
         ("shapley/value_function.py", set()),
-        ("explorer/live.py", set()),
+        ("explorer/widget.py", set()),
         ("explorer/explorer.js", set()),
     ],
 )

@@ -17,7 +17,9 @@ import traitlets
 
 from sierlib.explorer.pair import OwnPair, explain_own
 from sierlib.explorer.payload import Payload
-from sierlib.explorer.widget import HERE, Explorer
+from sierlib.explorer.widget import Explorer
+
+HERE = Path(__file__).parent
 
 #: Where the speech comes from, and what the choice is called.
 SOURCES = {"the voice says it": "voice", "my recording": "recording", "a file": "file"}

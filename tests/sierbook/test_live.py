@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from PIL import Image
 
-from sierlib import explorer
-from sierlib.explorer.live import Live, Upload
+from sierbook import live as workbench
+from sierbook.live import Live, Upload
 from tests import chromium
 from tests.sierlib.explorer.test_widget import make_sample
 
@@ -155,14 +155,14 @@ def test_only_the_chosen_source_is_shown(live: Live) -> None:
 
 @pytest.mark.parametrize("name", ["recorder.js", "upload.js"])
 def test_the_modules_ask_nobody(name: str) -> None:
-    module = (Path(explorer.__file__).parent / name).read_text(encoding="utf-8")
+    module = (Path(workbench.__file__).parent / name).read_text(encoding="utf-8")
     assert not re.search(r"https?://|innerHTML|\bfetch\b", module)
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
     """The widget for a file, with a model that keeps what it is given."""
-    module = (Path(explorer.__file__).parent / "upload.js").read_text(encoding="utf-8")
+    module = (Path(workbench.__file__).parent / "upload.js").read_text(encoding="utf-8")
     widget = Upload(what="Photograph", accept="image/*")
     values = {
         name: getattr(widget, name)
