@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from sierbook.figures import style
 
@@ -20,5 +21,6 @@ def growth(builds: Sequence[Mapping[str, Any]]) -> Figure:
     ):
         axis.plot(items, [each[name] for each in builds], marker="o", color=style.MEASURED)
         axis.set(xscale="log", yscale="log", xlabel="items", title=unit)
+        axis.yaxis.set_minor_formatter(NullFormatter())
     axes[1].set_ylim(100, 10_000)
     return figure
