@@ -34,7 +34,7 @@ def spread() -> Iterator[int]:
 
     Raises
     ------
-    NotImplementedError
+    RuntimeError
         With several GPUs under another backend.
     """
     import keras
@@ -44,7 +44,7 @@ def spread() -> Iterator[int]:
         yield 1
         return
     if keras.backend.backend() != "tensorflow":
-        raise NotImplementedError(
+        raise RuntimeError(
             f"{len(devices)} GPUs are there, and only TensorFlow spreads a network over several: "
             "set KERAS_BACKEND=tensorflow, or show one of them (CUDA_VISIBLE_DEVICES=0)"
         )

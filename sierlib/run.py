@@ -187,13 +187,13 @@ class Run:
         """Record that the artefact `name` is complete, and the checksums of its files."""
         sums = {str(file.relative_to(self.folder)): checksum(file) for file in files}
         write_json(self._key_file(name), {"key": key, "files": sums})
-        for path in self.folder.glob(f"unfinished/{_flat(name)}.*"):
+        for path in self.folder.glob(f"{name}.*.npz"):  # `unfinished`, of this key and of others
             path.unlink()
 
     def unfinished(self, name: str, key: str) -> Path:
         """Return where whoever makes the artefact `name` may keep what it would go on from, a
         ``.npz``; `done` removes it."""
-        return self.folder / "unfinished" / f"{_flat(name)}.{key[:16]}.npz"
+        return self.folder / f"{name}.{key[:16]}.npz"
 
     def artefacts(self) -> list[str]:
         """Return the names of all artefacts that were completed."""
@@ -313,11 +313,6 @@ def _read_versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):  # of Keras' backends, one is enough
             versions[name] = version(name)
     return versions
-
-
-def _flat(name: str) -> str:
-    """Return an artefact's name as that of a file."""
-    return name.replace("/", "-")
 
 
 def _read_commit() -> str | None:

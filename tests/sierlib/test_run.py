@@ -273,3 +273,15 @@ def test_runs_may_be_compared_unless_sizes_vocabulary_or_training_differ(
     run = _open(tmp_path)
     assert run.provenance()["recipe"] == run.recipe == replace(run, seed=9).recipe
     assert (replace(run, profile=replace(run.profile, **changed)).recipe != run.recipe) == other
+
+
+def test_what_an_artefact_would_be_gone_on_from_goes_when_it_is_done(tmp_path: Path) -> None:
+    run = _open(tmp_path)
+    mine, other = run.unfinished("models/fused", "k" * 64), run.unfinished("models/fused-400", "k")
+    old = run.unfinished("models/fused", "another")
+    for path in (mine, other, old):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    assert mine != old
+    run.done("models/fused", "k")
+    assert not mine.exists() and not old.exists() and other.exists()
