@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_train(commands, common)
     _add_explain(commands)
+    _add_explain_part(commands, common)
     commands.add_parser(
         "record",
         parents=[common],
@@ -160,6 +161,23 @@ def _add_explain(commands: Any) -> None:
     explain.add_argument(
         "--seed", type=int, default=0, help="of the voice and of `sampled` (default: 0)"
     )
+
+
+def _add_explain_part(commands: Any, common: argparse.ArgumentParser) -> None:
+    part = commands.add_parser(
+        "explain-part",
+        parents=[common],
+        help="explain all test rows of a run, several at once, and print where they are and how "
+        "many a second",
+    )
+    part.add_argument("--network", default="fused", help="whose predictions (default: fused)")
+    part.add_argument(
+        "--part", default="test", help="train, validation or test rows (default: test)"
+    )
+    part.add_argument(
+        "--depth", type=int, help="halvings inside a modality (default: the profile's)"
+    )
+    part.add_argument("--first", type=int, metavar="N", help="only the first N rows")
 
 
 # -------------------------------------------------------------------------------------- commands
@@ -277,6 +295,8 @@ def _work_alone(options: argparse.Namespace, run: Run, name: str) -> int:
         print(json.dumps(_build_dataset(run, options.labels), indent=1))
     elif options.command == "train":
         print(json.dumps(_train(run, options), indent=1))
+    elif options.command == "explain-part":
+        print(json.dumps(_explain_part(run, options), indent=1))
     elif options.command == "record":
         print(*_record(run), sep="\n")
     elif options.command == "verify":
@@ -320,6 +340,15 @@ def _train(run: Run, options: argparse.Namespace) -> dict[str, Any]:
 
     jobs = [(name, options.fold, options.repeat) for name in resolve_names(options.model)]
     return {name: history["validation"] for (name, *_), history in train_all(run, jobs).items()}
+
+
+def _explain_part(run: Run, options: argparse.Namespace) -> dict[str, Any]:
+    """Explain a part of the data set; return where that is and how fast it was."""
+    from sierbook.bulk import explain_part
+
+    return explain_part(
+        run, options.network, options.part, depth=options.depth, first=options.first
+    )
 
 
 def _record(run: Run) -> list[Path]:

@@ -24,7 +24,7 @@ def _limit_worker(threads: int) -> None:
 
 
 def run_in_workers(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], title: str
+    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], title: str, unit: str = "network"
 ) -> list[Any]:
     """Call a function of a module once for each tuple of arguments, several calls at once.
 
@@ -41,7 +41,7 @@ def run_in_workers(
 
     at_once = count_workers()
     if at_once == 1:
-        return [function(*job) for job in tqdm(jobs, desc=title, unit="network")]
+        return [function(*job) for job in tqdm(jobs, desc=title, unit=unit)]
     threads = max(1, (os.cpu_count() or 1) // at_once)
     context = multiprocessing.get_context("spawn")
     results: dict[int, Any] = {}
@@ -51,7 +51,7 @@ def run_in_workers(
         count, context, initializer=_limit_worker, initargs=(threads,)
     ) as pool:
         waiting = {pool.submit(function, *job): index for index, job in enumerate(jobs)}
-        for future in tqdm(as_completed(waiting), total=len(waiting), desc=title, unit="network"):
+        for future in tqdm(as_completed(waiting), total=len(waiting), desc=title, unit=unit):
             if error := future.exception():
                 failed.append(error)
             else:

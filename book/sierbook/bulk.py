@@ -1,0 +1,196 @@
+"""Explain a whole part of a data set: several samples at once, here or on a Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sierlib import settings
+from sierlib.data.cluster import on_cluster
+from sierlib.data.feed import read_inputs
+from sierlib.experiment.models import NETWORKS, select_rows
+from sierlib.experiment.train import artefact_name, digest_rows, load_model
+from sierlib.experiment.workers import run_in_workers
+from sierlib.files import ensure_folder, replacing
+from sierlib.keys import digest, source_key
+from sierlib.run import Run
+from sierlib.shapley import explain
+
+#: Samples of a file, which is explained in one go.
+CHUNK = 8
+
+
+def explain_part(
+    run: Run,
+    network: str = "fused",
+    part: str = "test",
+    *,
+    depth: int | None = None,
+    first: int | None = None,
+) -> dict[str, Any]:
+    """Explain what a network predicts for all rows of a part, by exact Owen values.
+
+    Several processes do it where there is no GPU, or the workers of a Dask cluster (`on_cluster`).
+    What an interrupted call has explained is kept: a chunk of rows is a file, whole or not there.
+
+    Parameters
+    ----------
+    run
+        With that network trained.
+    network
+        One of `sierlib.experiment.models`.
+    part
+        "train", "validation" or "test".
+    depth
+        Halvings inside a modality; by default the profile's.
+    first
+        Only so many rows.
+
+    Returns
+    -------
+    dict
+        ``folder``; ``rows`` in it, ``explained`` by this call, in so many ``seconds``, and
+        ``per_second``. In the folder are ``values.csv``, with a row for each sample (id, label, the
+        predicted class, ``value`` and ``base`` of its score, what ``speech`` and ``image`` are
+        worth, ``interaction``, ``evaluations``), and ``maps-*.npz``: ``id`` (n,), and by modality
+        (n, 128, 128) float32, whose pixels sum to the modality's value.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where the network is not trained.
+    ValueError
+        Where no network, part, or sample is of that name or number.
+    """
+    if network not in NETWORKS:
+        raise ValueError(f"unknown network {network!r}: choose one of {', '.join(NETWORKS)}")
+    parts = select_rows(run, NETWORKS[network])
+    if part not in parts:
+        raise ValueError(f"unknown part {part!r}: choose one of {', '.join(parts)}")
+    if first is not None and first < 1:
+        raise ValueError(f"first={first}; expected 1 or more")
+    load_model(run, network)  # says what to run first, before any process is started
+    depth = run.profile.depth if depth is None else depth
+    rows = parts[part].head(first)
+    folder = _find_folder(run, network, part, depth)
+    start = time.perf_counter()
+
+    chunks = [rows.iloc[begin : begin + CHUNK] for begin in range(0, len(rows), CHUNK)]
+    files = [folder / f"maps-{digest_rows(chunk)}.npz" for chunk in chunks]
+    tables = {file: _read_table(file) for file in files}
+    missing = [number for number, file in enumerate(files) if tables[file] is None]
+    jobs = [(run, network, chunks[number], depth, files[number]) for number in missing]
+    for file in _share_out(jobs):
+        if not file.is_file():
+            raise ValueError(
+                f"{file} was written by a worker and is not here: a run's folder has to be on a "
+                "disk that all machines of the cluster share"
+            )
+        tables[file] = _read_table(file)
+    seconds = time.perf_counter() - start
+
+    table = pd.concat(tables.values(), ignore_index=True)
+    with replacing(folder / "values.csv") as partial:
+        table.to_csv(partial, index=False)
+    explained = sum(len(chunks[number]) for number in missing)
+    return {
+        "folder": str(folder),
+        "rows": len(table),
+        "explained": explained,
+        "seconds": round(seconds, 1),
+        "per_second": round(explained / seconds, 2),
+    }
+
+
+def _find_folder(run: Run, name: str, part: str, depth: int) -> Path:
+    """Return where explanations of this network, part and depth go: another one's go elsewhere."""
+    shapley = ("sierlib.shapley.explain", "sierlib.shapley.keras_parts")
+    key = digest(run.key_of(artefact_name(name)), source_key(*shapley))[:8]
+    return ensure_folder(run.folder / "explanations" / f"{name}-{part}-depth{depth}-{key}")
+
+
+def _share_out(jobs: Sequence[tuple[Any, ...]]) -> Iterable[Path]:
+    """Explain chunks on a cluster where ``$DASK`` names one, else in processes of this machine."""
+    if not os.environ.get("DASK"):
+        return run_in_workers(_explain_chunk, jobs, "explain", unit=f"{CHUNK} samples")
+    with on_cluster():
+        from distributed import default_client
+
+        client = default_client()
+        waiting = [client.submit(_explain_chunk, *job, pure=False) for job in jobs]
+        return list(client.gather(waiting))
+
+
+def _explain_chunk(run: Run, name: str, rows: pd.DataFrame, depth: int, file: Path) -> Path:
+    """Explain some rows and write them, their table and maps in one file."""
+    model = _open_model(run.folder / f"{artefact_name(name)}.keras")
+    modalities = [tensor.name for tensor in model.inputs]
+    inputs = read_inputs(rows, run.folder / "dataset")
+    classes = NETWORKS[name].classes
+    table: dict[str, list[Any]] = {column: [] for column in COLUMNS}
+    maps: dict[str, list[np.ndarray]] = {modality: [] for modality in modalities}
+    for number, row in enumerate(rows.itertuples()):
+        sample = {modality: arrays[number] for modality, arrays in inputs.items()}
+        found = explain(model, **sample, depth=depth, progress=False)
+        worth = {modality: found.maps[modality].sum() for modality in modalities}
+        values = {
+            "id": row.id,
+            "label": row.answer,
+            "predicted": classes[found.target],
+            "value": found.value,
+            "base": found.base_value,
+            "interaction": found.interaction,
+            "evaluations": found.n_evals,
+            **{modality: worth.get(modality, np.nan) for modality in settings.MODALITIES},
+        }
+        for column, value in values.items():
+            table[column].append(value)
+        for modality in modalities:
+            maps[modality].append(found.maps[modality].astype(np.float32))
+    named = {f"table_{column}": np.array(values) for column, values in table.items()}
+    stacked = {modality: np.stack(each) for modality, each in maps.items()}
+    with replacing(file) as partial:
+        np.savez_compressed(partial, **stacked, **named)
+    return file
+
+
+#: Of `values.csv`.
+COLUMNS = (
+    "id",
+    "label",
+    "predicted",
+    "value",
+    "base",
+    *settings.MODALITIES,
+    "interaction",
+    "evaluations",
+)
+
+
+def _read_table(file: Path) -> pd.DataFrame | None:
+    """Return the table in a file of explanations; None where that is missing or damaged."""
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        with open(file, "rb") as opened, np.load(opened) as kept:
+            arrays = dict(kept)  # the maps too, whose checksums are looked at by that
+        return pd.DataFrame({column: arrays[f"table_{column}"] for column in COLUMNS})
+    return None
+
+
+@lru_cache(maxsize=1)
+def _open_model(path: Path) -> Any:
+    """Read a network once in each process."""
+    import keras
+
+    from sierlib.networks import parallelnet  # noqa: F401, Keras finds its layers by name then
+
+    return keras.saving.load_model(path, compile=False)
