@@ -279,7 +279,13 @@ def _work_in_run(options: argparse.Namespace) -> int:
         options.profile, options.data, options.ser, options.ier, options.seed, options.run_dir
     )
     with hold(run.folder):
-        return _work_alone(options, run, name)
+        try:
+            return _work_alone(options, run, name)
+        except Exception as problem:
+            # A library's own kind of error, for want of memory, is told in our words.
+            if shortage := notebooks.explain_shortage(problem, run.profile):
+                raise RuntimeError(f"{str(problem).splitlines()[0]}{shortage}") from problem
+            raise
 
 
 def _work_alone(options: argparse.Namespace, run: Run, name: str) -> int:
@@ -287,6 +293,11 @@ def _work_alone(options: argparse.Namespace, run: Run, name: str) -> int:
     from sierbook import notebooks, site
 
     _import_tensorflow()
+    if run.profile.width == 1 and options.command in ("book", "run", "train"):
+        from sierbook import cost
+
+        found = cost.predict_cost(run.profile, cost.count_rows(run))
+        print(f"sier: {cost.describe_cost(run.profile.name, found)}", file=sys.stderr)
     if options.command == "run":
         print(notebooks.execute_with_needs(run, name))
     elif options.command == "book":

@@ -23,6 +23,7 @@ from sierlib.files import ensure_folder, explain_failure, hold, replacing
 from sierlib.keys import PACKAGE, digest, imported_names, source_key
 from sierlib.machine import count_workers
 from sierlib.run import Run
+from sierlib.settings import Profile
 
 ROOT = PACKAGE.parent
 
@@ -45,6 +46,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 #: Notebooks that show recorded values; those that need them follow.
 _SHOWS_RECORDED = ("02-training", "03-ablation")
+
+#: Parts of the message of an error for want of memory, of TensorFlow and of JAX.
+_OUT_OF_MEMORY = ("OOM when allocating", "ResourceExhausted", "RESOURCE_EXHAUSTED", "out of memory")
 
 
 class NotebookFailed(RuntimeError):
@@ -284,7 +288,7 @@ def _fill_copy(run: Run, name: str, half: Path, kernels: _Kernels) -> None:
     except papermill.PapermillExecutionError as error:
         raise NotebookFailed(
             f"notebook {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
-            f"its half-executed copy is {half}"
+            f"its half-executed copy is {half}{explain_shortage(error, run.profile)}"
         ) from error
     except DeadKernelError as error:
         raise NotebookFailed(
@@ -293,6 +297,17 @@ def _fill_copy(run: Run, name: str, half: Path, kernels: _Kernels) -> None:
         ) from error
     finally:
         ensure_event_loop().close()  # this thread's, which nbclient leaves open
+
+
+def explain_shortage(message: Any, profile: Profile) -> str:
+    """Say what to do about an error for want of memory; "" where it is another one."""
+    if not any(part in str(message) for part in _OUT_OF_MEMORY):
+        return ""
+    return (
+        f"\nthe device's memory does not hold what is computed at once: set `batch` of profile "
+        f"{profile.name} in sierlib/settings.py, now {profile.batch}, to half of it, or let less "
+        "run at once (SIER_WORKERS=1); what was trained is kept"
+    )
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,97 @@
+"""What a training is said to cost, held against steps that were made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import pytest
+
+from sierbook import cost
+from sierlib import settings
+from sierlib.run import Run
+
+PAPER = settings.profile("paper")
+STEP = """
+import json, resource, sys
+import keras, numpy as np
+from dataclasses import replace
+from sierbook import cost
+from sierlib import settings
+from sierlib.networks import parallel_net
+
+def held():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+before = held()
+model = parallel_net(replace(settings.profile("paper"), weights="none"))
+fixed, each = cost.count_bytes(model)
+seconds = cost.time_step(model, 8)
+finite = all(np.isfinite(value).all() for value in model.get_weights())
+print(json.dumps({"held": held() - before, "said": fixed + 8 * each, "seconds": seconds,
+                  "parameters": model.count_params(), "finite": finite}))
+"""
+
+
+def test_bytes_of_a_small_network_counted_by_hand() -> None:
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same")(inputs)
+    outputs = keras.layers.Dense(2)(keras.layers.Flatten()(x))
+    fixed, each = cost.count_bytes(keras.Model(inputs, outputs))
+    assert fixed == 4 * cost.HELD * ((3 * 3 * 3 + 1) * 4 + (8 * 8 * 4 + 1) * 2)
+    # The input, what the convolution gives, the same as a row, and two scores.
+    assert each == 4 * (8 * 8 * 3 + 8 * 8 * 4 + 8 * 8 * 4 + 2)
+
+
+@pytest.mark.slow
+def test_a_step_at_full_width_holds_what_is_said() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STEP],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["finite"]
+    assert found["parameters"] == pytest.approx(50.3e6, rel=0.01)  # facts: 50.3 M
+    assert 0.5 * found["said"] < found["held"] < 1.1 * found["said"]
+    assert found["seconds"] > 0
+
+
+@pytest.mark.parametrize(("room", "fits"), [(0, 64), (64 * 2**30, 64), (3 * 2**30, 16), (2**30, 0)])
+def test_a_batch_that_fits_is_suggested(
+    room: int, fits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cost, "find_room", lambda: room)
+    monkeypatch.setattr(cost, "time_step", lambda _, batch: 0.1 + 0.2 * batch)
+    found = cost.predict_cost(PAPER, 6400)
+    assert found.fits == fits
+    assert found.seconds == pytest.approx(100 * (0.1 + 0.2 * 64))
+    fixed, each = found.memory - 64 * 21.46e6 * 4, 21.46e6 * 4
+    if fits:
+        assert room == 0 or fixed + fits * each < 0.9 * room * 1.001
+    said = cost.describe_cost("paper", found)
+    assert "an epoch of ParallelNet on 6,400 pairs takes up to 21 minutes here" in said
+    assert ("set `batch`" in said) == (fits == 16)
+    assert ("too few for any batch" in said) == (fits == 0)
+    assert "\n" not in said
+
+
+def test_what_fits_alone_is_said_of_a_narrow_network(tiny_profile: settings.Profile) -> None:
+    found = cost.predict_cost(replace(tiny_profile, batch=2), 4)
+    assert found.fits == found.batch == 2
+    assert 0 < found.seconds < 60
+    assert 0 < found.memory < 2**30
+
+
+def test_pairs_are_counted_or_reckoned(built_run: Run, tmp_path: Path) -> None:
+    from sierlib.experiment.models import NETWORKS, select_rows
+
+    assert cost.count_rows(built_run) == len(select_rows(built_run, NETWORKS["fused"])["train"])
+    empty = Run(PAPER, "synthetic", "synthetic", "synthetic", 0, tmp_path)
+    assert cost.count_rows(empty) == round(80_893 * 0.7 * 0.8)
