@@ -21,6 +21,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import bare_machine
 
@@ -166,15 +167,10 @@ def train_wide(run: Run, findings: Findings) -> keras.Model:
     spec = TINY_WIDE if findings.tiny else WIDE
     NETWORKS[spec.name] = spec
     chosen = {"SIER_WORKERS": "1", "SIER_PRECISION": "mixed_bfloat16"}
-    before = {name: os.environ.get(name) for name in chosen}
-    os.environ.update(chosen)
     trained = is_current(run, (spec.name, 0, 0))
-    model, _ = train_model(run, spec.name)
-    for name, value in before.items():
-        os.environ.pop(name)
-        if value is not None:
-            os.environ[name] = value
-    if not (trained and findings.known["full_width"]):
+    with mock.patch.dict(os.environ, chosen):
+        model, _ = train_model(run, spec.name)
+    if not trained or "width" not in (findings.known["full_width"] or {}):
         memory = {
             "device_memory_mb": None if trained else peak_device_memory(),
             "memory_mb": None if trained else run.provenance()["peak_memory_mb"],
