@@ -94,11 +94,14 @@ class Findings:
     def put_networks(self) -> None:
         """Add the networks of Table 1 that are trained."""
         with self.lock:
-            found = dict(self.known["networks"])
+            found = {}
             for job in list_jobs(self.run.profile):
+                artefact = artefact_name(*job)
+                name = Path(artefact).name
                 if is_current(self.run, job):
-                    name = artefact_name(*job)
-                    found[Path(name).name] = read_network(self.run, name)
+                    found[name] = read_network(self.run, artefact)
+                elif name in self.known["networks"]:
+                    found[name] = self.known["networks"][name]
             self.put("networks", found)
 
     def put_rest(self) -> None:
