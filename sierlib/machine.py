@@ -51,8 +51,13 @@ def describe_device() -> str:
 def choose_precision(profile: settings.Profile) -> str:
     """Choose what training computes in: "float32" or "mixed_bfloat16".
 
-    bfloat16 where the processor gains by it (AMX), except in profile "paper".
+    bfloat16 where the processor gains by it (AMX), except in profile "paper"; or what
+    ``$SIER_PRECISION`` says. Raises ValueError where that is neither.
     """
+    if chosen := os.environ.get("SIER_PRECISION"):
+        if chosen not in ("float32", "mixed_bfloat16"):
+            raise ValueError(f"SIER_PRECISION={chosen}: float32 or mixed_bfloat16 was expected")
+        return chosen
     from sierlib.backend import find_gpus
 
     fast = "amx_bf16" in describe_processor()["features"]

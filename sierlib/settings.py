@@ -143,7 +143,7 @@ class Profile:
         Whether training items are shifted in time and mirrored.
     run_eagerly
         Whether networks run without being turned into a graph first, which pays for a handful of
-        steps.
+        steps; under TensorFlow alone.
     patience_stop, patience_plateau
         Early stopping and learning-rate reduction (Section 4.2: 5 and 2).
     folds

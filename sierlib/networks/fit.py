@@ -171,7 +171,8 @@ def _compile(model: keras.Model, profile: settings.Profile, loss: keras.losses.L
         keras.optimizers.Adam(profile.learning_rate),
         loss,
         metrics=["accuracy", kappa],
-        run_eagerly=profile.run_eagerly,
+        # JAX runs each step's thousands of operations one by one then, for minutes.
+        run_eagerly=profile.run_eagerly and keras.backend.backend() == "tensorflow",
     )
     # Adam's moments are made now: a first step that makes them is traced twice (Baseline 3: 97 s
     # instead of 54).

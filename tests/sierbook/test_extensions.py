@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from sierbook import lessons, numbers
-from sierbook.extensions import engine, scale
+from sierbook.extensions import engine, gpu, scale
 from tests.forged import ANGER, HAPPY, SAD, asked_of_explanations, audited, evaluated, in_plain
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ PAGES = {
     "claims": "# Claims\n\n```{claims-origin}\n```\n\n```{claims-ledger}\n```\n",
     **dict.fromkeys(("07-experiment", "08-explanations"), "# Findings\n\n```{findings}\n```\n"),
     "environment": "# Runs\n\n```{result-table}\n```\n\n```{network-table}\n```\n\n"
-    "```{version-table}\n```\n",
+    "```{version-table}\n```\n\n```{gpu-run}\n```\n",
     "robustness": "# Bad data\n"
     + "".join(
         f"\n```{{torture-table}} {name}\n```\n"
@@ -73,7 +73,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]
             (source / f"{name}.md").write_text(
                 f"---\norphan: true\n---\n\n{text}", encoding="utf-8"
             )
-        kinds = ("results", "answers", "claims", "torture")
+        kinds = ("results", "answers", "claims", "torture", "gpu")
         settings = {
             "extensions": ["myst_parser", *(f"sierbook.extensions.{kind}" for kind in kinds)],
         }
@@ -141,6 +141,9 @@ def test_before_anything_has_run_every_page_says_so(
     assert "not yet computed" in pages["model-card"]
     assert "Nothing has been computed yet" in text_of(pages["claims"])
     assert text_of(pages["robustness"]).count("Nothing is recorded yet") == 5
+    assert "No GPU run has been recorded yet: python benchmarks/gpu.py makes one." in text_of(
+        pages["environment"]
+    )
 
 
 def test_a_number_has_its_key_wherever_a_page_shows_it(
@@ -221,3 +224,61 @@ def test_the_curve_of_builds_says_what_known_times_come_to() -> None:
     assert len({len(row) for row in rows}) == 1
     assert ["1,000", "2 processes", "3", "22 s", "45.5", "400 MB", "25 MB"] in rows
     assert any(row[1] == "2 workers of a Dask cluster" for row in rows)
+
+
+def _trained(title: str, seconds: float, accuracy: float) -> dict[str, Any]:
+    return {
+        "title": title,
+        "seconds": seconds,
+        "seconds_per_epoch": seconds / 10,
+        "epochs": 10,
+        "parameters": 1_234_567,
+        "precision": "float32",
+        "accuracy": {"value": accuracy},
+        "macro_f1": accuracy - 0.1,
+    }
+
+
+def test_a_gpu_run_says_where_it_was_recorded_and_averages_seeds() -> None:
+    found: dict[str, Any] = {
+        "device": "Some GPU",
+        "tiny": False,
+        "provenance": {"date": "2020-02-02", "versions": {"jax": "1.2", "keras": "3.4"}},
+        "pairs": {"n": 10_000, "cores": 16, "seconds": 50.0},
+        "networks": {
+            "fused": _trained("ParallelNet", 20, 0.8),
+            "ser": _trained("speech only", 10, 0.5),
+            "fused-repeat1": _trained("ParallelNet", 40, 0.9),
+        },
+        "full_width": _trained("full width", 60, 0.7) | {"device_memory_mb": 4_000.4},
+        "explanations": {"n": 200, "seconds": 50.0, "per_second": 5.0},
+    }
+    said = gpu.describe(found)
+    assert said.startswith("Recorded on Some GPU, 2020-02-02, with jax 1.2 and keras 3.4.")
+    assert "Full width took at most 4,000 MB of the device." in said and "tiny" not in said
+    rows = gpu.list_rows(found)
+    assert rows[1] == ["Pairs built", "10,000 on 16 cores", "50.0 s for all", "200.0 a second"] + [
+        "–",
+        "–",
+    ]
+    done = "2 seeds, 1,234,567 parameters, float32"
+    assert rows[2] == ["ParallelNet", done, "30.0 s", "3.00 s an epoch", "0.850", "0.750"]
+    assert [row[0] for row in rows[3:]] == ["speech only", "full width", "Pairs explained"]
+    assert rows[-1][3] == "5.0 a second" and len({len(row) for row in rows}) == 1
+
+
+def test_a_gpu_run_that_ended_early_shows_what_there_was() -> None:
+    half = {"title": "full width", "unfinished": True, "epochs": 3}
+    found: dict[str, Any] = {
+        "device": "CPU",
+        "tiny": True,
+        "provenance": {"date": "2020-02-02", "versions": {"jax": "1.2", "keras": "3.4"}},
+        "pairs": {"n": 48, "cores": 2, "seconds": None},
+        "networks": {},
+        "full_width": half | {"seconds": 30.0, "seconds_per_epoch": 10.0},
+        "explanations": None,
+    }
+    assert "All of it is tiny" in gpu.describe(found)
+    _, pairs, wide = gpu.list_rows(found)
+    assert pairs == ["Pairs built", "48 on 2 cores", "–", "–", "–", "–"]
+    assert wide[1:4] == ["3 epochs, unfinished", "30.0 s", "10.00 s an epoch"]

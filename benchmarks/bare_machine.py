@@ -1,0 +1,52 @@
+"""A GPU machine on which no book is installed: the checkout is used as it is, and time is short.
+
+Needed are JAX, Keras and Keras Hub, librosa and hibari-tts with what they bring, pandas, Pillow,
+emoji, ftfy and wordninja; neither TensorFlow nor anything of Jupyter.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+PACKAGES = [str(PROJECT), str(PROJECT / "book")]
+#: Read by JAX and by the processes that are started: each compiled network is kept.
+ENVIRONMENT = {
+    "KERAS_BACKEND": "jax",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    "JAX_COMPILATION_CACHE_DIR": str(PROJECT / "runs" / "jax"),
+}
+#: Networks that share a GPU, which helps only where CUDA's MPS runs: nvidia-cuda-mps-control -d
+WORKERS = "12"
+
+
+def prepare() -> None:
+    """Let this process and those that it starts find both packages, and compute by JAX."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    sys.path[:0] = PACKAGES
+    os.environ["PYTHONPATH"] = os.pathsep.join([*PACKAGES, os.environ.get("PYTHONPATH", "")])
+
+
+def stop_after(seconds: float, finish: Callable[[], None]) -> None:
+    """Call a function after so many seconds, and end the process; never for 0.
+
+    In a thread of its own: a signal would wait until a network is compiled. What is half trained is
+    not waited for, and processes that were started end with this one.
+    """
+
+    def stop() -> None:
+        try:
+            finish()
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+
+    if seconds:
+        timer = threading.Timer(seconds, stop)
+        timer.daemon = True
+        timer.start()
