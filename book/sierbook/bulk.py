@@ -81,7 +81,7 @@ def explain_part(
         raise ValueError(f"first={first}; expected 1 or more")
     load_model(run, network)  # says what to run first, before any process is started
     depth = run.profile.depth if depth is None else depth
-    rows = parts[part].head(first)
+    rows = parts[part][:first]
     folder = _find_folder(run, network, part, depth)
     start = time.perf_counter()
 
@@ -159,8 +159,9 @@ def _explain_chunk(run: Run, name: str, rows: pd.DataFrame, depth: int, file: Pa
             maps[modality].append(found.maps[modality].astype(np.float32))
     named = {f"table_{column}": np.array(values) for column, values in table.items()}
     stacked = {modality: np.stack(each) for modality, each in maps.items()}
+    arrays: dict[str, Any] = {**stacked, **named}
     with replacing(file) as partial:
-        np.savez_compressed(partial, **stacked, **named)
+        np.savez_compressed(partial, **arrays)
     return file
 
 
