@@ -23,7 +23,7 @@ help:
 	@echo "make pdf     the same as one PDF, printed by Chromium: _build/book.pdf"
 	@echo "make test    run the tests                                 (ARGS=\"-m 'not slow'\", \"-k speech\")"
 	@echo "make check   format, lint, types, who imports whom, security, notebooks without outputs"
-	@echo "make bench   time explanations, and the model in a built book's page, against the alternatives   (SCALE=1: how builds grow)"
+	@echo "make bench   time what one waits for against the alternatives: one table   (SCALE=1: how builds grow)"
 	@echo "make torture damaged, hostile and killed: what becomes of it   (FULL=1, ARGS=\"--record\", \"--stage fuzz\")"
 	@echo "make links   check the links that lead out of the book"
 	@echo "make lock    resolve the exact versions again"
@@ -47,8 +47,7 @@ check: $(STAMP)
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 bench: $(STAMP)
-	$(if $(SCALE),$(BIN)/python -m benchmarks.scale,$(BIN)/python benchmarks/bench_shapley.py) $(ARGS)
-	@if [ -n "$(SCALE)" ]; then :; elif [ -d _build/html ]; then $(BIN)/python -m benchmarks.engine; else echo "no book is built: the model in the page is not measured"; fi
+	@$(BIN)/python -m benchmarks.$(if $(SCALE),scale,table) $(ARGS)
 
 torture: $(STAMP)
 	@$(BIN)/python -m benchmarks.torture $(if $(FULL),--full) $(ARGS)

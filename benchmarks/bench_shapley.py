@@ -177,7 +177,12 @@ def time_call(call: Call) -> float:
 
 def spread(values: list[float]) -> str:
     """Return "median (least to most)"."""
-    return f"{statistics.median(values):6.2f} ({min(values):.2f} to {max(values):.2f})"
+    return spread_of({"value": statistics.median(values), "low": min(values), "high": max(values)})
+
+
+def spread_of(told: dict[str, float]) -> str:
+    """Return the same of values that are summed up."""
+    return f"{told['value']:6.2f} ({told['low']:.2f} to {told['high']:.2f})"
 
 
 def ratios(values: list[float], others: list[float]) -> str:

@@ -50,6 +50,8 @@ TOGETHER = "together.json"
 ENGINE = "page-engine.json"
 #: How the building of a data set grows, by ``make bench SCALE=1``.
 SCALE = "scale.json"
+#: What one waits for beside what else does it, by ``make bench``; below the project.
+BENCH = "benchmarks/results.json"
 #: What a machine with a GPU did, by ``benchmarks/gpu.py``.
 GPU = "gpu.json"
 #: What became of bad data, kills and hostile inputs, by ``make torture``.

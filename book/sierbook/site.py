@@ -14,9 +14,11 @@ import nbformat
 
 from sierbook import notebooks
 from sierbook.extensions import hero
+from sierbook.recorded import BENCH
 from sierlib.explorer import inpage
 from sierlib.files import (
     checksum,
+    ensure_folder,
     explain_failure,
     hold,
     read_json,
@@ -38,7 +40,7 @@ _DOWNLOADS = (
 )
 
 # What pages are made of; they quote the package.
-_PAGES = ("_config.yml", "_toc.yml", "book", "sierlib")
+_PAGES = ("_config.yml", "_toc.yml", "book", "sierlib", BENCH)
 
 
 def _clean(notebook: Any, stamp: dict[str, Any]) -> None:
@@ -79,8 +81,8 @@ def stage(run: Run) -> Path:
             shutil.copytree(
                 source, place / name, ignore=shutil.ignore_patterns("sierbook", "__pycache__")
             )
-        else:
-            shutil.copy2(source, place / name)
+        elif source.is_file():
+            shutil.copy2(source, ensure_folder((place / name).parent) / source.name)
     (place / "notebooks").mkdir()
     shutil.copytree(
         notebooks.ROOT / "notebooks", place / "bare", ignore=shutil.ignore_patterns("[!0-9]*")

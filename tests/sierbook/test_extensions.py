@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from sierbook import lessons, numbers
-from sierbook.extensions import engine, gpu, scale
+from sierbook.extensions import bench, engine, gpu, scale
 from tests.forged import ANGER, HAPPY, SAD, asked_of_explanations, audited, evaluated, in_plain
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ PAGES = {
     "claims": "# Claims\n\n```{claims-origin}\n```\n\n```{claims-ledger}\n```\n",
     **dict.fromkeys(("07-experiment", "08-explanations"), "# Findings\n\n```{findings}\n```\n"),
     "environment": "# Runs\n\n```{result-table}\n```\n\n```{network-table}\n```\n\n"
-    "```{version-table}\n```\n\n```{gpu-run}\n```\n",
+    "```{version-table}\n```\n\n```{gpu-run}\n```\n\n```{bench-table}\n```\n",
     "robustness": "# Bad data\n"
     + "".join(
         f"\n```{{torture-table}} {name}\n```\n"
@@ -73,7 +73,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]
             (source / f"{name}.md").write_text(
                 f"---\norphan: true\n---\n\n{text}", encoding="utf-8"
             )
-        kinds = ("results", "answers", "claims", "torture", "gpu")
+        kinds = ("results", "answers", "claims", "torture", "gpu", "bench")
         settings = {
             "extensions": ["myst_parser", *(f"sierbook.extensions.{kind}" for kind in kinds)],
         }
@@ -141,9 +141,9 @@ def test_before_anything_has_run_every_page_says_so(
     assert "not yet computed" in pages["model-card"]
     assert "Nothing has been computed yet" in text_of(pages["claims"])
     assert text_of(pages["robustness"]).count("Nothing is recorded yet") == 5
-    assert "No GPU run has been recorded yet: python benchmarks/gpu.py makes one." in text_of(
-        pages["environment"]
-    )
+    for command in ("make bench", "python benchmarks/gpu.py"):
+        said = f"Nothing is recorded yet. It will be here after {command} ."  # tags leave blanks
+        assert said in text_of(pages["environment"])
 
 
 def test_a_number_has_its_key_wherever_a_page_shows_it(
@@ -224,6 +224,38 @@ def test_the_curve_of_builds_says_what_known_times_come_to() -> None:
     assert len({len(row) for row in rows}) == 1
     assert ["1,000", "2 processes", "3", "22 s", "45.5", "400 MB", "25 MB"] in rows
     assert any(row[1] == "2 workers of a Dask cluster" for row in rows)
+
+
+def test_the_table_of_waits_tells_which_aims_are_met() -> None:
+    def told(value: float) -> dict[str, float]:
+        return {"value": value, "low": value / 2, "high": value * 2, "n": 5}
+
+    beside = {"other": "a library", "theirs": told(2), "ratio": told(1.2)}
+    alone = {"other": None, "theirs": None, "ratio": None}
+    found: dict[str, Any] = {
+        "date": "2020-02-02",
+        "machine": {"cores": 2, "processor": "Some chip"},
+        "load": 0.44,
+        "rows": [
+            {"what": "A thing", "size": "9 pairs", "ours": told(2.4), "aim": 1.1, **beside},
+            {"what": "`sier --help`", "size": "", "ours": told(0.2), "aim": 0.5, **alone},
+            {"what": "Python", "size": "", "ours": told(0.1), "aim": None, **alone},
+        ],
+    }
+    said = bench.describe(found)
+    assert "Measured on 2020-02-02 on 2 cores (Some chip), whose load was 0.4." in said
+    assert "within each of 5 turns" in said and "1 of 2 aims are met" in said
+    rows = bench.list_rows(found)
+    assert rows[1] == [
+        "A thing",
+        "9 pairs",
+        "2.40 s (1.20 to 4.80)",
+        "a library: 2.00 s",
+        "1.20 (0.60 to 2.40)",
+        "at most 1.1, missed",
+    ]
+    assert rows[2][0] == "sier --help" and rows[2][-1] == "at most 0.5 s, met"
+    assert rows[3][3:] == ["–", "–", "–"] and len({len(row) for row in rows}) == 1
 
 
 def _trained(title: str, seconds: float, accuracy: float) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook.extensions.results import framed
+from sierbook.extensions.results import framed, tell_how
 from sierbook.recorded import ENGINE
 from sierlib.files import read_json
 
-NONE_YET = "Not measured yet: `make bench` does it for a built book."
+COMMAND = "make bench"  # for a built book
 NAMES = {
     "load": "Load the model, from disk",
     "first prediction": "First prediction",
@@ -32,7 +32,7 @@ class EngineTable(SphinxDirective):
         self.env.note_dependency(str(place))
         found = read_json(place)
         if not found:
-            return [nodes.paragraph("", NONE_YET)]
+            return [tell_how(COMMAND)]
         return framed(list_rows(found), "The model in the page")
 
 

@@ -11,11 +11,10 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook.extensions.results import format_time, framed
+from sierbook.extensions.results import format_time, framed, tell_how
 from sierbook.recorded import GPU
 from sierlib.files import read_json
 
-NONE_YET = "No GPU run has been recorded yet: "
 COMMAND = "python benchmarks/gpu.py"
 
 
@@ -27,8 +26,7 @@ class GpuRun(SphinxDirective):
         self.env.note_dependency(str(place))
         found = read_json(place)
         if not found:
-            command = nodes.literal(COMMAND, COMMAND)
-            return [nodes.paragraph("", NONE_YET, command, nodes.Text(" makes one."))]
+            return [tell_how(COMMAND)]
         return [nodes.paragraph("", describe(found)), *framed(list_rows(found), "A GPU run")]
 
 

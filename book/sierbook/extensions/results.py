@@ -154,6 +154,12 @@ def framed(rows: Sequence[Sequence[str]], label: str) -> list[nodes.Node]:
     return [nodes.raw("", frame, format="html"), wide, nodes.raw("", "</div>", format="html")]
 
 
+def tell_how(command: str) -> nodes.paragraph:
+    """Say that nothing is recorded yet, and which command changes that."""
+    said = nodes.Text("Nothing is recorded yet. It will be here after ")
+    return nodes.paragraph("", "", said, nodes.literal("", command), nodes.Text("."))
+
+
 def read_stamps(env: BuildEnvironment) -> dict[str, dict[str, Any]]:
     """Return what made each notebook's results, by notebook."""
     stamps = {}

@@ -12,12 +12,12 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from sierbook.extensions.figures import find_modules, link_sources, write_svg
-from sierbook.extensions.results import framed
+from sierbook.extensions.results import framed, tell_how
 from sierbook.recorded import SCALE
 from sierlib.files import read_json
 from sierlib.settings import PAPER_COUNTS
 
-NONE_YET = "Not measured yet: `make bench SCALE=1` does it."
+COMMAND = "make bench SCALE=1"
 KINDS = {"processes": "processes", "dask": "workers of a Dask cluster"}
 
 
@@ -29,7 +29,7 @@ class ScaleCurve(SphinxDirective):
         self.env.note_dependency(str(place))
         found = read_json(place)
         if not found:
-            return [nodes.paragraph("", NONE_YET)]
+            return [tell_how(COMMAND)]
         said = describe(found)
         figure = nodes.raw("", _draw(grown(found), said), format="html")
         sources = link_sources(self.env, find_modules("scale_plots.growth()"), [place])

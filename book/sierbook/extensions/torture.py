@@ -10,11 +10,10 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook.extensions.results import format_time, framed
+from sierbook.extensions.results import format_time, framed, tell_how
 from sierbook.recorded import FAULTS, TORTURE
 from sierlib.files import read_json
 
-NONE_YET = "Nothing is recorded yet. It will be here after "
 COMMAND = "make torture ARGS=--record"
 STAGES = {
     "kills": "Killed and resumed",
@@ -46,8 +45,7 @@ class TortureTable(SphinxDirective):
             rows, label = list_parsers(stages.get("fuzz", {})), "Fuzzed parsers"
         if len(rows) > 1:
             return framed(rows, label)
-        command = nodes.literal(COMMAND, COMMAND)
-        return [nodes.paragraph("", "", nodes.Text(NONE_YET), command, nodes.Text("."))]
+        return [tell_how(COMMAND)]
 
 
 def list_stages(stages: Mapping[str, Any]) -> list[list[str]]:

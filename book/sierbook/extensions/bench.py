@@ -1,0 +1,81 @@
+"""What readers wait for beside what else does it: the directive `bench-table`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from sierbook.extensions.results import framed, tell_how
+from sierbook.recorded import BENCH
+from sierlib.files import read_json
+
+COMMAND = "make bench"
+
+
+class BenchTable(SphinxDirective):
+    """Where and when it was measured, and a row for each comparison."""
+
+    def run(self) -> list[nodes.Node]:
+        place = Path(self.env.srcdir, BENCH)
+        self.env.note_dependency(str(place))
+        found = read_json(place)
+        if not found:
+            return [tell_how(COMMAND)]
+        return [
+            nodes.paragraph("", describe(found)),
+            *framed(list_rows(found), "What one waits for"),
+        ]
+
+
+def describe(found: Mapping[str, Any]) -> str:
+    """Say on what machine it was measured, and how many aims were met."""
+    machine, aimed = found["machine"], [row for row in found["rows"] if row["aim"]]
+    met = sum(meets(row) for row in aimed)
+    return (
+        f"Measured on {found['date']} on {machine['cores']} cores ({machine['processor']}), whose "
+        f"load was {found['load']:.1f}. A ratio is ours to the other's, taken within each of "
+        f"{found['rows'][0]['ours']['n']} turns: below 1 ours is faster. Given are the median and "
+        f"the least and most. {met} of {len(aimed)} aims are met by the median."
+    )
+
+
+def meets(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row's median is at most its aim."""
+    told = row["ratio"] or row["ours"]
+    return bool(told["value"] <= row["aim"])
+
+
+def list_rows(found: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row for each comparison, or for what there is nothing else for."""
+    rows = [["What", "Size", "Ours", "Beside", "Ratio", "Aim"]]
+    for row in found["rows"]:
+        beside, ratio, aim = "–", "–", "–"
+        if row["ratio"]:
+            beside = f"{row['other']}: {_seconds(row['theirs'])}"
+            ratio = _spread(row["ratio"], "")
+        if row["aim"]:
+            unit = "" if row["ratio"] else " s"
+            met = "met" if meets(row) else "missed"
+            aim = f"at most {row['aim']:g}{unit}, {met}"
+        what = row["what"].replace("`", "")
+        rows.append([what, row["size"] or "–", _spread(row["ours"], " s"), beside, ratio, aim])
+    return rows
+
+
+def _seconds(told: Mapping[str, float]) -> str:
+    return f"{told['value']:.2f} s"
+
+
+def _spread(told: Mapping[str, float], unit: str) -> str:
+    return f"{told['value']:.2f}{unit} ({told['low']:.2f} to {told['high']:.2f})"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.setup_extension("sierbook.extensions.results")
+    app.add_directive("bench-table", BenchTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
