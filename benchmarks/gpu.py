@@ -30,6 +30,7 @@ bare_machine.prepare()
 import keras
 import numpy as np
 
+from sierbook.batching import explain_together
 from sierbook.recorded import GPU, RECORDED
 from sierlib import settings
 from sierlib.data.feed import read_inputs
@@ -41,7 +42,6 @@ from sierlib.experiment.train import Job, artefact_name, is_current, train_all, 
 from sierlib.files import read_json, write_json
 from sierlib.machine import describe_device
 from sierlib.run import Run
-from sierlib.shapley import explain
 
 STEP_SECONDS = 480
 PAPER = settings.profile("paper")
@@ -58,6 +58,7 @@ WIDE = NetworkSpec(
 )
 TINY_WIDE = replace(WIDE, title="ParallelNet, 1/8 of full width", recipe={"width": 1 / 8})
 EXPLAINED, TINY_EXPLAINED = 200, 4
+TOGETHER = 8  # of 200, a whole number of times: a last batch of another size were compiled anew
 
 
 class Findings:
@@ -196,28 +197,36 @@ def peak_device_memory() -> float | None:
 
 
 def explain_pairs(run: Run, model: keras.Model, findings: Findings) -> None:
-    """Explain test pairs, one after the other; the first compiles, and counts apart."""
+    """Explain test pairs, some at once in shared batches; the first compile, and count apart."""
     wanted = TINY_EXPLAINED if findings.tiny else EXPLAINED
     manifest = read_manifest(run)
     rows = manifest[manifest["split"] == "test"].head(wanted)
     if ((findings.known["explanations"] or {}).get("n")) == len(rows):
         return
     inputs = read_inputs(rows, run.folder / "dataset")
+    samples = [
+        {"speech": speech, "image": image} for speech, image in zip(*inputs.values(), strict=True)
+    ]
+    at_once = min(TOGETHER, len(samples) // 2)
     times, gap = [], 0.0
-    for pair in zip(inputs["speech"], inputs["image"], strict=True):
+    for begin in range(0, len(samples), at_once):
         start = time.perf_counter()
-        found = explain(model, *pair, depth=run.profile.depth)
+        some = samples[begin : begin + at_once]
+        explained = explain_together(model, some, depth=run.profile.depth)
         times.append(time.perf_counter() - start)
-        gap = max(gap, *map(abs, found.gaps))
+        for found in explained:
+            gap = max(gap, *map(abs, found.gaps))
+        done = begin + len(some)
         later = times[1:]
         told = {
-            "n": len(times),
+            "n": done,
             "asked": wanted,
+            "at_once": at_once,
             "depth": run.profile.depth,
             "evaluations": found.n_evals,
             "first_seconds": times[0],
             "seconds": sum(times),
-            "per_second": len(later) / sum(later) if later else None,
+            "per_second": (done - at_once) / sum(later) if later else None,
             "largest_gap": gap,  # between an explanation's sum and what it explains
         }
         findings.put("explanations", told)

@@ -17,13 +17,17 @@ from sierlib import settings
 def count_workers() -> int:
     """Return how many networks are trained at once.
 
-    Two where there are two cores and no GPU, else one; or what ``$SIER_WORKERS`` says.
+    Two where there are two cores and no GPU, else one; or what ``$SIER_WORKERS`` says, but never
+    more than there are cores. Raises ValueError where that is no number.
     """
+    cores = os.cpu_count() or 1
     if chosen := os.environ.get("SIER_WORKERS"):
-        return max(1, int(chosen))
+        if not chosen.isdecimal():
+            raise ValueError(f"SIER_WORKERS={chosen}: a number of processes was expected")
+        return min(max(1, int(chosen)), cores)
     from sierlib.backend import find_gpus
 
-    return 1 if find_gpus() or (os.cpu_count() or 1) < 2 else 2
+    return 1 if find_gpus() else min(2, cores)
 
 
 @cache

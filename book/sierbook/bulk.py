@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sierbook.batching import Sample, explain_together
 from sierlib import settings
+from sierlib.backend import find_gpus
 from sierlib.data.cluster import on_cluster
 from sierlib.data.feed import read_inputs
 from sierlib.experiment.models import NETWORKS, select_rows
@@ -24,7 +26,7 @@ from sierlib.experiment.workers import run_in_workers
 from sierlib.files import ensure_folder, replacing
 from sierlib.keys import digest, source_key
 from sierlib.run import Run
-from sierlib.shapley import explain
+from sierlib.shapley import Explanation, explain
 
 #: Samples of a file, which is explained in one go.
 CHUNK = 8
@@ -40,7 +42,8 @@ def explain_part(
 ) -> dict[str, Any]:
     """Explain what a network predicts for all rows of a part, by exact Owen values.
 
-    Several processes do it where there is no GPU, or the workers of a Dask cluster (`on_cluster`).
+    Several processes do it where there is no GPU, or the workers of a Dask cluster (`on_cluster`);
+    on a GPU the samples of a chunk share batches (`explain_together`).
     What an interrupted call has explained is kept: a chunk of rows is a file, whole or not there.
 
     Parameters
@@ -139,9 +142,10 @@ def _explain_chunk(run: Run, name: str, rows: pd.DataFrame, depth: int, file: Pa
     classes = NETWORKS[name].classes
     table: dict[str, list[Any]] = {column: [] for column in COLUMNS}
     maps: dict[str, list[np.ndarray]] = {modality: [] for modality in modalities}
-    for number, row in enumerate(rows.itertuples()):
-        sample = {modality: arrays[number] for modality, arrays in inputs.items()}
-        found = explain(model, **sample, depth=depth, progress=False)
+    samples = []
+    for number in range(len(rows)):
+        samples.append({modality: arrays[number] for modality, arrays in inputs.items()})
+    for row, found in zip(rows.itertuples(), _explain(model, samples, depth), strict=True):
         worth = {modality: found.maps[modality].sum() for modality in modalities}
         values = {
             "id": row.id,
@@ -163,6 +167,13 @@ def _explain_chunk(run: Run, name: str, rows: pd.DataFrame, depth: int, file: Pa
     with replacing(file) as partial:
         np.savez_compressed(partial, **arrays)
     return file
+
+
+def _explain(model: Any, samples: Sequence[Sample], depth: int) -> Iterable[Explanation]:
+    """Explain samples in batches that they share where there is a GPU, else one after the other."""
+    if find_gpus() and len(model.inputs) > 1:
+        return explain_together(model, samples, depth=depth)
+    return (explain(model, **sample, depth=depth, progress=False) for sample in samples)
 
 
 #: Of `values.csv`.

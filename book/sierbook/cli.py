@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -253,7 +254,9 @@ def _work(options: argparse.Namespace) -> int:
 
 
 def _import_tensorflow() -> None:
-    """Import TensorFlow without the lines that its C++ parts write at that."""
+    """Import TensorFlow without the lines that its C++ parts write at that, where it computes."""
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        return
     sys.stderr.flush()
     ours = os.dup(2)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
@@ -270,6 +273,7 @@ def _work_in_run(options: argparse.Namespace) -> int:
     from sierbook import notebooks
 
     # What can be refused is refused before there is a folder.
+    _refuse_backend()
     name = notebooks.resolve_notebook(options.notebook) if options.command == "run" else ""
     if options.command == "verify" or getattr(options, "labels", "own") == "recorded":
         _refuse_unrecorded(options)
@@ -313,6 +317,15 @@ def _work_alone(options: argparse.Namespace, run: Run, name: str) -> int:
     elif options.command == "verify":
         return _verify(run)
     return 0
+
+
+def _refuse_backend() -> None:
+    """Stop when networks cannot be computed by what ``$KERAS_BACKEND`` names."""
+    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if name not in ("tensorflow", "jax"):
+        raise ValueError(f"KERAS_BACKEND={name}: the book runs on tensorflow or jax")
+    if not find_spec(name):
+        raise ValueError(f"KERAS_BACKEND={name} is not installed: .venv/bin/pip install {name}")
 
 
 def _refuse_unrecorded(options: argparse.Namespace) -> None:

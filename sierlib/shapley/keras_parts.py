@@ -168,7 +168,7 @@ def _compile_branch(start: Any, features: list[Any]) -> Compiled:
         keras.KerasTensor(start.shape[1:]),
         keras.KerasTensor(start.shape[1:]),
     ]
-    return compile_batches(branch, specs, _variables_of(run))
+    return compile_batches(branch, specs, variables_of(run))
 
 
 def _compile_heads(model: Any, cut: Cut) -> Compiled:
@@ -190,7 +190,7 @@ def _compile_heads(model: Any, cut: Cut) -> Compiled:
         scores = run(inputs)[0]
         return ops.reshape(scores, [*lengths, scores.shape[-1]])
 
-    return compile_batches(heads, [_batch_specs(each) for each in cut.values()], _variables_of(run))
+    return compile_batches(heads, [_batch_specs(each) for each in cut.values()], variables_of(run))
 
 
 def _batch_specs(tensors: list[Any]) -> list[Any]:
@@ -200,7 +200,7 @@ def _batch_specs(tensors: list[Any]) -> list[Any]:
     return [keras.KerasTensor((None, *tensor.shape[1:])) for tensor in tensors]
 
 
-def _variables_of(function: Any) -> list[Any]:
+def variables_of(function: Any) -> list[Any]:
     """Return the weights of the layers of a Keras function."""
     layers = {id(each): each for each in function.operations if hasattr(each, "variables")}
     return [variable for layer in layers.values() for variable in layer.variables]
@@ -212,7 +212,7 @@ def _compile_whole(model: Any) -> Callee:
 
     run = keras.Function(list(model.inputs), list(model.outputs))
     specs = _batch_specs(model.inputs)
-    compiled = compile_batches(lambda *inputs: run(list(inputs))[0], specs, _variables_of(run))
+    compiled = compile_batches(lambda *inputs: run(list(inputs))[0], specs, variables_of(run))
     names = tuple(tensor.name for tensor in model.inputs)
 
     def score(inputs: dict[str, Any]) -> Any:

@@ -68,6 +68,27 @@ def test_a_process_of_its_own_answers_a_wrong_profile_in_one_line(tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("torch", "KERAS_BACKEND=torch: the book runs on tensorflow or jax"),
+        ("jax", "KERAS_BACKEND=jax is not installed: .venv/bin/pip install jax"),
+    ],
+)
+def test_a_backend_that_cannot_be_had_is_told_in_one_line(
+    backend: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    monkeypatch.setattr(cli, "find_spec", lambda _: None)
+    assert cli.main(["train", "fused", "--run-dir", str(tmp_path / "run")]) == 1
+    assert capsys.readouterr().err == f"sier: {said}\n"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["book", "--data", "fi:x"], "unknown data spec 'fi:x'"),

@@ -277,14 +277,6 @@ def test_the_papers_profile_computes_in_float32() -> None:
     assert choose_precision(settings.profile("quick")) in ("float32", "mixed_bfloat16")
 
 
-def test_a_precision_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SIER_PRECISION", "mixed_bfloat16")
-    assert choose_precision(settings.profile("paper")) == "mixed_bfloat16"
-    monkeypatch.setenv("SIER_PRECISION", "half")
-    with pytest.raises(ValueError, match="SIER_PRECISION=half: float32 or mixed_bfloat16 was"):
-        choose_precision(settings.profile("paper"))
-
-
 # ----------------------------------------------------------------------------------- of a whole run
 MAIN = ("fused", "ser", "ier")
 
