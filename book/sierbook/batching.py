@@ -81,13 +81,11 @@ class _Meeting:
         # As many samples as at the beginning: what is compiled is of one shape.
         filled = [asked[min(number, len(asked) - 1)] for number in range(self.samples)]
         which = np.repeat(np.arange(len(asked), dtype=np.int32), lengths)
+        members = np.concatenate([each.members for each in asked])
+        x = np.stack([each.x for each in filled])
+        baseline = np.stack([each.baseline for each in filled])
         try:
-            found = self.branches[modality](
-                [np.concatenate([each.members for each in asked]), which],
-                asked[0].leaf,
-                np.stack([each.x for each in filled]),
-                np.stack([each.baseline for each in filled]),
-            )
+            found = self.branches[modality]([members, which], asked[0].leaf, x, baseline)
         except Exception as error:  # of whatever library computes; every thread is to hear of it
             for each in asked:
                 each.found.set_exception(error)

@@ -103,11 +103,23 @@ class Subject:
     model
         ParallelNet for all methods; any callable that takes {"speech": (n, H, W, 1), "image": (n,
         H, W, 3)} and returns (n, classes) for those that need no gradient.
+
+    Raises
+    ------
+    RuntimeError
+        For a Keras model under another backend than TensorFlow.
     """
 
     def __init__(self, model: Any) -> None:
         self.model, self.evaluations = model, 0
         if graph_inputs(model):
+            import keras
+
+            if keras.backend.backend() != "tensorflow":
+                raise RuntimeError(
+                    "methods of explanation are compared under TensorFlow alone, which gives their "
+                    "gradients: unset KERAS_BACKEND"
+                )
             import tensorflow as tf
 
             self._run = tf.function(model, reduce_retracing=True)

@@ -113,3 +113,13 @@ def test_grad_cam_looks_at_the_last_convolution_as_its_relu_leaves_it(
 def test_random_maps_repeat_by_sample_and_seed(sample: Sample) -> None:
     maps = [attribute("random", Subject(None), sample, seed=seed).image for seed in (0, 0, 1)]
     assert np.array_equal(maps[0], maps[1]) and not np.allclose(maps[0], maps[2])
+
+
+def test_another_backend_is_told_that_gradients_are_tensorflows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inputs = keras.Input((2,), name="speech")
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(RuntimeError, match="under TensorFlow alone.*unset KERAS_BACKEND"):
+        Subject(model)
