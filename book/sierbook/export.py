@@ -98,7 +98,7 @@ def export_model(model: Any) -> Payload:
 
 def write_scripts(
     folder: Path, model: Any, pictures: Mapping[str, np.ndarray], about: Mapping[str, Any]
-) -> None:
+) -> str:
     """Write a model as scripts, which a page opened from disk can load.
 
     The first one describes it, the others hold its weights: in pieces, because a page stands still
@@ -110,7 +110,18 @@ def write_scripts(
         By sample, its picture as the network sees it, (128, 128, 3) in [0, 1].
     about
         ``profile`` and ``date`` of the run, which the page tells.
+
+    Returns
+    -------
+    str
+        "", or why there are no scripts: the page's engine does not run every kind of layer.
     """
+    for old in inpage.find_scripts(folder):
+        old.unlink()
+    try:
+        described = export_model(model)
+    except ValueError as reason:
+        return str(reason)
     parts = [inpage.read(f"{name}.js") for name in ENGINE_PARTS]
     inputs = {
         name: _base64(np.rint(picture * 255).astype(np.uint8).tobytes())
@@ -118,14 +129,13 @@ def write_scripts(
     }
     # A worker has one script: nothing in it is imported.
     engine = re.sub(r"^export ", "", "\n".join(parts), flags=re.MULTILINE)
-    value = {**export_model(model), "inputs": inputs, "about": about, "engine": engine}
+    value = {**described, "inputs": inputs, "about": about, "engine": engine}
     pieces = re.findall(PIECE, value.pop("weights"))
     lines = [f"globalThis.sierlibModel = {json.dumps(value)};\n"]
     lines += [f'sierlibModel.weights.push("{piece}");\n' for piece in pieces]
-    for old in inpage.find_scripts(folder):
-        old.unlink()
     for number, line in enumerate(lines):
         write_text(folder / f"explorer-model-{number:02}.js", line)
+    return ""
 
 
 def _base64(data: bytes) -> str:

@@ -77,6 +77,23 @@ def browser() -> Iterator[Any]:
         yield started
 
 
+def test_a_network_that_the_engine_cannot_run_is_withheld(tmp_path: Path) -> None:
+    inputs = [
+        keras.Input((128, 128, channels), name=modality)
+        for modality, channels in settings.CHANNELS.items()
+    ]
+    features = []
+    for each in inputs:
+        x = keras.layers.DepthwiseConv2D(3)(each)
+        features.append(keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)))
+    outputs = keras.layers.Softmax()(keras.layers.Add()(features))
+    old = tmp_path / "explorer-model-00.js"
+    old.write_text("of another network")
+    why = write_scripts(tmp_path, keras.Model(inputs, outputs), {}, {})
+    assert why.startswith("the page's engine cannot run layer") and "DepthwiseConv2D" in why
+    assert not old.exists()
+
+
 def open_page(browser: Any, folder: Path) -> Any:
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
     opened.complaints, opened.asked = [], []
