@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+STARTED = time.monotonic()  # whoever counts seconds imports this first
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = [str(PROJECT), str(PROJECT / "book")]
 #: Read by JAX and by the processes that are started: each compiled network is kept.
@@ -29,24 +32,29 @@ def prepare() -> None:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     sys.path[:0] = PACKAGES
-    os.environ["PYTHONPATH"] = os.pathsep.join([*PACKAGES, os.environ.get("PYTHONPATH", "")])
+    paths = [*PACKAGES, os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def stop_after(seconds: float, finish: Callable[[], None]) -> None:
-    """Call a function after so many seconds, and end the process; never for 0.
+    """Call a function so many seconds after the process began, and end it; never for 0.
 
     In a thread of its own: a signal would wait until a network is compiled. What is half trained is
     not waited for, and processes that were started end with this one.
     """
 
     def stop() -> None:
+        code = 0
         try:
             finish()
-        finally:
-            sys.stdout.flush()
-            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            code = 1
+        sys.stdout.flush()
+        os._exit(code)
 
     if seconds:
-        timer = threading.Timer(seconds, stop)
+        gone = time.monotonic() - STARTED
+        timer = threading.Timer(max(1, seconds - gone), stop)
         timer.daemon = True
         timer.start()

@@ -16,6 +16,7 @@ import argparse
 import json
 import math
 import os
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -33,6 +34,7 @@ import numpy as np
 from sierbook.batching import explain_together
 from sierbook.recorded import GPU, RECORDED
 from sierlib import settings
+from sierlib.backend import find_gpus
 from sierlib.data.feed import read_inputs
 from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.manifest import GIVEN, OPINIONS, number_groups, read_manifest, split_rows
@@ -40,10 +42,11 @@ from sierlib.experiment.models import NETWORKS, NetworkSpec, names_in_group
 from sierlib.experiment.teachers import read_pairs
 from sierlib.experiment.train import Job, artefact_name, is_current, train_all, train_model
 from sierlib.files import read_json, write_json
+from sierlib.keys import list_modules, source_key
 from sierlib.machine import describe_device
 from sierlib.run import Run
 
-STEP_SECONDS = 480
+STEP_SECONDS = 460  # under 8 minutes with what is written at the end
 PAPER = settings.profile("paper")
 #: Batches are the paper's, lest a GPU wait for the next one; epochs and rate are not.
 PROFILE = replace(
@@ -71,19 +74,20 @@ class Findings:
         self.path, self.run, self.tiny = path, run, run.profile.name == TINY.name
         self.lock = threading.RLock()  # time may be over while something is written
         about = {"device": describe_device(), "tiny": self.tiny, "labels": "planted"}
+        about["code"] = source_key(
+            "sierbook.batching", *list_modules(), packages=("sierlib", "sierbook")
+        )
         known = read_json(path) or {}
-        made = run.provenance()
-        same = known.get("provenance", {}).get("source") == made["source"]
-        if not same or any(known.get(name) != value for name, value in about.items()):
+        if any(known.get(name) != value for name, value in about.items()):
             known = {}
         self.known: dict[str, Any] = {
-            **about,
-            "profile": run.profile.as_dict(),
             "pairs": None,
             "networks": {},
             "full_width": None,
             "explanations": None,
             **known,
+            **about,
+            "profile": run.profile.as_dict(),
         }
 
     def put(self, name: str, value: Any) -> None:
@@ -138,7 +142,7 @@ def read_network(run: Run, artefact: str) -> dict[str, Any]:
 
 def build_pairs(run: Run, findings: Findings) -> None:
     """Speak and draw the pairs, and label them by the classes that were planted in them."""
-    begun, built = (run.folder / "dataset").is_dir(), run.key_of("manifest")
+    begun = (run.folder / "dataset").is_dir()
     start = time.perf_counter()
     corpus, rows, *_ = read_pairs(run)
     planted = {item.id: item.truth["emotion"] for item in corpus.items if item.truth}
@@ -149,7 +153,7 @@ def build_pairs(run: Run, findings: Findings) -> None:
     labels[OPINIONS] = math.nan
     summary = build_dataset(run, labels.drop(columns="id"))
     seconds = time.perf_counter() - start
-    if not built:
+    if not findings.known["pairs"]:
         # How long it takes is known only of what was built at one go.
         found = {"n": summary["usable"], "seconds": None if begun else seconds}
         findings.put("pairs", found | {"cores": os.cpu_count()})
@@ -208,7 +212,7 @@ def explain_pairs(run: Run, model: keras.Model, findings: Findings) -> None:
         {"speech": speech, "image": image} for speech, image in zip(*inputs.values(), strict=True)
     ]
     at_once = min(TOGETHER, len(samples) // 2)
-    times, gap = [], 0.0
+    times, evaluations, gap = [], 0, 0.0
     for begin in range(0, len(samples), at_once):
         start = time.perf_counter()
         some = samples[begin : begin + at_once]
@@ -216,6 +220,7 @@ def explain_pairs(run: Run, model: keras.Model, findings: Findings) -> None:
         times.append(time.perf_counter() - start)
         for found in explained:
             gap = max(gap, *map(abs, found.gaps))
+            evaluations += found.n_evals
         done = begin + len(some)
         later = times[1:]
         told = {
@@ -223,7 +228,7 @@ def explain_pairs(run: Run, model: keras.Model, findings: Findings) -> None:
             "asked": wanted,
             "at_once": at_once,
             "depth": run.profile.depth,
-            "evaluations": found.n_evals,
+            "evaluations": evaluations / done,
             "first_seconds": times[0],
             "seconds": sum(times),
             "per_second": (done - at_once) / sum(later) if later else None,
@@ -241,15 +246,22 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, help=f"stop after so many (default: {STEP_SECONDS} a step)"
     )
-    parser.add_argument("--run-dir")
-    parser.add_argument("--out", type=Path, default=RECORDED / GPU)
+    parser.add_argument("--run-dir", type=Path, help="(default: runs/gpu, or runs/gpu-tiny)")
+    parser.add_argument(
+        "--out", type=Path, help=f"(default: book/recorded/{GPU}, or one in the folder of the run)"
+    )
     asked = parser.parse_args()
+    if not asked.tiny and not find_gpus():
+        sys.exit("no GPU is seen here: --tiny tries whether all of it works, on a CPU")
+    name = TINY.name if asked.tiny else PROFILE.name
+    folder = asked.run_dir or bare_machine.PROJECT / "runs" / name
+    out = asked.out or (folder / GPU if asked.tiny else RECORDED / GPU)
     steps = [asked.step] if asked.step else [1, 2]
     seconds = len(steps) * STEP_SECONDS if asked.seconds is None else asked.seconds
 
-    opened = Run.open("full", run_dir=asked.run_dir or bare_machine.PROJECT / "runs" / "gpu")
+    opened = Run.open("full", run_dir=folder)
     run = replace(opened, profile=TINY if asked.tiny else PROFILE)
-    findings = Findings(asked.out, run)
+    findings = Findings(out, run)
     bare_machine.stop_after(seconds, findings.put_rest)
     build_pairs(run, findings)
     if 1 in steps:
@@ -258,7 +270,7 @@ def main() -> None:
         train_table(run, findings)
     if 2 in steps:
         explain_pairs(run, train_wide(run, findings), findings)
-    print(f"{asked.out} written")
+    print(f"{out} written")
 
 
 if __name__ == "__main__":

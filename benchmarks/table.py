@@ -39,7 +39,8 @@ from sierlib.data.corpora.embedded import plans
 from sierlib.data.feed import Feed, one_hot, read_inputs
 from sierlib.data.shards import encode_corpus, item_picture, item_sound
 from sierlib.files import read_json, write_json
-from sierlib.machine import describe_processor
+from sierlib.keys import list_modules, source_key
+from sierlib.machine import describe_device, describe_processor
 from sierlib.networks import parallel_net
 from sierlib.networks.losses import FocalCrossEntropy
 from sierlib.run import Run
@@ -92,13 +93,17 @@ def time_explanations() -> Iterator[Row]:
     _, counts = bench_shapley.count_inputs(both)
     size = f"{EVALS} evaluations"
     floor = timed(bench_shapley.forward_passes(model, counts))
-    yield compare("Explanation of a pair", size, timed(both), "its bare forward passes", floor, 1.3)
+    other = "the branches' bare forward passes"
+    yield compare("Explanation of a pair", size, timed(both), other, floor, 1.3)
 
     image = partial(both, modality="image")
     found, _ = bench_shapley.count_inputs(image)
+    made: list[int] = []
     explainer = bench_shapley.partition_explainer(
-        model, found.n_evals, bench_shapley.BATCH, True, []
+        model, found.n_evals, bench_shapley.BATCH, True, made
     )
+    explainer()
+    size = f"{found.n_evals} evaluations, shap's {sum(made)}"
     shap = "shap's PartitionExplainer, batched and compiled"
     yield compare("Explanation of a picture", size, timed(image), shap, timed(explainer), 1)
 
@@ -106,37 +111,40 @@ def time_explanations() -> Iterator[Row]:
     pairs = timed(bench_shapley.interactions, model, **sample, units=units, grid=grid, target=0)
     shapiq = partial(bench_shapley.interactions_by_shapiq, model, 6.0)
     size = f"{units} stretches of speech, {grid[0] * grid[1]} regions"
-    yield compare("Interactions, exact", size, pairs, "shapiq's exact computer", shapiq, 1)
+    other = "shapiq's exact computer, reckoned from 6 s of it"
+    yield compare("Interactions, exact", size, pairs, other, shapiq, 1)
 
 
 # -------------------------------------------------------------------------------------- training
 def time_training(folder: Path) -> Iterator[Row]:
     """Train for an epoch from the data set's files, from memory, and as a plain script would."""
     corpus = plans.pairs(STEPS * QUICK.batch, 0)
+    start = time.perf_counter()
     rows = encode_corpus(corpus, folder)
+    encoding = time.perf_counter() - start
     labels = [item.truth["emotion"] for item in corpus.items]
     answers = one_hot(labels)
     model = parallel_net(QUICK)
     model.compile(keras.optimizers.Adam(QUICK.learning_rate), FocalCrossEntropy())
     fit = partial(timed, model.fit, epochs=1, shuffle=False, verbose=0)
 
-    chosen = {"augment": QUICK.augment, "absent": QUICK.absent, "seed": 0}
-    feed = Feed(rows, folder, QUICK.batch, targets=answers, **chosen)
+    feed = partial(Feed, rows, folder, QUICK.batch, targets=answers, seed=0)
+    bare, varied = feed(), feed(augment=QUICK.augment, absent=QUICK.absent)
     memory = fit(read_inputs(rows, folder), answers, batch_size=QUICK.batch)
     size = f"{len(rows)} pairs in batches of {QUICK.batch}"
-    yield compare("Training, fed from disk", size, fit(feed), "fed from memory", memory, 1.1)
+    yield compare("Training, from our files", size, fit(bare), "from memory", memory, 1.1)
+    what = "Training, moved, mirrored and partly blank"
+    yield compare(what, size, fit(varied), "from memory, as they are", memory, 1.1)
 
     for item, label in zip(corpus.items, labels, strict=True):
         place = folder / "plain" / label
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(item_picture(item)).save(place / f"{item.id}.png")
         soundfile.write(place / f"{item.id}.wav", item_sound(item), settings.SAMPLE_RATE)
-    bare = Feed(
-        rows, folder, QUICK.batch, targets=answers, seed=0
-    )  # a plain script changes nothing
     plain = fit(read_plainly(folder / "plain"))
     other = "Keras' fit over image_dataset_from_directory, librosa on the fly"
-    yield compare("Training, nothing augmented", size, fit(bare), other, plain, 1)
+    size = f"{size}, spoken, drawn and encoded once in {encoding:.0f} s before"
+    yield compare("Training, from our files", size, fit(bare), other, plain, 1)
 
 
 def read_plainly(folder: Path) -> tf.data.Dataset:
@@ -162,7 +170,7 @@ def read_plainly(folder: Path) -> tf.data.Dataset:
 
 
 def _log_mel(path: bytes) -> np.ndarray:
-    """Return (128, 128, 1) in [0, 1], as librosa's tutorial makes it."""
+    """Return (128, 128, 1) in [0, 1], in librosa's plain way: read, mel, decibels."""
     sound, _ = librosa.load(path.decode(), sr=settings.SAMPLE_RATE)
     power = librosa.feature.melspectrogram(
         y=sound, sr=settings.SAMPLE_RATE, n_fft=settings.N_FFT, hop_length=settings.HOP,
@@ -209,7 +217,7 @@ def time_book() -> Iterator[Row]:
         ratio = {name: 1 / beside["ratio"][other] for name, other in upside_down.items()}
         yield {
             "what": "A prediction in the page",
-            "size": f"{found['megabytes']:.1f} MB of weights",
+            "size": f"{found['megabytes']:.1f} MB to load",
             "ours": seconds["ours"],
             "other": beside["name"],
             "theirs": seconds["rival"],
@@ -224,7 +232,7 @@ def scale(told: dict[str, float], factor: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print, and write what is there after every row."""
     begun = time.perf_counter()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -236,14 +244,16 @@ def main() -> None:
         for row in itertools.chain(*parts):
             rows.append(row)
             print(say(row), flush=True)
-    found = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "machine": describe_processor(),
-        "load": os.getloadavg()[2],
-        "seconds": round(time.perf_counter() - begun),
-        "rows": rows,
-    }
-    write_json(RESULTS, found)
+            found = {
+                "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+                "source": source_key(*list_modules()),
+                "device": describe_device(),
+                "machine": describe_processor(),
+                "load": os.getloadavg()[2],
+                "seconds": round(time.perf_counter() - begun),
+                "rows": rows,
+            }
+            write_json(RESULTS, found)
     print(f"{RESULTS} written after {found['seconds']} s")
 
 

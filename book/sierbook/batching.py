@@ -47,9 +47,11 @@ class _Asked(NamedTuple):
 class _Meeting:
     """Where threads wait until all that are at work have asked, and one computes for all."""
 
-    def __init__(self, branches: Mapping[str, Callable[..., Any]], samples: int) -> None:
+    def __init__(
+        self, branches: Mapping[str, Callable[..., Any]], samples: int, at_work: int
+    ) -> None:
         self.branches, self.samples = branches, samples
-        self.at_work = samples
+        self.at_work = at_work
         self.asked: list[_Asked] = []
         self.lock = Lock()
 
@@ -77,26 +79,34 @@ class _Meeting:
 
     def _compute_alike(self, modality: str, asked: Sequence[_Asked]) -> None:
         """Compute what is asked of one modality, and hand it out."""
+        try:
+            answers = self._answer(modality, asked)
+        except Exception as error:  # of whatever library computes; every thread is to hear of it
+            for each in asked:
+                each.found.set_exception(error)
+            return
+        for each, answer in zip(asked, answers, strict=True):
+            each.found.set_result(answer)
+
+    def _answer(self, modality: str, asked: Sequence[_Asked]) -> list[Any]:
+        """Return the features that each thread has asked for."""
         lengths = [len(each.members) for each in asked]
-        # As many samples as at the beginning: what is compiled is of one shape.
+        # As many samples as there is room for: what is compiled is of one shape.
         filled = [asked[min(number, len(asked) - 1)] for number in range(self.samples)]
         which = np.repeat(np.arange(len(asked), dtype=np.int32), lengths)
         members = np.concatenate([each.members for each in asked])
         x = np.stack([each.x for each in filled])
         baseline = np.stack([each.baseline for each in filled])
-        try:
-            found = self.branches[modality]([members, which], asked[0].leaf, x, baseline)
-        except Exception as error:  # of whatever library computes; every thread is to hear of it
-            for each in asked:
-                each.found.set_exception(error)
-            return
+        found = self.branches[modality]([members, which], asked[0].leaf, x, baseline)
         ends = np.cumsum(lengths)
-        for each, start, end in zip(asked, ends - lengths, ends, strict=True):
-            each.found.set_result([tensor[start:end] for tensor in found])
+        answers = []
+        for start, end in zip(ends - lengths, ends, strict=True):
+            answers.append([tensor[start:end] for tensor in found])
+        return answers
 
 
 def explain_together(
-    model: keras.Model, samples: Sequence[Sample], **options: Any
+    model: keras.Model, samples: Sequence[Sample], *, room_for: int = 0, **options: Any
 ) -> list[Explanation]:
     """Return what `explain` says of each sample.
 
@@ -106,12 +116,23 @@ def explain_together(
         Two inputs, `speech` and `image`, that are processed apart at first.
     samples
         By modality, arrays as `explain` takes them.
+    room_for
+        So many samples are compiled for, if there are fewer: calls with the same number share what
+        was compiled.
     options
-        Of `explain`; depth and the way that speech is divided decide which regions there are, and
-        hold for all.
+        Of `explain`, but for `precision`; depth and the way that speech is divided decide which
+        regions there are, and hold for all.
+
+    Raises
+    ------
+    ValueError
+        As `explain` does, and where the model's inputs meet at once.
     """
-    branches, heads = _compile(model, len(samples))
-    meeting = _Meeting(branches, len(samples))
+    if options.get("precision"):
+        raise ValueError("precision: samples that share batches are explained in the model's own")
+    compiled_for = max(room_for, len(samples))
+    branches, heads = _compile(model, compiled_for)
+    meeting = _Meeting(branches, compiled_for, at_work=len(samples))
 
     def explain_one(sample: Sample) -> Explanation:
         def branch_of(modality: str) -> Callable[..., Any]:

@@ -57,16 +57,17 @@ def explain_part(
     depth
         Halvings inside a modality; by default the profile's.
     first
-        Only so many rows.
+        Only so many rows, and those that fill up the last file.
 
     Returns
     -------
     dict
         ``folder``; ``rows`` in it, ``explained`` by this call, in so many ``seconds``, and
-        ``per_second``. In the folder are ``values.csv``, with a row for each sample (id, label, the
-        predicted class, ``value`` and ``base`` of its score, what ``speech`` and ``image`` are
-        worth, ``interaction``, ``evaluations``), and ``maps-*.npz``: ``id`` (n,), and by modality
-        (n, 128, 128) float32, whose pixels sum to the modality's value.
+        ``per_second``. In the folder are ``values.csv``, with a row for each sample that was
+        explained so far (id, label, the predicted class, ``value`` and ``base`` of its score, what
+        ``speech`` and ``image`` are worth, ``interaction``, ``evaluations``), and ``maps-*.npz`` of
+        `CHUNK` samples each: ``id`` (n,), the columns as ``values_*``, and by modality (n, 128,
+        128) float32, whose pixels sum to the modality's value.
 
     Raises
     ------
@@ -84,25 +85,26 @@ def explain_part(
         raise ValueError(f"first={first}; expected 1 or more")
     load_model(run, network)  # says what to run first, before any process is started
     depth = run.profile.depth if depth is None else depth
-    rows = parts[part][:first]
+    rows = parts[part]
     folder = _find_folder(run, network, part, depth)
     start = time.perf_counter()
 
     chunks = [rows.iloc[begin : begin + CHUNK] for begin in range(0, len(rows), CHUNK)]
     files = [folder / f"maps-{digest_rows(chunk)}.npz" for chunk in chunks]
     tables = {file: _read_table(file) for file in files}
-    missing = [number for number, file in enumerate(files) if tables[file] is None]
+    wanted = range(len(files) if first is None else min(len(files), -(-first // CHUNK)))
+    missing = [number for number in wanted if tables[files[number]] is None]
     jobs = [(run, network, chunks[number], depth, files[number]) for number in missing]
     for file in _share_out(jobs):
-        if not file.is_file():
-            raise ValueError(
-                f"{file} was written by a worker and is not here: a run's folder has to be on a "
-                "disk that all machines of the cluster share"
-            )
         tables[file] = _read_table(file)
+        if tables[file] is None:
+            raise ValueError(
+                f"{file} was written by a worker and cannot be read here: a run's folder has to be "
+                "on a disk that all machines of the cluster share"
+            )
     seconds = time.perf_counter() - start
 
-    table = pd.concat(tables.values(), ignore_index=True)
+    table = pd.concat([each for each in tables.values() if each is not None], ignore_index=True)
     with replacing(folder / "values.csv") as partial:
         table.to_csv(partial, index=False)
     explained = sum(len(chunks[number]) for number in missing)
@@ -125,18 +127,21 @@ def _find_folder(run: Run, name: str, part: str, depth: int) -> Path:
 def _share_out(jobs: Sequence[tuple[Any, ...]]) -> Iterable[Path]:
     """Explain chunks on a cluster where ``$DASK`` names one, else in processes of this machine."""
     if not os.environ.get("DASK"):
-        return run_in_workers(_explain_chunk, jobs, "explain", unit=f"{CHUNK} samples")
+        return run_in_workers(_explain_chunk, jobs, "explain", unit="chunk")
     with on_cluster():
-        from distributed import default_client
+        from distributed import as_completed, default_client
+        from tqdm.auto import tqdm
 
         client = default_client()
         waiting = [client.submit(_explain_chunk, *job, pure=False) for job in jobs]
-        return list(client.gather(waiting))
+        done = tqdm(as_completed(waiting), total=len(jobs), desc="explain", unit="chunk")
+        return [future.result() for future in done]
 
 
 def _explain_chunk(run: Run, name: str, rows: pd.DataFrame, depth: int, file: Path) -> Path:
     """Explain some rows and write them, their table and maps in one file."""
-    model = _open_model(run.folder / f"{artefact_name(name)}.keras")
+    path = run.folder / f"{artefact_name(name)}.keras"
+    model = _open_model(path, path.stat().st_mtime_ns)
     modalities = [tensor.name for tensor in model.inputs]
     inputs = read_inputs(rows, run.folder / "dataset")
     classes = NETWORKS[name].classes
@@ -161,9 +166,10 @@ def _explain_chunk(run: Run, name: str, rows: pd.DataFrame, depth: int, file: Pa
             table[column].append(value)
         for modality in modalities:
             maps[modality].append(found.maps[modality].astype(np.float32))
-    named = {f"table_{column}": np.array(values) for column, values in table.items()}
-    stacked = {modality: np.stack(each) for modality, each in maps.items()}
-    arrays: dict[str, Any] = {**stacked, **named}
+    # A modality names both a column and maps.
+    arrays: dict[str, Any] = {f"values_{name}": np.array(each) for name, each in table.items()}
+    arrays |= {modality: np.stack(each) for modality, each in maps.items()}
+    arrays["id"] = arrays["values_id"]
     with replacing(file) as partial:
         np.savez_compressed(partial, **arrays)
     return file
@@ -172,7 +178,8 @@ def _explain_chunk(run: Run, name: str, rows: pd.DataFrame, depth: int, file: Pa
 def _explain(model: Any, samples: Sequence[Sample], depth: int) -> Iterable[Explanation]:
     """Explain samples in batches that they share where there is a GPU, else one after the other."""
     if find_gpus() and len(model.inputs) > 1:
-        return explain_together(model, samples, depth=depth)
+        # The last chunk, too, is computed in the shape that was compiled.
+        return explain_together(model, samples, room_for=CHUNK, depth=depth)
     return (explain(model, **sample, depth=depth, progress=False) for sample in samples)
 
 
@@ -194,13 +201,13 @@ def _read_table(file: Path) -> pd.DataFrame | None:
     with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         with open(file, "rb") as opened, np.load(opened) as kept:
             arrays = dict(kept)  # the maps too, whose checksums are looked at by that
-        return pd.DataFrame({column: arrays[f"table_{column}"] for column in COLUMNS})
+        return pd.DataFrame({column: arrays[f"values_{column}"] for column in COLUMNS})
     return None
 
 
 @lru_cache(maxsize=1)
-def _open_model(path: Path) -> Any:
-    """Read a network once in each process."""
+def _open_model(path: Path, changed: int) -> Any:
+    """Read a network once in each process; again where it was trained anew since."""
     import keras
 
     from sierlib.networks import parallelnet  # noqa: F401, Keras finds its layers by name then

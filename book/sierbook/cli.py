@@ -256,6 +256,8 @@ def _work(options: argparse.Namespace) -> int:
 def _import_tensorflow() -> None:
     """Import TensorFlow without the lines that its C++ parts write at that, where it computes."""
     if os.environ.get("KERAS_BACKEND") == "jax":
+        # Kernels, too, are to find room on a GPU.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         return
     sys.stderr.flush()
     ours = os.dup(2)
@@ -266,6 +268,16 @@ def _import_tensorflow() -> None:
         finally:
             os.dup2(ours, 2)
             os.close(ours)
+
+
+def _leave_gpus() -> None:
+    """Take nothing of a GPU's memory, which TensorFlow takes whole."""
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        return
+    import tensorflow as tf
+
+    with suppress(RuntimeError):  # something was computed before, as in tests
+        tf.config.set_visible_devices([], "GPU")
 
 
 def _work_in_run(options: argparse.Namespace) -> int:
@@ -285,6 +297,8 @@ def _work_in_run(options: argparse.Namespace) -> int:
     with hold(run.folder):
         try:
             return _work_alone(options, run, name)
+        except notebooks.NotebookFailed:
+            raise
         except Exception as problem:
             # A library's own kind of error, for want of memory, is told in our words.
             if shortage := notebooks.explain_shortage(problem, run.profile):
@@ -297,11 +311,8 @@ def _work_alone(options: argparse.Namespace, run: Run, name: str) -> int:
     from sierbook import notebooks, site
 
     _import_tensorflow()
-    if run.profile.width == 1 and options.command in ("book", "run", "train"):
-        from sierbook import cost
-
-        found = cost.predict_cost(run.profile, cost.count_rows(run))
-        print(f"sier: {cost.describe_cost(run.profile.name, found)}", file=sys.stderr)
+    if options.command in ("run", "book", "verify"):
+        _leave_gpus()  # to the kernels
     if options.command == "run":
         print(notebooks.execute_with_needs(run, name))
     elif options.command == "book":
@@ -359,10 +370,12 @@ def _build_dataset(run: Run, labels: str) -> dict[str, Any]:
 
 def _train(run: Run, options: argparse.Namespace) -> dict[str, Any]:
     """Train networks; return how they validate, by name."""
+    from sierbook import notebooks
     from sierlib.experiment.models import resolve_names
     from sierlib.experiment.train import train_all
 
     jobs = [(name, options.fold, options.repeat) for name in resolve_names(options.model)]
+    notebooks.tell_cost(run)
     return {name: history["validation"] for (name, *_), history in train_all(run, jobs).items()}
 
 

@@ -1,8 +1,14 @@
-"""What a profile's training will cost, said before it starts: memory, time, a batch that fits."""
+"""What training at full width will cost, said before it starts: memory, a batch that fits, time.
+
+    python -m sierbook.cost PROFILE ROWS
+
+It is asked in a process of its own, which gives back the memory that it took to find out.
+"""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +20,7 @@ import numpy as np
 import psutil
 
 from sierlib import settings
+from sierlib.backend import find_gpus
 from sierlib.experiment.models import NETWORKS, select_rows
 from sierlib.machine import choose_precision
 from sierlib.networks import parallel_net
@@ -31,51 +38,51 @@ TIMED = (1, 4)
 FILLED = 0.9
 
 
-class Cost(NamedTuple):
-    """What the training of ParallelNet costs.
+class Memory(NamedTuple):
+    """What memory the training of ParallelNet takes.
 
     Parameters
     ----------
-    batch, rows
-        Rows of a step, and of an epoch.
-    memory, room
-        Bytes: the most that training holds besides the program itself, and what there is on the
-        device, 0 if unknown. The first is an upper bound: it counts the answer of every layer as
-        kept, of which on a processor about two thirds were (a step at full width, batches of 1 to
-        16).
+    needed
+        Bytes that training holds at most, besides the program itself. It is an upper bound: the
+        answer of every layer counts as kept, of which on a processor about two thirds were (a step
+        at full width, batches of 1 to 16).
+    room
+        Bytes that a GPU has, or that this machine has free; 0 if unknown.
     fits
-        The largest power of two, up to `batch`, that fits; 0 where none does.
-    seconds
-        Of an epoch, from two steps on this machine without a graph, which takes longer.
+        The largest batch that fits, the profile's halved some times; 0 where none does.
     """
 
-    batch: int
-    rows: int
-    memory: int
+    needed: int
     room: int
     fits: int
-    seconds: float
 
 
-def predict_cost(profile: settings.Profile, rows: int) -> Cost:
-    """Predict what an epoch of so many rows costs, by building ParallelNet and timing two steps."""
-    model = parallel_net(replace(profile, weights="none"))
+def predict_memory(model: keras.Model, profile: settings.Profile) -> Memory:
+    """Predict what memory training takes by the profile's batches."""
     room = find_room()
     short = choose_precision(profile) != "float32"
     fixed, each = count_bytes(model, 2 if short else 4)
     fits = profile.batch
     while fits and room and fixed + fits * each > FILLED * room:
         fits //= 2
+    return Memory(fixed + profile.batch * each, room, fits)
+
+
+def predict_seconds(model: keras.Model, batch: int, rows: int) -> float:
+    """Predict how long an epoch of so many rows takes, from steps of one row and of some.
+
+    They run here, without a graph under TensorFlow, and so take longer than training's.
+    """
     few, many = (time_step(model, size) for size in TIMED)
     each_row = max(0.0, many - few) / (TIMED[1] - TIMED[0])
-    step = max(0.0, few - TIMED[0] * each_row) + profile.batch * each_row
-    memory = fixed + profile.batch * each
-    return Cost(profile.batch, rows, memory, room, fits, step * rows / profile.batch)
+    step = max(0.0, few - TIMED[0] * each_row) + batch * each_row
+    return step * rows / batch
 
 
 def count_rows(run: Run) -> int:
     """Return the pairs of an epoch: those of the data set, or where that is not built as many as
-    the profile's corpus gives."""
+    the embedded corpus gives."""
     with suppress(FileNotFoundError):
         return len(select_rows(run, NETWORKS["fused"])["train"])
     return round(run.profile.pairs * (1 - settings.TEST_SHARE) * (1 - 1 / settings.FOLDS))
@@ -100,10 +107,15 @@ def count_bytes(model: keras.Model, size: int = 4) -> tuple[int, int]:
 
 
 def time_step(model: keras.Model, batch: int) -> float:
-    """Return the seconds of a training step of so many rows, the first one left out."""
+    """Return the seconds of a training step of so many rows, one before it left out."""
     inputs = {each.name: np.ones((batch, *each.shape[1:]), np.float32) for each in model.inputs}
     answers = np.eye(model.output.shape[-1], dtype=np.float32)[:1].repeat(batch, axis=0)
-    model.compile(keras.optimizers.Adam(settings.PAPER_RATE), FocalCrossEntropy(), run_eagerly=True)
+    model.compile(
+        keras.optimizers.Adam(settings.PAPER_RATE),
+        FocalCrossEntropy(),
+        # As in `fit_network`: step by step JAX takes minutes.
+        run_eagerly=keras.backend.backend() == "tensorflow",
+    )
     for _ in range(2):
         start = time.perf_counter()
         model.train_on_batch(inputs, answers)
@@ -112,30 +124,49 @@ def time_step(model: keras.Model, batch: int) -> float:
 
 def find_room() -> int:
     """Return the bytes of memory that a GPU has, or that this machine has free; 0 if unknown."""
-    from sierlib.backend import find_gpus
-
     if not find_gpus():
         return int(psutil.virtual_memory().available)
     ask = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    with suppress(OSError, ValueError, subprocess.SubprocessError):
+    with suppress(OSError, ValueError, IndexError, subprocess.SubprocessError):
         told = subprocess.run(ask, capture_output=True, text=True, check=True, timeout=20).stdout
         return int(told.split()[0]) * 2**20
     return 0
 
 
-def describe_cost(name: str, cost: Cost) -> str:
-    """Say what a profile's training costs, and what to change where it does not fit."""
-    hours = cost.seconds / 3600
-    long = f"{hours:.1f} hours" if hours >= 1 else f"{cost.seconds / 60:.0f} minutes"
+def describe_memory(profile: settings.Profile, memory: Memory) -> str:
+    """Say what memory a profile's training takes, and what to change where that does not fit."""
     said = (
-        f"profile {name}: an epoch of ParallelNet on {cost.rows:,} pairs takes up to {long} here, "
-        f"and batches of {cost.batch} up to {cost.memory / 2**30:.1f} GiB"
+        f"profile {profile.name}: training in batches of {profile.batch} takes up to "
+        f"{memory.needed / 2**30:.1f} GiB"
     )
-    if not cost.room:
+    if not memory.room:
         return said
-    said += f"; {cost.room / 2**30:.1f} GiB are there"
-    if cost.fits == cost.batch:
+    said += f"; {memory.room / 2**30:.1f} GiB are there"
+    if memory.fits == profile.batch:
         return said
-    if not cost.fits:
+    if not memory.fits:
         return f"{said}, too few for any batch"
-    return f"{said}: set `batch` of this profile in sierlib/settings.py to {cost.fits}"
+    return f"{said}: set `batch` of this profile in sierlib/settings.py to {memory.fits}"
+
+
+def describe_seconds(profile: settings.Profile, rows: int, seconds: float) -> str:
+    """Say how long an epoch of ParallelNet takes."""
+    hours = seconds / 3600
+    long = f"{hours:.1f} hours" if hours >= 1 else f"{seconds / 60:.0f} minutes"
+    return (
+        f"profile {profile.name}: an epoch of ParallelNet on {rows:,} pairs takes up to {long} here"
+    )
+
+
+def main(name: str, rows: int) -> None:
+    """Print what memory and what time the profile of that name takes."""
+    profile = settings.profile(name)
+    model = parallel_net(replace(profile, weights="none"))
+    memory = predict_memory(model, profile)
+    print(describe_memory(profile, memory), flush=True)  # it is known though a step may be too much
+    if memory.fits:
+        print(describe_seconds(profile, rows, predict_seconds(model, profile.batch, rows)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

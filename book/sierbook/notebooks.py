@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -304,9 +305,9 @@ def explain_shortage(message: Any, profile: Profile) -> str:
     if not any(part in str(message) for part in _OUT_OF_MEMORY):
         return ""
     return (
-        f"\nthe device's memory does not hold what is computed at once: set `batch` of profile "
-        f"{profile.name} in sierlib/settings.py, now {profile.batch}, to half of it, or let less "
-        "run at once (SIER_WORKERS=1); what was trained is kept"
+        "\nthe device's memory does not hold what is computed at once: let less run beside it "
+        f"(SIER_WORKERS=1), or where a network is trained set `batch` of profile {profile.name} in "
+        f"sierlib/settings.py, now {profile.batch}, to half of it; what was made is kept"
     )
 
 
@@ -339,6 +340,26 @@ def check_weights(run: Run) -> None:
                 backbones.imagenet(kind)
 
 
+def tell_cost(run: Run) -> None:
+    """Say what memory and time training at full width takes, before it starts."""
+    if run.profile.width < 1:
+        return
+    from sierbook import cost
+
+    asked = [sys.executable, "-m", cost.__name__, run.profile.name, str(cost.count_rows(run))]
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, **find_packages()}
+    told = subprocess.run(asked, capture_output=True, text=True, check=False, env=environment)
+    for line in told.stdout.splitlines():
+        _say(line)
+
+
+def _prepare(run: Run) -> None:
+    """Stop where something is missing, and say what will take long."""
+    check_weights(run)
+    if not is_up_to_date(run, "02-training"):
+        tell_cost(run)
+
+
 def execute_notebook(run: Run, name: str) -> Path:
     """Execute a notebook by papermill, unless its copy is up to date.
 
@@ -362,7 +383,7 @@ def execute_with_needs(run: Run, name: str) -> Path:
     for later in reversed(NEEDS):  # what a notebook needs comes before it
         if later in wanted:
             wanted.update(NEEDS[later])
-    check_weights(run)
+    _prepare(run)
     _execute(run, [each for each in NEEDS if each in wanted])
     return executed_copy(run, name)
 
@@ -386,7 +407,7 @@ def execute_all(run: Run) -> None:
     NotebookFailed
         When a cell fails; what ran beside that notebook has come to its end by then, and is kept.
     """
-    check_weights(run)
+    _prepare(run)
     _execute(run, list(NEEDS))
 
 

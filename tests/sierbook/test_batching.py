@@ -87,31 +87,35 @@ def test_together_is_as_alone_under_jax_too() -> None:
 
 def test_batches_are_shared(model: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = batching._compile(model, 4)
-    sizes: list[int] = []
+    asked: list[list[int]] = []
 
     def count(branch: Callable[..., Any]) -> Callable[..., Any]:
         def counted(batch: list[np.ndarray], *rest: np.ndarray) -> Any:
-            sizes.append(len(batch[0]))
+            asked[-1].append(len(batch[0]))
             return branch(batch, *rest)
 
         return counted
 
     counted = {modality: count(branch) for modality, branch in compiled[0].items()}
     monkeypatch.setattr(batching, "_compile", lambda *_: (counted, compiled[1]))
-    batching.explain_together(model, SAMPLES[1:], depth=3)
-    # Each sample alone asks some ten times; the four of them ask hardly more often together.
-    assert max(sizes) > 32
-    assert len(sizes) < 30
+    for some in ([SAMPLES[1]], SAMPLES[1:]):
+        asked.append([])
+        batching.explain_together(model, some, room_for=4, depth=3)
+    alone, together = asked
+    assert sum(together) > 3 * sum(alone)
+    assert len(together) < 1.5 * len(alone)
 
 
 def test_an_error_reaches_every_thread(model: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> Any:
         raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
 
-    failing = dict.fromkeys(settings.MODALITIES, fail)
-    monkeypatch.setattr(batching, "_compile", lambda *_: (failing, None))
-    with pytest.raises(RuntimeError, match="out of memory"):
-        batching.explain_together(model, SAMPLES[:3], depth=2)
+    # What cannot be handed out must not be waited for either.
+    for branch, error in ((fail, "out of memory"), (lambda *_: [None], "not subscriptable")):
+        failing = dict.fromkeys(settings.MODALITIES, branch)
+        monkeypatch.setattr(batching, "_compile", lambda *_, failing=failing: (failing, None))
+        with pytest.raises((RuntimeError, TypeError), match=error):
+            batching.explain_together(model, SAMPLES[:3], depth=2)
 
 
 def test_one_that_fails_does_not_keep_the_others_waiting(model: keras.Model) -> None:
@@ -131,4 +135,10 @@ def test_a_gpu_shares_batches_and_a_processor_does_not(
     monkeypatch.setattr(bulk, "explain_together", lambda *_, **options: ["together", options])
     assert next(iter(bulk._explain(model, SAMPLES[:1], 1))).method == "owen"
     monkeypatch.setattr(bulk, "find_gpus", lambda: ["Some GPU"])
-    assert bulk._explain(model, SAMPLES, 1) == ["together", {"depth": 1}]
+    shared = {"room_for": bulk.CHUNK, "depth": 1}
+    assert bulk._explain(model, SAMPLES, 1) == ["together", shared]
+
+
+def test_a_precision_of_its_own_is_refused(model: keras.Model) -> None:
+    with pytest.raises(ValueError, match="precision"):
+        batching.explain_together(model, SAMPLES[:1], precision="bfloat16")

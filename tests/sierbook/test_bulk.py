@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,7 +50,7 @@ def test_each_row_has_what_its_own_explanation_says(tiny_run: Run) -> None:
     maps: dict[str, Any] = {}
     for file in Path(found["folder"]).glob("maps-*.npz"):
         with np.load(file) as kept:
-            for number, name in enumerate(kept["table_id"]):
+            for number, name in enumerate(kept["id"]):
                 maps[name] = {part: kept[part][number] for part in ("speech", "image")}
     for number, row in enumerate(table.itertuples()):
         alone = explain(
@@ -77,6 +78,24 @@ def test_what_is_there_is_not_explained_again_and_what_is_damaged_is(tiny_run: R
     mended = bulk.explain_part(tiny_run, first=COUNT)
     assert mended["explained"] == 4
     pd.testing.assert_frame_equal(_read(mended).head(4), table)
+
+
+def test_rows_that_fill_up_a_file_are_explained_too_and_nothing_is_lost(tiny_run: Run) -> None:
+    found = bulk.explain_part(tiny_run, first=3)
+    assert found["rows"] == found["explained"] == 4
+    less = bulk.explain_part(tiny_run, first=1)
+    assert (less["rows"], less["explained"]) == (4, 0)
+
+
+def test_a_network_that_was_trained_anew_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "one.keras"
+    opened = []
+    for units in (1, 2):
+        inputs = keras.Input((3,))
+        keras.Model(inputs, keras.layers.Dense(units)(inputs)).save(path)
+        os.utime(path, ns=(units, units))
+        opened.append(bulk._open_model(path, path.stat().st_mtime_ns))
+    assert [model.output.shape[-1] for model in opened] == [1, 2]
 
 
 def test_one_modality_has_no_value_for_the_other(tiny_run: Run) -> None:
@@ -129,14 +148,19 @@ def test_a_cluster_explains_though_a_worker_is_killed(
     ) as two:
         monkeypatch.setenv("DASK", two.scheduler_address)
 
+        made: list[int] = []
+
         def kill() -> None:
-            while not list(folder.glob("maps-*.npz")):
+            until = time.monotonic() + 120
+            while not list(folder.glob("maps-*.npz")) and time.monotonic() < until:
                 time.sleep(0.01)
             os.kill(two.workers[0].pid, signal.SIGKILL)
+            made.append(len(list(folder.glob("maps-*.npz"))))
 
-        hand = threading.Thread(target=kill)
+        hand = threading.Thread(target=kill, daemon=True)
         hand.start()
         found = bulk.explain_part(tiny_run, first=COUNT)
         hand.join(timeout=30)
+    assert made and made[0] < COUNT // 2  # it was in the middle
     assert found["explained"] == COUNT
     pd.testing.assert_frame_equal(_read(found), alone, atol=1e-5)

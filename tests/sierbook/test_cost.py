@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from sierbook import cost
+from sierbook import cost, notebooks
 from sierlib import settings
 from sierlib.run import Run
 
@@ -68,25 +68,53 @@ def test_a_batch_that_fits_is_suggested(
     room: int, fits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cost, "find_room", lambda: room)
-    monkeypatch.setattr(cost, "time_step", lambda _, batch: 0.1 + 0.2 * batch)
-    found = cost.predict_cost(PAPER, 6400)
-    assert found.fits == fits
-    assert found.seconds == pytest.approx(100 * (0.1 + 0.2 * 64))
-    fixed, each = found.memory - 64 * 21.46e6 * 4, 21.46e6 * 4
-    if fits:
-        assert room == 0 or fixed + fits * each < 0.9 * room * 1.001
-    said = cost.describe_cost("paper", found)
-    assert "an epoch of ParallelNet on 6,400 pairs takes up to 21 minutes here" in said
+    # 50.3 M weights five times, and 21.46 M numbers a row, of 4 bytes each.
+    monkeypatch.setattr(cost, "count_bytes", lambda *_: (1_006_600_000, 85_840_000))
+    found = cost.predict_memory(keras.Model(), PAPER)
+    assert (found.fits, found.room) == (fits, room)
+    assert found.needed == 1_006_600_000 + 64 * 85_840_000
+    said = cost.describe_memory(PAPER, found)
+    assert "training in batches of 64 takes up to 6.1 GiB" in said
     assert ("set `batch`" in said) == (fits == 16)
     assert ("too few for any batch" in said) == (fits == 0)
     assert "\n" not in said
 
 
-def test_what_fits_alone_is_said_of_a_narrow_network(tiny_profile: settings.Profile) -> None:
-    found = cost.predict_cost(replace(tiny_profile, batch=2), 4)
-    assert found.fits == found.batch == 2
-    assert 0 < found.seconds < 60
-    assert 0 < found.memory < 2**30
+def test_an_epoch_is_steps_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "time_step", lambda _, batch: 0.1 + 0.2 * batch)
+    seconds = cost.predict_seconds(keras.Model(), 64, 6400)
+    assert seconds == pytest.approx(100 * (0.1 + 0.2 * 64))
+    said = cost.describe_seconds(PAPER, 6400, seconds)
+    assert "an epoch of ParallelNet on 6,400 pairs takes up to 21 minutes here" in said
+
+
+@pytest.mark.slow
+def test_a_narrow_network_is_told_in_two_lines(
+    tiny_profile: settings.Profile,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(settings.PROFILES, "tiny", replace(tiny_profile, name="tiny", batch=2))
+    cost.main("tiny", 4)
+    memory, epoch = capsys.readouterr().out.splitlines()
+    assert "batches of 2 takes up to 0.0 GiB" in memory and "are there" in memory
+    assert "on 4 pairs takes up to 0 minutes here" in epoch
+
+
+def test_a_process_of_its_own_is_asked_at_full_width_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[str]] = []
+
+    def answer(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, "takes up to\n")
+
+    monkeypatch.setattr(notebooks.subprocess, "run", answer)
+    for profile in (settings.profile("quick"), PAPER):
+        notebooks.tell_cost(Run(profile, "synthetic", "synthetic", "synthetic", 0, tmp_path))
+    assert [command[1:] for command in asked] == [["-m", "sierbook.cost", "paper", "45300"]]
+    assert capsys.readouterr().err == "takes up to\n"
 
 
 def test_pairs_are_counted_or_reckoned(built_run: Run, tmp_path: Path) -> None:

@@ -234,16 +234,16 @@ def test_the_table_of_waits_tells_which_aims_are_met() -> None:
     alone = {"other": None, "theirs": None, "ratio": None}
     found: dict[str, Any] = {
         "date": "2020-02-02",
-        "machine": {"cores": 2, "processor": "Some chip"},
+        "device": "CPU (Some chip, 2 cores)",
         "load": 0.44,
         "rows": [
             {"what": "A thing", "size": "9 pairs", "ours": told(2.4), "aim": 1.1, **beside},
             {"what": "`sier --help`", "size": "", "ours": told(0.2), "aim": 0.5, **alone},
-            {"what": "Python", "size": "", "ours": told(0.1), "aim": None, **alone},
+            {"what": "Python", "size": "", "ours": told(0.0125), "aim": None, **alone},
         ],
     }
     said = bench.describe(found)
-    assert "Measured on 2020-02-02 on 2 cores (Some chip), whose load was 0.4." in said
+    assert "Measured on 2020-02-02 on CPU (Some chip, 2 cores), with a load of 0.4" in said
     assert "within each of 5 turns" in said and "1 of 2 aims are met" in said
     rows = bench.list_rows(found)
     assert rows[1] == [
@@ -255,7 +255,8 @@ def test_the_table_of_waits_tells_which_aims_are_met() -> None:
         "at most 1.1, missed",
     ]
     assert rows[2][0] == "sier --help" and rows[2][-1] == "at most 0.5 s, met"
-    assert rows[3][3:] == ["–", "–", "–"] and len({len(row) for row in rows}) == 1
+    assert rows[3][2:] == ["0.013 s (0.0063 to 0.025)", "–", "–", "–"]
+    assert len({len(row) for row in rows}) == 1
 
 
 def _trained(title: str, seconds: float, accuracy: float) -> dict[str, Any]:

@@ -485,6 +485,7 @@ def test_recording_makes_nothing_stale_that_it_records(
 def test_want_of_memory_is_told_what_to_change(message: str, run: Run) -> None:
     said = notebooks.explain_shortage(RuntimeError(message), run.profile)
     assert "set `batch` of profile smoke in sierlib/settings.py, now 16, to half of it" in said
+    assert "SIER_WORKERS=1" in said
     assert not notebooks.explain_shortage(ValueError("shape (3, 4)"), run.profile)
 
 

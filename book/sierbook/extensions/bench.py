@@ -34,11 +34,11 @@ class BenchTable(SphinxDirective):
 
 def describe(found: Mapping[str, Any]) -> str:
     """Say on what machine it was measured, and how many aims were met."""
-    machine, aimed = found["machine"], [row for row in found["rows"] if row["aim"]]
+    aimed = [row for row in found["rows"] if row["aim"]]
     met = sum(meets(row) for row in aimed)
     return (
-        f"Measured on {found['date']} on {machine['cores']} cores ({machine['processor']}), whose "
-        f"load was {found['load']:.1f}. A ratio is ours to the other's, taken within each of "
+        f"Measured on {found['date']} on {found['device']}, with a load of {found['load']:.1f} (the "
+        f"work that waits, on average). A ratio is ours to the other's, taken within each of "
         f"{found['rows'][0]['ours']['n']} turns: below 1 ours is faster. Given are the median and "
         f"the least and most. {met} of {len(aimed)} aims are met by the median."
     )
@@ -68,11 +68,17 @@ def list_rows(found: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _seconds(told: Mapping[str, float]) -> str:
-    return f"{told['value']:.2f} s"
+    return f"{_round(told['value'])} s"
 
 
 def _spread(told: Mapping[str, float], unit: str) -> str:
-    return f"{told['value']:.2f}{unit} ({told['low']:.2f} to {told['high']:.2f})"
+    value, low, high = (_round(told[name]) for name in ("value", "low", "high"))
+    return f"{value}{unit} ({low} to {high})"
+
+
+def _round(value: float) -> str:
+    """Write two decimals; of what is small, two digits."""
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
