@@ -249,7 +249,6 @@ def main() -> None:
                 "source": source_key(*list_modules()),
                 "device": describe_device(),
                 "machine": describe_processor(),
-                "load": os.getloadavg()[2],
                 "seconds": round(time.perf_counter() - begun),
                 "rows": rows,
             }

@@ -235,7 +235,6 @@ def test_the_table_of_waits_tells_which_aims_are_met() -> None:
     found: dict[str, Any] = {
         "date": "2020-02-02",
         "device": "CPU (Some chip, 2 cores)",
-        "load": 0.44,
         "rows": [
             {"what": "A thing", "size": "9 pairs", "ours": told(2.4), "aim": 1.1, **beside},
             {"what": "`sier --help`", "size": "", "ours": told(0.2), "aim": 0.5, **alone},
@@ -243,7 +242,7 @@ def test_the_table_of_waits_tells_which_aims_are_met() -> None:
         ],
     }
     said = bench.describe(found)
-    assert "Measured on 2020-02-02 on CPU (Some chip, 2 cores), with a load of 0.4" in said
+    assert "Measured on 2020-02-02 on CPU (Some chip, 2 cores). A ratio is ours" in said
     assert "within each of 5 turns" in said and "1 of 2 aims are met" in said
     rows = bench.list_rows(found)
     assert rows[1] == [

@@ -37,8 +37,7 @@ def describe(found: Mapping[str, Any]) -> str:
     aimed = [row for row in found["rows"] if row["aim"]]
     met = sum(meets(row) for row in aimed)
     return (
-        f"Measured on {found['date']} on {found['device']}, with a load of {found['load']:.1f} (the "
-        f"work that waits, on average). A ratio is ours to the other's, taken within each of "
+        f"Measured on {found['date']} on {found['device']}. A ratio is ours to the other's, taken within each of "
         f"{found['rows'][0]['ours']['n']} turns: below 1 ours is faster. Given are the median and "
         f"the least and most. {met} of {len(aimed)} aims are met by the median."
     )
