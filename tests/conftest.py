@@ -130,6 +130,21 @@ def cases(tiny_run: Run) -> list:
     return explain_rows(tiny_run, load_model(tiny_run, "fused"), rows)
 
 
+@pytest.fixture
+def two_workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A Dask cluster of two, each a process that is started again when it ends; $DASK names it."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        silence_logs=50,
+        local_directory=str(tmp_path / "dask"),
+    ) as cluster:
+        monkeypatch.setenv("DASK", cluster.scheduler_address)
+        yield cluster
+
+
 @pytest.fixture(scope="session")
 def paint() -> Callable[..., Path]:
     """Write a smooth random photograph."""

@@ -132,35 +132,26 @@ def test_two_processes_say_what_one_says(tiny_run: Run, monkeypatch: pytest.Monk
 
 
 def test_a_cluster_explains_though_a_worker_is_killed(
-    tiny_run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    tiny_run: Run, request: pytest.FixtureRequest
 ) -> None:
-    distributed = pytest.importorskip("distributed")
     alone = _read(bulk.explain_part(tiny_run, first=COUNT))
     folder = next(tiny_run.folder.glob("explanations/fused-test-depth*"))
     for file in folder.iterdir():
         file.unlink()
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        dashboard_address=None,
-        silence_logs=50,
-        local_directory=str(tmp_path / "dask"),
-    ) as two:
-        monkeypatch.setenv("DASK", two.scheduler_address)
+    two = request.getfixturevalue("two_workers")
+    made: list[int] = []
 
-        made: list[int] = []
+    def kill() -> None:
+        until = time.monotonic() + 120
+        while not list(folder.glob("maps-*.npz")) and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(two.workers[0].pid, signal.SIGKILL)
+        made.append(len(list(folder.glob("maps-*.npz"))))
 
-        def kill() -> None:
-            until = time.monotonic() + 120
-            while not list(folder.glob("maps-*.npz")) and time.monotonic() < until:
-                time.sleep(0.01)
-            os.kill(two.workers[0].pid, signal.SIGKILL)
-            made.append(len(list(folder.glob("maps-*.npz"))))
-
-        hand = threading.Thread(target=kill, daemon=True)
-        hand.start()
-        found = bulk.explain_part(tiny_run, first=COUNT)
-        hand.join(timeout=30)
+    hand = threading.Thread(target=kill, daemon=True)
+    hand.start()
+    found = bulk.explain_part(tiny_run, first=COUNT)
+    hand.join(timeout=30)
     assert made and made[0] < COUNT // 2  # it was in the middle
     assert found["explained"] == COUNT
     pd.testing.assert_frame_equal(_read(found), alone, atol=1e-5)

@@ -37,8 +37,8 @@ def describe(found: Mapping[str, Any]) -> str:
     aimed = [row for row in found["rows"] if row["aim"]]
     met = sum(meets(row) for row in aimed)
     return (
-        f"Measured on {found['date']} on {found['device']}. A ratio is ours to the other's, taken within each of "
-        f"{found['rows'][0]['ours']['n']} turns: below 1 ours is faster. Given are the median and "
+        f"Measured on {found['date']} on {found['device']}. A ratio is ours to the other's, taken "
+        f"within each of {found['rows'][0]['ours']['n']} turns: below 1 ours is faster. Given are the median and "
         f"the least and most. {met} of {len(aimed)} aims are met by the median."
     )
 

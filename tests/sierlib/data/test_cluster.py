@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,9 @@ distributed = pytest.importorskip("distributed")
 
 
 @pytest.fixture
-def workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """Two workers, each a process that is started again when it ends."""
+def workers(two_workers: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("sierlib.data.shards.SHARD", 4)
-    with distributed.LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        dashboard_address=None,
-        silence_logs=50,
-        local_directory=str(tmp_path / "dask"),
-    ) as two:
-        monkeypatch.setenv("DASK", two.scheduler_address)
-        yield two
+    return two_workers
 
 
 def _sums(folder: Path) -> dict[str, str]:
