@@ -36,10 +36,11 @@ def describe(found: Mapping[str, Any]) -> str:
     """Say on what machine it was measured, and how many aims were met."""
     aimed = [row for row in found["rows"] if row["aim"]]
     met = sum(meets(row) for row in aimed)
+    turns = found["rows"][0]["ours"]["n"]
     return (
         f"Measured on {found['date']} on {found['device']}. A ratio is ours to the other's, taken "
-        f"within each of {found['rows'][0]['ours']['n']} turns: below 1 ours is faster. Given are the median and "
-        f"the least and most. {met} of {len(aimed)} aims are met by the median."
+        f"within each of {turns} turns: below 1 ours is faster. Given are the median and the least "
+        f"and most. {met} of {len(aimed)} aims are met by the median."
     )
 
 
