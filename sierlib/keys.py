@@ -74,7 +74,8 @@ def code_files(modules: Iterable[str], packages: Sequence[str] = ("sierlib",)) -
 _ASSETS = (".js", ".css", ".html")
 
 
-def imported_names(source: str) -> set[str]:
+@cache  # every notebook's key looks at the same files
+def imported_names(source: str) -> frozenset[str]:
     """Return what Python source imports, as dotted names of modules, functions or classes.
 
     Examples
@@ -89,7 +90,7 @@ def imported_names(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 def list_modules() -> list[str]:
