@@ -272,12 +272,9 @@ def _import_tensorflow() -> None:
 
 def _leave_gpus() -> None:
     """Take nothing of a GPU's memory, which TensorFlow takes whole."""
-    if os.environ.get("KERAS_BACKEND") == "jax":
-        return
-    import tensorflow as tf
-
-    with suppress(RuntimeError):  # something was computed before, as in tests
-        tf.config.set_visible_devices([], "GPU")
+    if tensorflow := sys.modules.get("tensorflow"):  # it is there, unless JAX computes
+        with suppress(RuntimeError):  # something was computed before, as in tests
+            tensorflow.config.set_visible_devices([], "GPU")
 
 
 def _work_in_run(options: argparse.Namespace) -> int:

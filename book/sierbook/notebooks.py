@@ -356,7 +356,7 @@ def tell_cost(run: Run) -> None:
 def _prepare(run: Run) -> None:
     """Stop where something is missing, and say what will take long."""
     check_weights(run)
-    if not is_up_to_date(run, "02-training"):
+    if run.profile.width == 1 and not is_up_to_date(run, "02-training"):
         tell_cost(run)
 
 

@@ -52,7 +52,7 @@ def meets(row: Mapping[str, Any]) -> bool:
 
 def list_rows(found: Mapping[str, Any]) -> list[list[str]]:
     """Return a row for each comparison, or for what there is nothing else for."""
-    rows = [["What", "Size", "Ours", "Beside", "Ratio", "Aim"]]
+    rows = [["What", "Ratio", "Aim", "Ours", "Beside", "Size"]]
     for row in found["rows"]:
         beside, ratio, aim = "–", "–", "–"
         if row["ratio"]:
@@ -62,8 +62,9 @@ def list_rows(found: Mapping[str, Any]) -> list[list[str]]:
             unit = "" if row["ratio"] else " s"
             met = "met" if meets(row) else "missed"
             aim = f"at most {row['aim']:g}{unit}, {met}"
-        what = row["what"].replace("`", "")
-        rows.append([what, row["size"] or "–", _spread(row["ours"], " s"), beside, ratio, aim])
+        # A table's text has no code, and would make a long dash of two hyphens.
+        what = row["what"].replace("`", "").replace(" --help", "'s help")
+        rows.append([what, ratio, aim, _spread(row["ours"], " s"), beside, row["size"] or "–"])
     return rows
 
 
