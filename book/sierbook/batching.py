@@ -30,7 +30,7 @@ class _Shared(Parts):
     """Parts whose branches belong to all threads; `explain` asks that a model can be called."""
 
     def __call__(self, inputs: Any) -> Any:
-        raise NotImplementedError("a shared model is run part by part")
+        raise TypeError("a shared model is run part by part, never whole")
 
 
 class _Asked(NamedTuple):

@@ -20,11 +20,11 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 
+from sierbook.shortage import explain_shortage
 from sierlib.files import ensure_folder, explain_failure, hold, replacing
 from sierlib.keys import PACKAGE, digest, imported_names, source_key
 from sierlib.machine import count_workers
 from sierlib.run import Run
-from sierlib.settings import Profile
 
 ROOT = PACKAGE.parent
 
@@ -47,9 +47,6 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 #: Notebooks that show recorded values; those that need them follow.
 _SHOWS_RECORDED = ("02-training", "03-ablation")
-
-#: Parts of the message of an error for want of memory, of TensorFlow and of JAX.
-_OUT_OF_MEMORY = ("OOM when allocating", "ResourceExhausted", "RESOURCE_EXHAUSTED", "out of memory")
 
 
 class NotebookFailed(RuntimeError):
@@ -298,17 +295,6 @@ def _fill_copy(run: Run, name: str, half: Path, kernels: _Kernels) -> None:
         ) from error
     finally:
         ensure_event_loop().close()  # this thread's, which nbclient leaves open
-
-
-def explain_shortage(message: Any, profile: Profile) -> str:
-    """Say what to do about an error for want of memory; "" where it is another one."""
-    if not any(part in str(message) for part in _OUT_OF_MEMORY):
-        return ""
-    return (
-        "\nthe device's memory does not hold what is computed at once: let less run beside it "
-        f"(SIER_WORKERS=1), or where a network is trained set `batch` of profile {profile.name} in "
-        f"sierlib/settings.py, now {profile.batch}, to half of it; what was made is kept"
-    )
 
 
 def _say(line: str) -> None:

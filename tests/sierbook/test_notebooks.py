@@ -475,20 +475,6 @@ def test_recording_makes_nothing_stale_that_it_records(
     )  # neither place nor time counts
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        "ResourceExhaustedError: OOM when allocating tensor with shape[64,64,128,128]",
-        "XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8.5GiB",
-    ],
-)
-def test_want_of_memory_is_told_what_to_change(message: str, run: Run) -> None:
-    said = notebooks.explain_shortage(RuntimeError(message), run.profile)
-    assert "set `batch` of profile smoke in sierlib/settings.py, now 16, to half of it" in said
-    assert "SIER_WORKERS=1" in said
-    assert not notebooks.explain_shortage(ValueError("shape (3, 4)"), run.profile)
-
-
 def test_a_notebook_that_wants_memory_says_so(root: Path, run: Run) -> None:
     _notebook(root, "01-first", "raise MemoryError('OOM when allocating tensor')")
     with pytest.raises(

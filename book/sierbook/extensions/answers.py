@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from sierbook import numbers
 from sierbook.extensions.figures import find_modules, link_sources, write_svg
-from sierbook.extensions.results import NONE_YET, framed, read_recorded, read_results
+from sierbook.extensions.results import NONE_YET, framed, read_file, read_recorded, read_results
 
 
 class FusionAnswer(SphinxDirective):
@@ -121,11 +121,8 @@ class RecipeSearch(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         from sierbook import recorded
-        from sierlib.files import read_json
 
-        place = Path(self.env.srcdir, self.env.config.sier_recorded_dir, recorded.SEARCH)
-        self.env.note_dependency(str(place))
-        found = read_json(place)
+        found = read_file(self.env, recorded.SEARCH)
         if not found:
             return [nodes.paragraph("", NONE_YET)]
         head = ["Network", "Recipe", "Accuracy, validation", "Macro F1", "Loss", "Best epoch"]

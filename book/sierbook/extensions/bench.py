@@ -10,9 +10,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook.extensions.results import framed, tell_how
+from sierbook.extensions.results import framed, read_file, tell_how
 from sierbook.recorded import BENCH
-from sierlib.files import read_json
 
 COMMAND = "make bench"
 
@@ -21,9 +20,7 @@ class BenchTable(SphinxDirective):
     """Where and when it was measured, and a row for each comparison."""
 
     def run(self) -> list[nodes.Node]:
-        place = Path(self.env.srcdir, BENCH)
-        self.env.note_dependency(str(place))
-        found = read_json(place)
+        found = read_file(self.env, Path(self.env.srcdir, BENCH))
         if not found:
             return [tell_how(COMMAND)]
         return [

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook.extensions.results import framed, tell_how
+from sierbook.extensions.results import framed, read_file, tell_how
 from sierbook.recorded import ENGINE
-from sierlib.files import read_json
 
 COMMAND = "make bench"  # for a built book
 NAMES = {
@@ -28,9 +26,7 @@ class EngineTable(SphinxDirective):
     """Times, differences to Python from the same weights, and onnxruntime-web's beside them."""
 
     def run(self) -> list[nodes.Node]:
-        place = Path(self.env.srcdir, self.env.config.sier_recorded_dir, ENGINE)
-        self.env.note_dependency(str(place))
-        found = read_json(place)
+        found = read_file(self.env, ENGINE)
         if not found:
             return [tell_how(COMMAND)]
         return framed(list_rows(found), "The model in the page")

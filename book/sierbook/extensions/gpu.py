@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -11,9 +10,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook.extensions.results import format_time, framed, tell_how
+from sierbook.extensions.results import format_time, framed, read_file, tell_how
 from sierbook.recorded import GPU
-from sierlib.files import read_json
 
 COMMAND = "python benchmarks/gpu.py"
 
@@ -22,9 +20,7 @@ class GpuRun(SphinxDirective):
     """Where and when it was recorded, and a table of what was done."""
 
     def run(self) -> list[nodes.Node]:
-        place = Path(self.env.srcdir, self.env.config.sier_recorded_dir, GPU)
-        self.env.note_dependency(str(place))
-        found = read_json(place)
+        found = read_file(self.env, GPU)
         if not found:
             return [tell_how(COMMAND)]
         return [nodes.paragraph("", describe(found)), *framed(list_rows(found), "A GPU run")]

@@ -23,6 +23,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from sierbook import numbers
+from sierlib.files import read_json
 
 LOG = logging.getLogger(__name__)
 COLUMNS = {
@@ -152,6 +153,14 @@ def framed(rows: Sequence[Sequence[str]], label: str) -> list[nodes.Node]:
     frame = f'<div class="result-table" tabindex="0" role="region" aria-label="{label}">'
     wide = table(rows, classes=["result-table"])
     return [nodes.raw("", frame, format="html"), wide, nodes.raw("", "</div>", format="html")]
+
+
+def read_file(env: BuildEnvironment, file: str | Path) -> Any:
+    """Read a file of the folder of what is recorded, or of an absolute path; None where it is not
+    there. The page is built anew when it changes."""
+    place = Path(env.srcdir, env.config.sier_recorded_dir, file)
+    env.note_dependency(str(place))
+    return read_json(place)
 
 
 def tell_how(command: str) -> nodes.paragraph:

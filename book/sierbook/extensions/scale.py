@@ -12,9 +12,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from sierbook.extensions.figures import find_modules, link_sources, write_svg
-from sierbook.extensions.results import framed, tell_how
+from sierbook.extensions.results import framed, read_file, tell_how
 from sierbook.recorded import SCALE
-from sierlib.files import read_json
 from sierlib.settings import PAPER_COUNTS
 
 COMMAND = "make bench SCALE=1"
@@ -25,11 +24,10 @@ class ScaleCurve(SphinxDirective):
     """A table, a figure, and what they come to in words."""
 
     def run(self) -> list[nodes.Node]:
-        place = Path(self.env.srcdir, self.env.config.sier_recorded_dir, SCALE)
-        self.env.note_dependency(str(place))
-        found = read_json(place)
+        found = read_file(self.env, SCALE)
         if not found:
             return [tell_how(COMMAND)]
+        place = Path(self.env.srcdir, self.env.config.sier_recorded_dir, SCALE)
         said = describe(found)
         figure = nodes.raw("", _draw(grown(found), said), format="html")
         sources = link_sources(self.env, find_modules("scale_plots.growth()"), [place])

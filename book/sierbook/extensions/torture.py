@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook.extensions.results import format_time, framed, tell_how
+from sierbook.extensions.results import format_time, framed, read_file, tell_how
 from sierbook.recorded import FAULTS, TORTURE
-from sierlib.files import read_json
 
 COMMAND = "make torture ARGS=--record"
 STAGES = {
@@ -29,9 +27,7 @@ class TortureTable(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        place = Path(self.env.srcdir, self.env.config.sier_recorded_dir, TORTURE)
-        self.env.note_dependency(str(place))
-        stages = (read_json(place) or {}).get("stages", {})
+        stages = (read_file(self.env, TORTURE) or {}).get("stages", {})
         wanted = self.arguments[0]
         if wanted == "stages":
             rows, label = list_stages(stages), "What was tried, and what became of it"
