@@ -46,6 +46,8 @@ LABELS = "labels.csv"
 SEARCH = "search.json"
 #: The study of pairs that only speak together (`benchmarks/together.py`).
 TOGETHER = "together.json"
+#: What pre-training is worth on real photographs, and a second voice (`benchmarks/transfer.py`).
+TRANSFER = "transfer.json"
 #: How fast and how exact the model in the page is, by ``benchmarks/engine.py``.
 ENGINE = "page-engine.json"
 #: How the building of a data set grows, by ``make bench SCALE=1``.
@@ -105,6 +107,12 @@ def read_together() -> dict[str, Any]:
     """Return the recorded study of pairs that only speak together (`benchmarks/together.py`); empty
     where there is none."""
     return read_json(RECORDED / TOGETHER) or {}
+
+
+def read_transfer() -> dict[str, Any]:
+    """Return the recorded study of real photographs and voices (`benchmarks/transfer.py`); empty
+    where there is none."""
+    return read_json(RECORDED / TRANSFER) or {}
 
 
 def read_histories(place: Path) -> dict[str, dict[str, Any]]:

@@ -262,24 +262,6 @@ def judge_exchange(table: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def judge_respoken(table: pd.DataFrame) -> list[str]:
-    """Say which networks another take, or another speed, makes clearly worse (`speak_again`)."""
-    if table.empty:
-        return ["These rows are recordings: the voice cannot speak them again at another speed."]
-    sentences = []
-    for take, rows in table.groupby("take", sort=False):
-        worse = rows.loc[rows["high"] < 0, "network"]
-        verdict = "no clear loss"
-        if len(worse):
-            verdict = f"{' and '.join(worse)} clearly the worse for it"
-        key = Key("n", "", f"{take}", "labels")
-        speed, rows_spoken = rows["speed"].iloc[0], count(int(rows["n"].iloc[0]), "row", key=key)
-        sentences.append(
-            f"**{str(take).capitalize()}, speed {speed:g}** ({rows_spoken}): {verdict}."
-        )
-    return sentences
-
-
 def judge_noise(table: pd.DataFrame) -> list[str]:
     """Say how much noise costs ParallelNet, and whether it falls below the half without it.
 

@@ -87,7 +87,7 @@ def _label_pairs(run: Run, recorded: pd.DataFrame | None) -> dict[str, Any]:
     write_csv(quarantine, folder / "quarantine.csv")
     # What can be used gets its labels; what no teacher is sure of is discarded.
     items = {item.id: item for item in corpus.items}
-    usable["group"] = number_groups(usable["text"])
+    usable["group"] = number_groups(usable["text"], usable["image_hash"])
     usable["sentiment"] = [items[name].sentiment for name in usable["id"]]
     usable["own_split"] = [items[name].split for name in usable["id"]]
     if recorded is not None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
 from sierlib import settings
@@ -105,11 +107,14 @@ def read_usable(run: Run) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path]:
     """
     corpus, rows, folder = encode_role(run, "data")
     usable, quarantine = set_aside(corpus, rows)
-    count, smallest = len(set(number_groups(usable["text"]))), 2 * settings.FOLDS
+    groups = number_groups(usable["text"], usable["image_hash"])
+    count, smallest = len(set(groups)), 2 * settings.FOLDS
     if count < smallest:
         path = folder / "quarantine.csv"
         write_csv(quarantine, path)
-        found = f"{len(usable)} usable pairs in {run.data} have {count} different texts"
+        found = (
+            f"{len(usable)} usable pairs in {run.data} make {count} groups of one text or picture"
+        )
         if usable.empty:
             found = f"no usable pair in {run.data}"
         raise ValueError(
@@ -119,11 +124,19 @@ def read_usable(run: Run) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path]:
     return corpus, usable, quarantine, folder
 
 
-def number_groups(texts: Iterable[str]) -> np.ndarray:
-    """Number rows so that rows with the same words share a number: such rows are never split."""
+def number_groups(texts: Iterable[str], pictures: Iterable[str] | None = None) -> np.ndarray:
+    """Number rows so that rows with the same words share a number, and rows with the same picture,
+    directly or through others: such rows are never split."""
     words = [" ".join(text.lower().split()) for text in texts]
-    numbers, _ = pd.factorize(pd.Series(words))
-    return numbers
+    numbers, said = pd.factorize(pd.Series(words))
+    if pictures is None:
+        return numbers
+    shown, _ = pd.factorize(pd.Series(list(pictures)))
+    # A row joins its words with its picture; what hangs together is one group.
+    size = len(said) + len(words)
+    joined = coo_array((np.ones(len(words)), (numbers, len(said) + shown)), shape=(size, size))
+    _, parts = connected_components(joined, directed=False)
+    return pd.factorize(parts[numbers])[0]
 
 
 def split_rows(labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -167,8 +180,8 @@ def _check_size(labels: np.ndarray, groups: np.ndarray) -> None:
     count, smallest = len(set(groups)), 2 * settings.FOLDS
     if count < smallest:
         raise ValueError(
-            f"{len(labels)} usable rows in {count} groups of equal text: at least {smallest} "
-            "groups are needed for a 70-30 split with five folds; use a larger corpus"
+            f"{len(labels)} usable rows in {count} groups of one text or picture: at least "
+            f"{smallest} groups are needed for a 70-30 split with five folds; use a larger corpus"
         )
     most = int(pd.Series(labels).value_counts().max())
     if most < 10:

@@ -59,7 +59,7 @@ def train_teachers(
     roles = list(roles)
     for role in roles:  # none is trained before the corpora of all are known to do
         encode_role(run, role)  # its own processes; what follows only reads
-        _read_items(run, role)
+        read_items(run, role)
     stale = [role for role in roles if not _is_current(run, role)]
     if stale:
         workers.run_in_workers(_train_teacher, [(run, role) for role in stale], "training teachers")
@@ -141,7 +141,7 @@ def _is_current(run: Run, role: str) -> bool:
 def _train_teacher(run: Run, role: str) -> None:
     """Train one teacher in this process and write its files."""
     # No processes of its own: a worker that has some does not end before they do.
-    corpus, usable, quarantine, folder, speakers_apart = _read_items(run, role)
+    corpus, usable, quarantine, folder, speakers_apart = read_items(run, role)
     # Fold 0 validates, the other folds are fitted, and the test part is asked about at the end.
     learning = usable["split"] == "train"
     fitted = usable[learning & (usable["fold"] != 0)]
@@ -200,7 +200,7 @@ def _train_teacher(run: Run, role: str) -> None:
     run.done(artefact, key, *_teacher_files(run, role))
 
 
-def _read_items(run: Run, role: str) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path, bool]:
+def read_items(run: Run, role: str) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path, bool]:
     """Return a teacher's corpus, its usable items with `split` and `fold`, and its quarantine;
     then where the arrays are, and whether the split keeps speakers apart.
 

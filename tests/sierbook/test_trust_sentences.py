@@ -165,18 +165,6 @@ def test_whether_the_pairing_is_used(
     assert len(trust_sentences.judge_exchange(unasked)) == 1
 
 
-def test_who_minds_another_speed() -> None:
-    rows = [
-        {"take": take, "speed": speed, "network": name, "n": 20, "high": high}
-        for take, speed, highs in (("spoken anew", 1.0, (0.1, 0.1)), ("slower", 0.8, (0.1, -0.1)))
-        for name, high in zip(("ParallelNet", SPEECH), highs, strict=True)
-    ]
-    again, slower = in_plain(trust_sentences.judge_respoken(pd.DataFrame(rows)))
-    assert again == "**Spoken anew, speed 1** (20 rows): no clear loss."
-    assert slower == f"**Slower, speed 0.8** (20 rows): {SPEECH} clearly the worse for it."
-    assert "recordings" in trust_sentences.judge_respoken(pd.DataFrame())[0]
-
-
 @pytest.mark.parametrize(
     ("fused", "words"),
     [

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +20,10 @@ from numpy.typing import NDArray
 from sierbook import statistics
 from sierbook.audit.labels import score_share
 from sierlib import settings
-from sierlib.data import speech
-from sierlib.data.corpora import Item
 from sierlib.data.feed import Feed, read_inputs
 from sierlib.data.shards import load_arrays
 from sierlib.experiment import label_rule
-from sierlib.experiment.manifest import find_items, labelled_by_teachers, read_manifest
+from sierlib.experiment.manifest import labelled_by_teachers, read_manifest
 from sierlib.experiment.models import HALVES, NETWORKS
 from sierlib.experiment.scores import class_codes
 from sierlib.experiment.train import load_model
@@ -101,7 +98,7 @@ def measure_split_leak(manifest: pd.DataFrame, seed: int = 0, repeats: int = 3) 
 
 def count_shared_pictures(manifest: pd.DataFrame, folder: Path, at_once: int = 256) -> int:
     """Count the test rows whose picture is also one of the training part, pixel by pixel; groups
-    are of texts alone."""
+    know pictures by their files."""
     hashes = []
     for start in range(0, len(manifest), at_once):
         pictures = load_arrays(list(manifest["image"].iloc[start : start + at_once]), folder)
@@ -293,103 +290,8 @@ def exchange_partners(trial: Trial, times: int = 5) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-#: How a sentence is spoken again: what is added to the seed of the voice's noise, and the speed.
-TAKES = {"spoken anew": (1, 1.0), "slower": (0, 0.8), "faster": (0, 1.25)}
-
-_FEW = 100  # sentences are spoken before other processes have started
-
 #: Standard deviation of the noise, in units of an input between 0 and 1; 0.1 of a log-mel is 8 dB.
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.4)
-
-
-def speak_again(
-    trial: Trial,
-    count: int = 200,
-    takes: dict[str, tuple[int, float]] = TAKES,
-    workers: int | None = None,
-) -> pd.DataFrame:
-    """Speak test rows again, at speeds that nothing was trained on.
-
-    Parameters
-    ----------
-    count
-        How many rows, at most; only those whose speech the voice made are drawn.
-    takes
-        What is added to the seed of the voice's noise, and the speed, by name. A take that changes
-        only the noise is the control: what it costs, any new recording costs.
-    workers
-        Processes; by default one for each core, and none beside this one for a few sentences.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `take`, `speed`, `network` (ParallelNet and its speech half), `n`; `accuracy` on the labels,
-        and `before` for the rows as they are; their paired `difference` with `low`, `high`, `p`;
-        `changed`, the share of predictions that did; `cut`, the share of utterances longer than the
-        window. Empty where the voice spoke nothing.
-    """
-    from joblib import Parallel, delayed
-    from tqdm.auto import tqdm
-
-    items = find_items(trial.run, list(trial.rows["id"]))
-    spoken = [_is_spoken(items[name]) for name in trial.rows["id"]]
-    places = trial.draw_rows(count, np.flatnonzero(spoken))
-    if not len(places):
-        return pd.DataFrame()
-    chosen = [items[name] for name in trial.rows["id"].iloc[places]]
-    jobs = [
-        delayed(speech.speak)(
-            speech.clean_text(item.text or ""), seed=item.seed + more, speed=speed
-        )
-        for more, speed in takes.values()
-        for item in chosen
-    ]
-    workers = workers or (1 if len(jobs) < _FEW else os.cpu_count() or 1)
-    made = Parallel(workers, return_as="generator")(jobs)
-    sounds = iter(tqdm(made, "speaking", len(jobs)))
-
-    labels, found = trial.labels[places], []
-    for take, (_, speed) in takes.items():
-        mels, cut = [], []
-        for sound in itertools.islice(sounds, len(places)):
-            mels.append(_log_mel_as_stored(sound))
-            cut.append(len(sound) > settings.SIZE * settings.HOP)
-        given = np.stack(mels)
-        image = trial.take_features("image", places)
-        guesses = {
-            "fused": trial.classify(trial.extract("speech", given), image),
-            "ser": trial.classify_half("speech", given),
-        }
-        for name, guess in guesses.items():
-            before = trial.guesses[name][places]
-            change = statistics.paired_difference(guess == labels, before == labels, trial.run.seed)
-            found.append(
-                {
-                    "take": take,
-                    "speed": speed,
-                    "network": NETWORKS[name].title,
-                    "n": len(places),
-                    "accuracy": float(np.mean(guess == labels)),
-                    "before": float(np.mean(before == labels)),
-                    "difference": change["value"],
-                    "low": change["low"],
-                    "high": change["high"],
-                    "p": change["p"],
-                    "changed": float(np.mean(guess != before)),
-                    "cut": float(np.mean(cut)),
-                }
-            )
-    return pd.DataFrame(found)
-
-
-def _is_spoken(item: Item) -> bool:
-    """Tell whether the voice made an item's speech."""
-    return item.text is not None and item.audio is None
-
-
-def _log_mel_as_stored(sound: Array) -> Array:
-    """Return the log-mel as the shards hold it: in 255 steps."""
-    return (np.round(speech.log_mel(sound) * 255) / 255).astype(np.float32)
 
 
 def add_noise(trial: Trial, count: int = 200, levels: Sequence[float] = LEVELS) -> pd.DataFrame:

@@ -97,12 +97,15 @@ def speak(text: str, *, seed: int = 0, speed: float = 1.0) -> np.ndarray:
         raise Unusable("text that the voice cannot speak") from error
     if audio.size == 0:
         raise Unusable("text that the voice cannot speak")
-    audio = librosa.resample(audio, orig_sr=voice.sample_rate, target_sr=settings.SAMPLE_RATE)
-    return _trim(audio)
+    return finish(audio, voice.sample_rate)
 
 
-def _trim(audio: np.ndarray) -> np.ndarray:
-    """Cut silence at both ends, but for a margin that keeps the first and last consonant."""
+def finish(audio: np.ndarray, rate: int) -> np.ndarray:
+    """Bring what a voice said, (samples,) at `rate` in Hz, to 16 kHz, without silence at its ends.
+
+    A margin keeps the first and last consonant.
+    """
+    audio = librosa.resample(audio, orig_sr=rate, target_sr=settings.SAMPLE_RATE)
     _, (start, end) = librosa.effects.trim(audio, top_db=45)
     margin = settings.SAMPLE_RATE // 20
     return np.ascontiguousarray(audio[max(0, start - margin) : end + margin], dtype=np.float32)

@@ -21,7 +21,6 @@ from sierbook.audit.inputs import (
     exchange_partners,
     measure_split_leak,
     shuffle_within,
-    speak_again,
 )
 from sierbook.records import as_nested, as_records
 from sierlib import settings
@@ -227,30 +226,7 @@ def test_where_no_teacher_was_asked_partners_are_exchanged_by_label_alone() -> N
     assert as_nested(found, "moved", "partner from")["image"]["any row"]["by the rule"] is None
 
 
-# ------------------------------------------------------------------------- other takes, noise
-def test_the_same_take_gives_the_same_answers(trial: Trial) -> None:
-    takes = {"again": (0, 1.0), "slower": (0, 0.5)}
-    found = speak_again(trial, 4, takes, workers=1)
-    same = found[found["take"] == "again"]
-    assert (
-        same["changed"].tolist() == [0, 0]
-        and same["difference"].tolist() == [0, 0]
-        and (same["n"] == 4).all()
-    )
-    assert found["cut"].iloc[-1] >= found["cut"].iloc[0] and (
-        found["accuracy"] - found["before"]
-    ).tolist() == (pytest.approx(found["difference"].tolist()))
-
-
-def test_recordings_are_not_spoken_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorded = SimpleNamespace(text="what is said", audio=Path("a.wav"))
-    monkeypatch.setattr(
-        "sierbook.audit.inputs.find_items", lambda _, ids: dict.fromkeys(ids, recorded)
-    )
-    found = speak_again(trial, 4, workers=1)
-    assert found.empty
-
-
+# ------------------------------------------------------------------------------------- noise
 def test_noise_reaches_one_modality_and_level_zero_is_no_noise(trial: Trial) -> None:
     found = add_noise(trial, 6, levels=(0.0, 5.0))
     places = trial.draw_rows(6)

@@ -457,7 +457,10 @@ def test_speakers_of_a_table_are_kept_apart_where_there_are_enough(
             ["gone.png,one", "gone.png,two"],
             "not one usable row in it: 2 with missing image: line 2",
         ),
-        (["0.png,one"] * 3, "1 usable pairs in .* have 1 different texts: at least 10"),
+        (
+            ["0.png,one"] * 3,
+            "1 usable pairs in .* make 1 groups of one text or picture: at least 10",
+        ),
         (["page.png,one"], "no usable pair in .*quarantine.csv"),
     ],
 )

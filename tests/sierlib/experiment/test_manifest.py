@@ -236,6 +236,29 @@ def test_groups_are_texts_of_the_same_words() -> None:
     assert groups.tolist() == [0, 0, 1, 0, 1]
 
 
+@given(
+    texts=st.lists(st.sampled_from("abcdef"), max_size=12),
+    pictures=st.lists(st.sampled_from("uvwxyz"), min_size=12, max_size=12),
+)
+def test_what_shares_words_or_a_picture_is_one_group(texts: list[str], pictures: list[str]) -> None:
+    # Joined one by one, as a reader would by hand.
+    joined: list[set[int]] = []
+    for row, (text, picture) in enumerate(zip(texts, pictures, strict=False)):
+        alike = [
+            group
+            for group in joined
+            if any(texts[other] == text or pictures[other] == picture for other in group)
+        ]
+        joined = [group for group in joined if group not in alike]
+        joined.append({row}.union(*alike))
+    groups = number_groups(texts, pictures[: len(texts)])
+    by_number: dict[int, set[int]] = {}
+    for row, number in enumerate(groups):
+        by_number.setdefault(int(number), set()).add(row)
+    assert sorted(map(sorted, by_number.values())) == sorted(map(sorted, joined))
+    assert list(by_number) == sorted(by_number), "numbered in the order of rows"
+
+
 # ------------------------------------------------------------------------------------------- split
 @st.composite
 def _rows(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
@@ -292,7 +315,7 @@ def test_too_few_rows_for_a_split_are_explained(labels: str) -> None:
 
 
 def test_many_rows_of_one_text_cannot_be_split() -> None:
-    with pytest.raises(ValueError, match="in 1 groups of equal text"):
+    with pytest.raises(ValueError, match="in 1 groups of one text or picture"):
         split_rows(np.array(["sad"] * 50), np.zeros(50, int), 0)
 
 
