@@ -15,7 +15,7 @@ BIN := .venv/bin
 LOCKED := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 RUN := --profile "$(PROFILE)" --data "$(DATA)" --ser "$(SER)" --ier "$(IER)" --seed $(SEED)
 
-.PHONY: book pdf test check bench torture links lock clean help
+.PHONY: book pdf optional test check bench torture links lock clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make check   format, lint, types, who imports whom, security, notebooks without outputs"
 	@echo "make bench   time what one waits for against the alternatives: one table   (SCALE=1: how builds grow)"
 	@echo "make torture damaged, hostile and killed: what becomes of it   (FULL=1, ARGS=\"--record\", \"--stage fuzz\")"
+	@echo "make optional  ImageNet weights and a second voice: packages that nothing else needs"
 	@echo "make links   check the links that lead out of the book"
 	@echo "make lock    resolve the exact versions again"
 	@echo "make clean   remove runs, the built book and .venv"
@@ -52,6 +53,9 @@ bench: $(STAMP)
 torture: $(STAMP)
 	@$(BIN)/python -m benchmarks.torture $(if $(FULL),--full) $(ARGS)
 
+optional: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-optional.lock
+
 links: $(STAMP)
 	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links
 
@@ -67,6 +71,7 @@ $(STAMP): $(LOCK) pyproject.toml
 lock: $(STAMP)
 	$(LOCKED) --extra dev --output-file requirements.lock pyproject.toml
 	$(LOCKED) --extra dev --extra gpu --output-file requirements-gpu.lock pyproject.toml
+	$(LOCKED) --group optional --constraint requirements.lock --output-file requirements-optional.lock
 
 clean:
 	rm -rf .venv runs _build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -159,6 +159,9 @@ class Profile:
     pictures
         What N2 of the picture is: "" for VGG19 of the profile's width and weights; else
         EfficientNet-Lite0, "random" or "pretrained" (on ImageNet, by an optional package).
+    speech
+        What N2 of the speech is: "" for VGG16; "embedding" for a speech embedding that was trained
+        to spot keywords, from an optional package, and frozen (but where `tuned` thaws all).
     frozen
         Whether EfficientNet-Lite0 keeps the weights it begins with.
     tuned
@@ -204,6 +207,7 @@ class Profile:
     studies: tuple[str, ...] = ("fused", "ser", "ier")
     weights: str = "none"
     pictures: str = ""
+    speech: str = ""
     frozen: bool = False
     tuned: int = 0
     depth: int = 5
@@ -263,7 +267,7 @@ _RECIPE = (
     "patience_plateau",
 )
 
-_PRETRAINING = ("pictures", "frozen", "tuned")
+_PRETRAINING = ("pictures", "speech", "frozen", "tuned")
 
 QUICK = Profile("quick")
 
@@ -341,11 +345,12 @@ PROFILES: dict[str, Profile] = {
         perturbed_rows=600,
         weights="imagenet-required",
     ),
-    # For real photographs: what an optional package of weights is worth.
+    # For real photographs and sentences: what optional packages of weights are worth.
     "pretrained": replace(
         QUICK,
         name="pretrained",
         pictures="pretrained",
+        speech="embedding",
         frozen=True,
         studies=("fused", "ser", "ier", "pre-training"),
     ),

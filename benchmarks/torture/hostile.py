@@ -427,7 +427,7 @@ def named(pair: OwnPair, text: str) -> dict[str, Any]:
 
 
 def _report(pair: OwnPair, text: str, folder: Path) -> str:
-    with mock.patch("sierlib.explorer.deletion.add_scores"):
+    with mock.patch("sierbook.deletion.add_scores"):
         return write_page(renamed(pair, text), folder).read_text(encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from sierbook import privacy
+from sierbook import deletion, privacy
 from sierlib import settings
 from sierlib.data import speech
 from sierlib.data.corpora import Item
@@ -18,7 +18,7 @@ from sierlib.data.feed import read_inputs
 from sierlib.data.shards import item_picture, item_sound
 from sierlib.data.speech import Word
 from sierlib.experiment.manifest import GIVEN, find_items
-from sierlib.explorer import deletion, listening
+from sierlib.explorer import listening
 from sierlib.explorer.payload import Payload, pairs_payload, sample_payload
 from sierlib.run import Run
 from sierlib.shapley import explain, interactions

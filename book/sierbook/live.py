@@ -15,6 +15,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from sierbook.deletion import scored_payload
 from sierlib.explorer.pair import OwnPair, explain_own
 from sierlib.explorer.payload import Payload
 from sierlib.explorer.widget import Explorer
@@ -198,7 +199,7 @@ class Live(ipywidgets.VBox):
         return {"image": image, "audio": audio, "text": self.sentence.value if text else None}
 
     def _show_pair(self, pair: OwnPair) -> None:
-        payload = pair.payload()
+        payload = scored_payload(pair)
         # A name that is in the gallery already gets a number.
         names = {sample["id"] for sample in self.explorer.samples}
         for number in count(2):

@@ -313,10 +313,10 @@ def check_weights(run: Run) -> None:
     WeightsUnavailable
         For ImageNet weights.
     """
-    if run.profile.pictures == "pretrained":
+    if run.profile.pictures or run.profile.speech:
         from sierlib.networks import pretrained
 
-        pretrained.find_weights()
+        pretrained.require_weights(run.profile)
     if run.profile.weights == "imagenet-required":
         from sierlib.experiment.models import list_backbones
         from sierlib.networks import backbones

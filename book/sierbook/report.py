@@ -16,6 +16,7 @@ import soundfile
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from sierbook.deletion import scored_payload
 from sierlib import colours, settings
 from sierlib.explorer import listening
 from sierlib.explorer.pair import OwnPair
@@ -68,7 +69,7 @@ def write_page(pair: OwnPair, folder: str | Path) -> Path:
     # The page with the explorer.
     target = "predicted" if pair.target == pair.predicted else pair.target
     panel = static_html(
-        [pair.payload()], "explorer", target=target, threshold=round(pair.percentile)
+        [scored_payload(pair)], "explorer", target=target, threshold=round(pair.percentile)
     )
     template = Template(PAGE.read_text(encoding="utf-8"))
     page = template.substitute(

@@ -107,7 +107,7 @@ GROUPS: dict[str, str] = {
     "N2": "what N2 holds (Section 4.3.2)",
     "choice": "the other choices of the paper",
     "Table 2": "sentiment (Table 2)",
-    "pre-training": "what pre-training is worth to the picture's N2",
+    "pre-training": "what pre-training is worth to N2",
 }
 
 #: Pairs that the learning curve is trained on, before all of them, and for how many epochs: fewer
@@ -206,30 +206,38 @@ _ROWS = [
     NetworkSpec("strict-threshold", "threshold 0.7", "choice", threshold=0.7),
     NetworkSpec("agreement", "labels by agreement", "choice", rule="agreement", repeated=True),
     *_plan_curve(),
-    # What ImageNet weights are worth to the picture's N2, and whether they should change.
+    # What ImageNet weights are worth to the picture's N2, and whether they should change; and what
+    # the speech does without its embedding.
     NetworkSpec(
         "random-frozen",
         "random, frozen",
         "pre-training",
-        recipe={"pictures": "random", "frozen": True},
+        recipe={"pictures": "random", "speech": "", "frozen": True},
     ),
     NetworkSpec(
         "random-trained",
         "random, trained",
         "pre-training",
-        recipe={"pictures": "random", "frozen": False},
+        recipe={"pictures": "random", "speech": "", "frozen": False},
     ),
     NetworkSpec(
         "pretrained-frozen",
         "pre-trained, frozen",
         "pre-training",
-        recipe={"pictures": "pretrained", "frozen": True},
+        recipe={"pictures": "pretrained", "speech": "", "frozen": True},
     ),
     NetworkSpec(
         "pretrained-tuned",
         "pre-trained, then trained on",
         "pre-training",
-        recipe={"pictures": "pretrained", "frozen": True, "tuned": 4},
+        recipe={"pictures": "pretrained", "speech": "", "frozen": True, "tuned": 4},
+    ),
+    NetworkSpec(
+        "ser-random",
+        "speech only, random",
+        "pre-training",
+        "speech",
+        recipe={"speech": ""},
     ),
     # Sentiment instead of emotion.
     NetworkSpec("sentiment-fused", "ParallelNet", "Table 2", task="sentiment"),

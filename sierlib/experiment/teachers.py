@@ -29,7 +29,7 @@ from sierlib.files import read_json, replacing, write_json
 from sierlib.keys import digest, source_key
 from sierlib.networks.fit import fit_network, predict_rows
 from sierlib.networks.parallelnet import teacher
-from sierlib.networks.pretrained import find_weights
+from sierlib.networks.pretrained import require_weights
 from sierlib.run import Run
 
 
@@ -86,8 +86,7 @@ def read_pairs(run: Run) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path]:
 
     What can be seen to come to nothing is refused before anything is spoken or trained for it.
     """
-    if run.profile.pictures == "pretrained":
-        find_weights()
+    require_weights(run.profile)
     if not brings_labels(open_corpus(run.data, "data", run.profile, run.seed)):
         for role in settings.ROLES:
             corpus = open_corpus(getattr(run, role), role, run.profile, run.seed)

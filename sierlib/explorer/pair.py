@@ -16,7 +16,7 @@ from PIL import Image
 from sierlib import settings
 from sierlib.data import images, speech
 from sierlib.data.corpora import Unusable
-from sierlib.explorer import deletion, listening
+from sierlib.explorer import listening
 from sierlib.explorer.payload import Payload, sample_payload
 from sierlib.shapley.explain import Explanation, ProgressCall, explain
 
@@ -79,7 +79,7 @@ class OwnPair:
 
     def payload(self) -> Payload:
         """Return the sample as `sierlib.explorer.widget.Explorer` takes it."""
-        payload = sample_payload(
+        return sample_payload(
             self.name,
             image=self.picture,
             sound=self.audio,
@@ -91,8 +91,6 @@ class OwnPair:
             alt=f"Your picture, {self.name}",
             explanations={self.explanation.method: self.explanations},
         )
-        deletion.add_scores(payload, self.model, **self.inputs)
-        return payload
 
 
 def explain_own(

@@ -302,7 +302,7 @@ def lite0(pictures: str, frozen: bool) -> keras.Model:
     features = _efficientnet("EfficientNetLite0", 1.0)
     _shorten_averages(features)
     if pictures == "pretrained":
-        pretrained.fill(features, pretrained.find_weights())
+        pretrained.fill(features, pretrained.find_weights(pretrained.LITE0))
     features.trainable = not frozen
     inputs = keras.Input(SHAPE)
     x = layers.Rescaling(255 / 128, offset=-127 / 128)(inputs)  # as it was trained

@@ -22,6 +22,7 @@ from keras import layers
 
 from sierlib import settings
 from sierlib.networks import backbones
+from sierlib.networks.embedding import speech_embedding
 
 # Width of what N1 and N2 give to Eq. 1; the paper states only that they can be added.
 BRANCH_UNITS = 256
@@ -133,8 +134,8 @@ def n2(
     kind
         A key of `backbones.BACKBONES`.
     profile
-        Says of the backbone how wide it is, what it starts from and whether it is normalised. Of
-        the picture's N2 it may say that it is EfficientNet-Lite0.
+        Says of the backbone how wide it is, what it starts from and whether it is normalised. It
+        may say that the picture's is EfficientNet-Lite0, and the speech's the speech embedding.
 
     Returns
     -------
@@ -144,10 +145,12 @@ def n2(
     before: list[layers.Layer] = []
     if name == "N2_i" and profile.pictures:
         trunk = backbones.lite0(profile.pictures, profile.frozen)
+    elif name == "N2_s" and profile.speech and channels == 1:
+        trunk = speech_embedding()
     else:
         trunk, before = backbones.trunk(kind, profile.width, profile.weights, profile.normalised)
     x = inputs = keras.Input((settings.SIZE, settings.SIZE, channels))
-    if channels == 1:
+    if channels < trunk.input.shape[-1]:
         x = layers.Conv2D(3, 1, name="to_three_channels")(x)  # (n, 128, 128, 3)
     for layer in before:
         x = layer(x)
@@ -295,7 +298,8 @@ def unimodal(
 def teacher(modality: str, profile: str | settings.Profile, classes: int) -> keras.Model:
     """Build a teacher's network: N1 and a softmax; the paper leaves the teachers' networks open.
 
-    Where the profile says that the picture's N2 is EfficientNet-Lite0, it stands for N1, too.
+    Where the profile says that N2 is EfficientNet-Lite0 or the speech embedding, it stands for N1,
+    too.
 
     Parameters
     ----------
@@ -308,6 +312,8 @@ def teacher(modality: str, profile: str | settings.Profile, classes: int) -> ker
     inputs = _inputs((modality,))
     if modality == "image" and chosen.pictures:
         x = backbones.lite0(chosen.pictures, chosen.frozen)(inputs[modality])  # (n, 1280)
+    elif modality == "speech" and chosen.speech:
+        x = speech_embedding()(inputs[modality])  # (n, 192)
     else:
         x = n1(settings.CHANNELS[modality], chosen.n1_filters, "N1")(inputs[modality])  # (n, 256)
     x = _norm()(x)

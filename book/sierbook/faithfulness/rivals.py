@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -171,15 +171,15 @@ class Subject:
         with tf.GradientTape() as tape:
             for m in settings.MODALITIES:
                 features[f"N1_{m[0]}"] = self.model.get_layer(f"N1_{m[0]}")(given[m])
-                # N2 is run layer by layer, to watch its last convolution, as its ReLU leaves it.
-                layers = list(_walk_layers(self.model.get_layer(f"N2_{m[0]}")))
-                final = _find_last_convolution(layers)
+                # N2 is run in two parts, to watch its last convolution as its activation leaves it.
+                before, after = _split(self.model.get_layer(f"N2_{m[0]}"))
                 x = given[m]
-                for layer in layers:
-                    x = layer(x)
-                    if layer is final:
-                        tape.watch(x)
-                        last[m] = x
+                for part in before:
+                    x = part(x)
+                tape.watch(x)
+                last[m] = x
+                for part in after:
+                    x = part(x)
                 features[f"N2_{m[0]}"] = x
             scores = heads([features[name] for name in ("N1_i", "N2_s", "N1_s", "N2_i")])[0]
             score = tf.gather(scores[0], target)
@@ -191,22 +191,35 @@ class Subject:
         return found
 
 
-def _find_last_convolution(layers: list[Any]) -> Any:
-    """Return the ReLU after the last convolution among layers in their order."""
+def _split(network: Any) -> tuple[list[Any], list[Any]]:
+    """Return what leads to the activation behind a network's last convolution, and what follows.
+
+    A network that holds others runs one after the other; the one that holds the convolution may
+    have branches.
+    """
     import keras
 
-    convolutions = [i for i, layer in enumerate(layers) if isinstance(layer, keras.layers.Conv2D)]
-    after = layers[convolutions[-1] :]
-    return next(layer for layer in after if isinstance(layer, keras.layers.ReLU))
+    layers = [layer for layer in network.layers if type(layer).__name__ != "InputLayer"]
+    place = max(at for at, layer in enumerate(layers) if _convolves(layer))
+    if hasattr(layers[place], "layers"):
+        before, after = _split(layers[place])
+        return [*layers[:place], *before], [*after, *layers[place + 1 :]]
+    kinds = (keras.layers.ReLU, keras.layers.Activation)
+    behind = (layer for layer in layers[place:] if isinstance(layer, kinds))
+    last = next(behind, layers[place])  # the convolution itself, where it is the end
+    return (
+        [keras.Function(network.inputs[0], last.output)],
+        [keras.Function(last.output, network.outputs[0])],
+    )
 
 
-def _walk_layers(model: Any) -> Iterator[Any]:
-    """Walk through the layers of a network without branches, into those of the networks in it."""
-    for layer in model.layers:
-        if hasattr(layer, "layers"):
-            yield from _walk_layers(layer)
-        elif type(layer).__name__ != "InputLayer":
-            yield layer
+def _convolves(layer: Any) -> bool:
+    """Tell whether a layer is a convolution, or a network that has one."""
+    import keras
+
+    if isinstance(layer, keras.layers.Conv2D):
+        return True
+    return any(_convolves(inner) for inner in getattr(layer, "layers", ()))
 
 
 @dataclass(frozen=True)

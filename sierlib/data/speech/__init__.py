@@ -10,7 +10,6 @@ from sierlib.data.speech.voice import speak, spoken_part
 from sierlib.data.speech.words import (
     Word,
     align,
-    check_alignment,
     fits_sound,
     in_dictionary,
     recognise,
@@ -21,7 +20,6 @@ __all__ = [
     "Recording",
     "Word",
     "align",
-    "check_alignment",
     "clean_text",
     "clean_transcript",
     "in_dictionary",

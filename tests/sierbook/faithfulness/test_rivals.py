@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,8 +14,7 @@ from sierbook.faithfulness.rivals import (
     Maps,
     Sample,
     Subject,
-    _find_last_convolution,
-    _walk_layers,
+    _split,
     attribute,
 )
 from sierlib import settings
@@ -87,17 +87,29 @@ def test_gradient_is_that_of_differences(network: keras.Model, pair: Sample) -> 
     assert (scores[0] - scores[1]) / (2 * step) == pytest.approx(np.linalg.norm(slope), rel=0.05)
 
 
-def test_grad_cam_sees_what_the_network_computes(network: keras.Model, pair: Sample) -> None:
-    subject = Subject(network)
-    small = subject.cam(pair.speech, pair.image, 1)
+def test_grad_cam_has_a_map_for_each_modality(network: keras.Model, pair: Sample) -> None:
+    small = Subject(network).cam(pair.speech, pair.image, 1)
     assert {m: value.shape for m, value in small.items()} == {"speech": (8, 8), "image": (8, 8)}
     assert all(value.min() >= 0 for value in small.values())
-    # The map is weight x activation: taking N2 apart layer by layer must give what the model gives.
-    n2 = network.get_layer("N2_i")
-    x = pair.image[None]
-    for layer in _walk_layers(n2):
-        x = layer(x)
-    assert np.allclose(x, n2(pair.image[None]), atol=1e-5)
+
+
+def _run(parts: list[Any], x: Any) -> Any:
+    for part in parts:
+        x = part(x)
+    return x
+
+
+@pytest.mark.parametrize("kind", ["VGG19", "ResNet34", "EfficientNet", "MobileNet", "Lite0"])
+def test_both_parts_of_n2_together_give_what_it_gives(pair: Sample, kind: str) -> None:
+    profile = settings.profile("smoke")
+    if kind == "Lite0":
+        profile = replace(profile, pictures="random", frozen=True)
+    network = n2(3, "VGG19" if kind == "Lite0" else kind, profile, "N2_i")
+    before, after = _split(network)
+    image = pair.image[None]
+    last = _run(before, image)
+    assert len(last.shape) == 4
+    assert np.allclose(_run(after, last), network(image), atol=1e-5)
 
 
 @pytest.mark.parametrize("normalised", [False, True])
@@ -106,8 +118,8 @@ def test_grad_cam_looks_at_the_last_convolution_as_its_relu_leaves_it(
     normalised: bool, kind: str, last: str
 ) -> None:
     profile = replace(settings.profile("smoke"), normalised=normalised)
-    layers = list(_walk_layers(n2(3, kind, profile, "N2")))
-    assert _find_last_convolution(layers).name == f"{last}_relu"
+    before, _ = _split(n2(3, kind, profile, "N2"))
+    assert before[-1].outputs[0]._keras_history.operation.name == f"{last}_relu"
 
 
 def test_random_maps_repeat_by_sample_and_seed(sample: Sample) -> None:

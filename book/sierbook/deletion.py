@@ -20,6 +20,7 @@ import numpy as np
 
 from sierlib import settings
 from sierlib.explorer import listening
+from sierlib.explorer.pair import OwnPair
 from sierlib.explorer.payload import Payload
 from sierlib.shapley.arguments import baseline_arrays
 
@@ -29,6 +30,13 @@ DIGITS = 3  # of a score
 
 _STARTS = np.arange(settings.SIZE) * listening.FRAME_SECONDS
 _MIDDLES = _STARTS + listening.FRAME_SECONDS / 2
+
+
+def scored_payload(pair: OwnPair) -> Payload:
+    """Return a reader's own pair as the explorer takes it, with its scores."""
+    payload = pair.payload()
+    add_scores(payload, pair.model, **pair.inputs)
+    return payload
 
 
 def add_scores(payload: Payload, model: Any, speech: np.ndarray, image: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sierlib.explorer import deletion
+from sierbook import deletion
 
 
 def _explanation(speech: list[float], image: list[float]) -> dict[str, Any]:

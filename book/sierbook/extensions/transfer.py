@@ -1,0 +1,153 @@
+"""What pre-training is worth on real photographs, from its recorded file: the directive
+`transfer-table`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from sierbook.extensions.results import format_time, framed, read_file, tell_how
+from sierbook.numbers import Key, write, write_estimate
+from sierbook.recorded import TRANSFER
+from sierbook.sentences import count
+from sierlib import settings
+from sierlib.experiment.models import NETWORKS
+
+COMMAND = "python -m benchmarks.transfer"
+#: The studies of pairs, by what labels them.
+LABELLED_BY = {"labelled": "people", "pairs": "two teachers"}
+
+#: What stands above a table, its rows, and its name.
+Told = tuple[str, list[list[str]], str]
+
+
+class TransferTable(SphinxDirective):
+    """The part of the study that the argument names."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        found = read_file(self.env, TRANSFER) or {}
+        said, rows, label = PARTS[self.arguments[0]](found)
+        if len(rows) < 2:
+            return [tell_how(COMMAND)]
+        return [nodes.paragraph("", said), *framed(rows, label)]
+
+
+def _write(found: Mapping[str, Any], key: Key, spec: str = "percent") -> str:
+    """Write an estimate with its interval, each number with its key."""
+    return write_estimate(found, spec, key)
+
+
+def _largest(scores: Mapping[str, Any], key: Key) -> str:
+    """Write how often the largest class would be right."""
+    return write(scores["majority"], "percent", *key._replace(quantity="largest class"))
+
+
+def _run(study: Mapping[str, Any]) -> str:
+    """Name the run of a study's numbers."""
+    return f"recorded: transfer, {study['provenance']['date']}"
+
+
+def list_studies(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the studies of pairs that are recorded, by who labelled them."""
+    return {by: found[name] for name, by in LABELLED_BY.items() if name in found}
+
+
+def tell_networks(found: Mapping[str, Any]) -> Told:
+    """Return a row for each network, its accuracy on each corpus beside the largest class."""
+    studies = list_studies(found)
+    rows, said = [["Network"]], []
+    for by, study in studies.items():
+        key = Key("n", "", "test", f"labels by {by}", _run(study))
+        rows[0] += [f"Right, labels by {by}", "Time"]
+        learned, asked = (
+            count(study["rows"][part], "pair", key=key._replace(part=part))
+            for part in ("train", "test")
+        )
+        said.append(
+            f"Labels by {by}: {learned} to learn from, {asked} to test, largest class "
+            f"{_largest(study, key)}."
+        )
+    by_network: dict[str, list[str]] = {}
+    for by, study in studies.items():
+        for name, network in study["networks"].items():
+            key = Key("accuracy", name, "test", f"labels by {by}", _run(study))
+            told = [_write(network["accuracy"], key), format_time(network["seconds"])]
+            by_network.setdefault(name, []).extend(told)
+    rows += [[_name(name), *told] for name, told in by_network.items()]
+    return " ".join(said), rows, "What pre-training is worth"
+
+
+def tell_leads(found: Mapping[str, Any]) -> Told:
+    """Return a row for each comparison of two networks, in points on each corpus."""
+    studies = list_studies(found)
+    rows = [["Compared", *(f"Labels by {by}" for by in studies)]]
+    compared: dict[tuple[str, str], list[str]] = {}
+    for by, study in studies.items():
+        for lead in study["leads"]:
+            one, other, gain = lead["one"], lead["other"], lead["difference"]
+            key = Key("lead", f"{one} - {other}", "test", f"labels by {by}", _run(study))
+            told = f"{_write(gain, key, 'points')}: {judge(gain)}"
+            compared.setdefault((one, other), []).append(told)
+    for (one, other), told in compared.items():
+        rows.append([f"{_name(one)}, less {_name(other)}", *told])
+    return "Differences on the same rows; intervals draw whole groups of rows.", rows, "Leads"
+
+
+def judge(difference: Mapping[str, Any]) -> str:
+    """Say on which side of zero an interval lies."""
+    if difference["low"] > 0:
+        return "better"
+    return "worse" if difference["high"] < 0 else "not clear"
+
+
+def tell_teachers(found: Mapping[str, Any]) -> Told:
+    """Return a row for each teacher, with and without pre-training."""
+    study = found.get("teachers", {"own": {}})
+    rows = [["Teacher", "Learned from", "Right on held-out items", "Largest class"]]
+    for how, teachers in study["own"].items():
+        for role, scores in teachers.items():
+            if role == "ser" and how == "pre-trained":
+                continue  # the same network: pre-training is the picture's
+            name = f"{settings.ROLES[role]}, {how}"
+            key = Key("accuracy", f"{role} teacher, {how}", "held out", "its corpus", _run(study))
+            items = count(scores["learned from"], "item", key=key._replace(quantity="n"))
+            rows.append([name, items, _write(scores["accuracy"], key), _largest(scores, key)])
+    return "Each on items of its own corpus that it was not trained on.", rows, "Teachers"
+
+
+def tell_across(found: Mapping[str, Any]) -> Told:
+    """Return a row for each teacher and each corpus that it is asked about."""
+    study = found.get("teachers", {"across": []})
+    rows = [["Teacher", "Learned from", "Asked about", "Right", "Largest class"]]
+    for row in study["across"]:
+        who = f"{row['modality']} teacher of {row['learned']}"
+        key = Key("accuracy", who, "held out", row["asked"], _run(study))
+        cells = [row["modality"], row["learned"], row["asked"]]
+        rows.append([*cells, _write(row["accuracy"], key), _largest(row, key)])
+    return "Items that no teacher was trained on.", rows, "Teachers of other corpora"
+
+
+def _name(network: str) -> str:
+    """Name a network of the study: of four the title says only what their N2 is."""
+    spec = NETWORKS[network]
+    return f"ParallelNet, {spec.title}" if spec.group == "pre-training" else spec.title
+
+
+PARTS: dict[str, Callable[[Mapping[str, Any]], Told]] = {
+    "networks": tell_networks,
+    "leads": tell_leads,
+    "teachers": tell_teachers,
+    "across": tell_across,
+}
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.setup_extension("sierbook.extensions.results")
+    app.add_directive("transfer-table", TransferTable)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
