@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sierbook import statistics
 from sierlib import settings
-from sierlib.experiment.models import NETWORKS, names_in_group, select_rows
+from sierlib.experiment.models import HALVES, NETWORKS, names_in_group, select_rows
 from sierlib.experiment.scores import class_codes
 from sierlib.experiment.teachers import (
     predict_opinions,
@@ -23,18 +23,21 @@ from sierlib.run import Run
 
 Array = NDArray[Any]
 
-#: What is compared with what, by the names of networks; the last two are what fusion is worth.
+#: What is compared with what, by the names of networks: what ImageNet weights are worth, what the
+#: speech embedding is, and what fusion is.
 LEADS = (
     ("pretrained-frozen", "random-frozen"),
     ("pretrained-frozen", "random-trained"),
     ("pretrained-tuned", "pretrained-frozen"),
-    ("pretrained-frozen", "ier"),
-    ("pretrained-frozen", "ser"),
+    ("ser", "ser-random"),
+    ("fused", "pretrained-frozen"),
+    ("fused", "ser"),
+    ("fused", "ier"),
 )
 
 
 def score_cells(run: Run) -> dict[str, Any]:
-    """Train what pre-training is worth, and both halves, and compare them on the test rows.
+    """Train networks with and without pre-training, and compare them on the test rows.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def score_cells(run: Run) -> dict[str, Any]:
         ``leads``: ``one``, ``other`` and the ``difference`` of their accuracies. Intervals draw
         groups of rows, which share words or a picture.
     """
-    names = [*names_in_group("pre-training"), "ser", "ier"]
+    names = [*names_in_group("pre-training"), *HALVES.values()]
     histories = train_all(run, names)
     rows = select_rows(run, NETWORKS["ser"])
     test = rows["test"]

@@ -13,10 +13,10 @@ import pytest
 from sierbook import statistics, transfer
 from sierbook.extensions import transfer as pages
 from sierlib import settings
-from sierlib.experiment.models import NETWORKS, names_in_group
+from sierlib.experiment.models import HALVES, NETWORKS, names_in_group
 from tests.forged import ABOVE, BELOW, NEITHER, accuracy, in_plain
 
-NAMES = [*names_in_group("pre-training"), "ser", "ier"]
+NAMES = [*names_in_group("pre-training"), *HALVES.values()]
 RUN: Any = SimpleNamespace(seed=0)
 
 
@@ -133,7 +133,7 @@ def test_what_is_not_recorded_has_no_rows(name: str) -> None:
     assert len(rows) == 1
 
 
-@pytest.mark.parametrize(("name", "count"), [("networks", 6), ("leads", 3), ("across", 1)])
+@pytest.mark.parametrize(("name", "count"), [("networks", 8), ("leads", 3), ("across", 1)])
 def test_a_table_has_a_row_for_each_and_every_number_its_key(name: str, count: int) -> None:
     said, rows, _ = pages.PARTS[name](FOUND)
     in_plain([said, *(cell for row in rows[1:] for cell in row)])

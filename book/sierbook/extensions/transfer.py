@@ -136,7 +136,8 @@ def tell_across(found: Mapping[str, Any]) -> Told:
 def _name(network: str) -> str:
     """Name a network of the study: of four the title says only what their N2 is."""
     spec = NETWORKS[network]
-    return f"ParallelNet, {spec.title}" if spec.group == "pre-training" else spec.title
+    fused = spec.group == "pre-training" and spec.modality == "both"
+    return f"ParallelNet, {spec.title}" if fused else spec.title
 
 
 PARTS: dict[str, Callable[[Mapping[str, Any]], Told]] = {
