@@ -140,6 +140,25 @@ def test_a_table_has_a_row_for_each_and_every_number_its_key(name: str, count: i
     assert len(rows) == 1 + count and len({len(row) for row in rows}) == 1
 
 
+def test_the_answer_names_what_is_not_clear() -> None:
+    pairs = [
+        ("pretrained-frozen", "random-frozen"),
+        ("ser", "ser-random"),
+        ("fused", "ser"),
+        ("fused", "ier"),
+    ]
+    study = FOUND["labelled"]
+    study = study | {
+        "leads": [
+            {"one": one, "other": other, "difference": NEITHER if other == "ser-random" else ABOVE}
+            for one, other in pairs
+        ]
+    }
+    (said,) = in_plain([pages.answer(study)])
+    assert "speech half +0.0 points [−5.0, +5.0], which is not clear of zero." in said
+    assert "ParallelNet +10.0 points [+5.0, +15.0], and" in said and "50.0 %" in said
+
+
 def test_a_lead_is_judged_by_its_interval() -> None:
     _, rows, _ = pages.tell_leads(FOUND)
     words = [in_plain(row)[1].partition(": ")[2] for row in rows[1:]]

@@ -1,5 +1,5 @@
-"""What pre-training is worth on real photographs, from its recorded file: the directive
-`transfer-table`."""
+"""What pre-training is worth on real photographs, from its recorded file: the directives
+`transfer-answer` and `transfer-table`."""
 
 from __future__ import annotations
 
@@ -36,6 +36,38 @@ class TransferTable(SphinxDirective):
         if len(rows) < 2:
             return [tell_how(COMMAND)]
         return [nodes.paragraph("", said), *framed(rows, label)]
+
+
+class TransferAnswer(SphinxDirective):
+    """What pre-training is worth in a few sentences, from the pairs that people have labelled."""
+
+    def run(self) -> list[nodes.Node]:
+        study = (read_file(self.env, TRANSFER) or {}).get("labelled")
+        return [nodes.paragraph("", answer(study))] if study else [tell_how(COMMAND)]
+
+
+def answer(study: Mapping[str, Any]) -> str:
+    """Say what ImageNet weights, the speech embedding and fusion are worth."""
+    key = Key("lead", "", "test", "labels by people", _run(study))
+    gains = {(lead["one"], lead["other"]): lead["difference"] for lead in study["leads"]}
+
+    def tell(one: str, other: str) -> str:
+        gain = gains[one, other]
+        known = "" if gain["low"] > 0 or gain["high"] < 0 else ", which is not clear of zero"
+        return _write(gain, key._replace(network=f"{one} - {other}"), "points") + known
+
+    networks = study["networks"]
+    better = max(("ser", "ier"), key=lambda name: networks[name]["accuracy"]["value"])
+    reached = _write(
+        networks["fused"]["accuracy"], key._replace(quantity="accuracy", network="fused")
+    )
+    return (
+        f"ImageNet weights in the picture's N2 bring ParallelNet "
+        f"{tell('pretrained-frozen', 'random-frozen')}, and a speech embedding brings the speech "
+        f"half {tell('ser', 'ser-random')}. With both ParallelNet is right in {reached}, where the "
+        f"largest class has {_largest(study, key)}; that is ahead of its better half, "
+        f"{_name(better)}, by {tell('fused', better)}."
+    )
 
 
 def _write(found: Mapping[str, Any], key: Key, spec: str = "percent") -> str:
@@ -151,4 +183,5 @@ PARTS: dict[str, Callable[[Mapping[str, Any]], Told]] = {
 def setup(app: Sphinx) -> dict[str, bool]:
     app.setup_extension("sierbook.extensions.results")
     app.add_directive("transfer-table", TransferTable)
+    app.add_directive("transfer-answer", TransferAnswer)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
