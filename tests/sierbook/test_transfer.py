@@ -166,10 +166,11 @@ def test_a_lead_is_judged_by_its_interval() -> None:
     assert all(row[2].endswith(": worse") for row in rows[1:])
 
 
-def test_the_speech_teacher_stands_once_since_pre_training_is_the_pictures() -> None:
+def test_every_teacher_stands_with_and_without_pre_training() -> None:
     _, rows, _ = pages.tell_teachers(FOUND)
     assert [row[0] for row in rows[1:]] == [
         "speech, from random weights",
         "image, from random weights",
+        "speech, pre-trained",
         "image, pre-trained",
     ]

@@ -13,9 +13,10 @@ from sphinx.util.docutils import SphinxDirective
 from sierbook.extensions.results import format_time, framed, read_file, tell_how
 from sierbook.numbers import Key, write, write_estimate
 from sierbook.recorded import TRANSFER
-from sierbook.sentences import count
+from sierbook.sentences import choose_words, count
 from sierlib import settings
 from sierlib.experiment.models import NETWORKS
+from sierlib.experiment.scores import Estimate
 
 COMMAND = "python -m benchmarks.transfer"
 #: The studies of pairs, by what labels them.
@@ -53,7 +54,7 @@ def answer(study: Mapping[str, Any]) -> str:
 
     def tell(one: str, other: str) -> str:
         gain = gains[one, other]
-        known = "" if gain["low"] > 0 or gain["high"] < 0 else ", which is not clear of zero"
+        known = choose_words(gain, "", "", ", which is not clear of zero")
         return _write(gain, key._replace(network=f"{one} - {other}"), "points") + known
 
     networks = study["networks"]
@@ -70,7 +71,7 @@ def answer(study: Mapping[str, Any]) -> str:
     )
 
 
-def _write(found: Mapping[str, Any], key: Key, spec: str = "percent") -> str:
+def _write(found: Estimate, key: Key, spec: str = "percent") -> str:
     """Write an estimate with its interval, each number with its key."""
     return write_estimate(found, spec, key)
 
@@ -124,18 +125,12 @@ def tell_leads(found: Mapping[str, Any]) -> Told:
         for lead in study["leads"]:
             one, other, gain = lead["one"], lead["other"], lead["difference"]
             key = Key("lead", f"{one} - {other}", "test", f"labels by {by}", _run(study))
-            told = f"{_write(gain, key, 'points')}: {judge(gain)}"
+            verdict = choose_words(gain, "better", "worse", "not clear")
+            told = f"{_write(gain, key, 'points')}: {verdict}"
             compared.setdefault((one, other), []).append(told)
-    for (one, other), told in compared.items():
-        rows.append([f"{_name(one)}, less {_name(other)}", *told])
+    for (one, other), cells in compared.items():
+        rows.append([f"{_name(one)}, less {_name(other)}", *cells])
     return "Differences on the same rows; intervals draw whole groups of rows.", rows, "Leads"
-
-
-def judge(difference: Mapping[str, Any]) -> str:
-    """Say on which side of zero an interval lies."""
-    if difference["low"] > 0:
-        return "better"
-    return "worse" if difference["high"] < 0 else "not clear"
 
 
 def tell_teachers(found: Mapping[str, Any]) -> Told:
@@ -144,8 +139,6 @@ def tell_teachers(found: Mapping[str, Any]) -> Told:
     rows = [["Teacher", "Learned from", "Right on held-out items", "Largest class"]]
     for how, teachers in study["own"].items():
         for role, scores in teachers.items():
-            if role == "ser" and how == "pre-trained":
-                continue  # the same network: pre-training is the picture's
             name = f"{settings.ROLES[role]}, {how}"
             key = Key("accuracy", f"{role} teacher, {how}", "held out", "its corpus", _run(study))
             items = count(scores["learned from"], "item", key=key._replace(quantity="n"))
