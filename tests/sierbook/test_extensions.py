@@ -15,7 +15,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
 from sierbook import lessons, numbers
-from sierbook.extensions import bench, engine, gpu, scale
+from sierbook.extensions import bench, engine, gpu, scale, transfer
 from tests.forged import ANGER, HAPPY, SAD, asked_of_explanations, audited, evaluated, in_plain
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,8 @@ PAGES = {
     **dict.fromkeys(("07-experiment", "08-explanations"), "# Findings\n\n```{findings}\n```\n"),
     "environment": "# Runs\n\n```{result-table}\n```\n\n```{network-table}\n```\n\n"
     "```{version-table}\n```\n\n```{gpu-run}\n```\n\n```{bench-table}\n```\n",
+    "real": "# Real\n\n```{transfer-answer}\n```\n"
+    + "".join(f"\n```{{transfer-table}} {name}\n```\n" for name in transfer.PARTS),
     "robustness": "# Bad data\n"
     + "".join(
         f"\n```{{torture-table}} {name}\n```\n"
@@ -73,7 +75,7 @@ def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, Any]
             (source / f"{name}.md").write_text(
                 f"---\norphan: true\n---\n\n{text}", encoding="utf-8"
             )
-        kinds = ("results", "answers", "claims", "torture", "gpu", "bench")
+        kinds = ("results", "answers", "claims", "torture", "gpu", "bench", "transfer")
         settings = {
             "extensions": ["myst_parser", *(f"sierbook.extensions.{kind}" for kind in kinds)],
         }
@@ -144,6 +146,8 @@ def test_before_anything_has_run_every_page_says_so(
     for command in ("make bench", "python benchmarks/gpu.py"):
         said = f"Nothing is recorded yet. It will be here after {command} ."  # tags leave blanks
         assert said in text_of(pages["environment"])
+    for_each = text_of(pages["real"]).count("here after python -m benchmarks.transfer")
+    assert for_each == 1 + len(transfer.PARTS)
 
 
 def test_a_number_has_its_key_wherever_a_page_shows_it(
