@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from sierbook.numbers import Key, write
+from sierbook.numbers import THIS_RUN, Key, write
 from sierbook.records import as_records
 from sierbook.sentences import choose_words, count, write_signed
 
@@ -27,14 +27,14 @@ def judge_respoken(table: pd.DataFrame) -> list[str]:
     return sentences
 
 
-def judge_voices(table: pd.DataFrame) -> list[str]:
+def judge_voices(table: pd.DataFrame, run: str = THIS_RUN) -> list[str]:
     """Say what another voice costs networks that never heard it, and one that did
-    (`compare_voices`)."""
+    (`compare_voices`); of which run the numbers are."""
     if table.empty:
         return ["These rows are recordings: no voice spoke them."]
     sentences = []
     for row in as_records(table):
-        key = Key("accuracy", row["network"], row["change"], "labels")
+        key = Key("accuracy", row["network"], row["change"], "labels", run)
         before = write(row["before"], ".1%", *key._replace(quantity="accuracy before"))
         after = write(row["accuracy"], ".1%", *key)
         found = row | {"value": row["difference"]}

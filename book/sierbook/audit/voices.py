@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -144,21 +144,25 @@ def compare_voices(trial: Trial, workers: int | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def compare_or_recall(trial: Trial) -> tuple[pd.DataFrame, str]:
-    """Compare the voices where the second is installed; elsewhere show what was recorded.
+class Compared(NamedTuple):
+    """What `compare_voices` found, of which run it is, and that in a sentence."""
 
-    Returns
-    -------
-    found, said
-        As `compare_voices`, empty where there is neither; and a sentence on where it comes from.
-    """
+    rows: pd.DataFrame
+    run: str
+    said: str
+
+
+def compare_or_recall(trial: Trial) -> Compared:
+    """Compare the voices where the second is installed; elsewhere take what was recorded, if
+    anything was."""
     if second_voice.is_installed():
-        return compare_voices(trial), "Computed in this run."
+        return Compared(compare_voices(trial), numbers.THIS_RUN, "Computed in this run.")
     recorded = read_transfer().get("voices")
     if not recorded:
-        return pd.DataFrame(), second_voice.MISSING
+        return Compared(pd.DataFrame(), numbers.THIS_RUN, second_voice.MISSING)
     made = numbers.name_run(recorded["provenance"] | {"recorded": True})
-    return pd.DataFrame(recorded["rows"]), f"{second_voice.MISSING} What is shown is {made}."
+    said = f"{second_voice.MISSING} What is shown is {made}."
+    return Compared(pd.DataFrame(recorded["rows"]), made, said)
 
 
 def train_on_both(run: Run, workers: int | None = None) -> keras.Model:

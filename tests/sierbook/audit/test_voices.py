@@ -91,8 +91,8 @@ def test_what_was_recorded_is_shown_where_the_second_voice_is_missing(
     made = {"profile": "quick", "data": "synthetic", "date": "2026-11-28"}
     recorded = {"rows": [{"network": "ParallelNet"}], "provenance": made}
     monkeypatch.setattr(voices, "read_transfer", lambda: {"voices": recorded})
-    found, said = voices.compare_or_recall(trial)
-    assert found["network"].tolist() == ["ParallelNet"] and "2026-11-28" in said
+    found, run, said = voices.compare_or_recall(trial)
+    assert found["network"].tolist() == ["ParallelNet"] and "2026-11-28" in said and run in said
     monkeypatch.setattr(voices, "read_transfer", dict)
-    found, said = voices.compare_or_recall(trial)
+    found, _, said = voices.compare_or_recall(trial)
     assert found.empty and "pip install" in said
