@@ -148,7 +148,7 @@ def build_pairs(run: Run, findings: Findings) -> None:
     planted = {item.id: item.truth["emotion"] for item in corpus.items if item.truth}
     labels = rows.set_index("id", drop=False)[["id"]].assign(winner=GIVEN)
     labels["label"] = labels["id"].map(planted)
-    groups = number_groups(rows["text"])
+    groups = number_groups(rows["text"], rows["image_hash"])
     labels["split"], labels["fold"] = split_rows(labels["label"].to_numpy(), groups, run.seed)
     labels[OPINIONS] = math.nan
     summary = build_dataset(run, labels.drop(columns="id"))

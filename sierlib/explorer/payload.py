@@ -34,7 +34,7 @@ and an explanation, made by `explanation_payload`:
     levels         [{speech: grid, image: grid}] from the undivided modality to the finest
                    division, where grid is {rows, cols, values}, row by row, a value being its
                    region's whole value
-    left           scores of what is left of the sample, see `sierbook.deletion`; may lack
+    left           scores of what is left of the sample, by threshold; may lack
 
 Mu-law takes a byte per sample of sound, sounds like 14 bits, and is decoded in 5 lines of
 JavaScript.

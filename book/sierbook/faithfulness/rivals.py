@@ -194,8 +194,7 @@ class Subject:
 def _split(network: Any) -> tuple[list[Any], list[Any]]:
     """Return what leads to the activation behind a network's last convolution, and what follows.
 
-    A network that holds others runs one after the other; the one that holds the convolution may
-    have branches.
+    Everything has to pass through that activation; beside it there may be branches.
     """
     import keras
 
@@ -203,7 +202,11 @@ def _split(network: Any) -> tuple[list[Any], list[Any]]:
     place = max(at for at, layer in enumerate(layers) if _convolves(layer))
     if hasattr(layers[place], "layers"):
         before, after = _split(layers[place])
-        return [*layers[:place], *before], [*after, *layers[place + 1 :]]
+        call = layers[place]._inbound_nodes[-1]  # where this network calls the one within
+        return (
+            [keras.Function(network.inputs[0], call.input_tensors[0]), *before],
+            [*after, keras.Function(call.outputs[0], network.outputs[0])],
+        )
     kinds = (keras.layers.ReLU, keras.layers.Activation)
     behind = (layer for layer in layers[place:] if isinstance(layer, kinds))
     last = next(behind, layers[place])  # the convolution itself, where it is the end

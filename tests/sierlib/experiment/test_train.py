@@ -172,6 +172,7 @@ def test_tuning_goes_on_with_all_layers_at_the_papers_rate(
     def build() -> keras.Model:
         given = keras.Input((128, 128, 1), name="speech")
         x = keras.layers.Flatten()(keras.layers.AveragePooling2D((32, 128))(given))
+        x = keras.layers.BatchNormalization(name="norm", trainable=False)(x)
         frozen = keras.layers.Dense(4, name="frozen", trainable=False)
         y = keras.layers.Dense(4, activation="softmax", dtype="float32")(frozen(x))
         model = keras.Model({"speech": given}, y)
@@ -185,6 +186,8 @@ def test_tuning_goes_on_with_all_layers_at_the_papers_rate(
         changed = np.abs(model.get_layer("frozen").get_weights()[0] - built[0]).max()
         assert len(history["epochs"]) == 2 + tuned and (changed > 0) == bool(tuned)
         assert bool(tuned) == (history["best_epoch"] > 2)
+        # Normalisation that was frozen keeps the averages that it came with.
+        np.testing.assert_array_equal(model.get_layer("norm").get_weights()[2], 0)
 
 
 def test_a_seed_fixes_the_training(bands: tuple[pd.DataFrame, Path]) -> None:

@@ -30,13 +30,14 @@ def test_keras_gives_what_onnxruntime_gives_window_by_window() -> None:
     path = pretrained.find_weights(pretrained.EMBEDDING)
     session = InferenceSession(str(path))
     (given,) = session.get_inputs()
-    frames = np.random.default_rng(0).normal(size=(100, 32, 1)).astype(np.float32)
+    bands = np.random.default_rng(0).normal(size=(32, 100, 1)).astype(np.float32)
+    frames = bands.transpose(1, 0, 2)  # it wants time first
     windows = np.stack([frames[start : start + 76] for start in (0, 8, 16, 24)])
     (wanted,) = session.run(None, {given.name: windows})
     network = embedding.embedder(100)
     network.set_weights(embedding.read_onnx(path))
-    found = network.predict(frames[None], verbose=0)[0]
-    np.testing.assert_allclose(found[:, 0], wanted[:, 0, 0], atol=1e-3)
+    found = network.predict(bands[None], verbose=0)[0]
+    np.testing.assert_allclose(found[0], wanted[:, 0, 0], atol=1e-3)
 
 
 def test_bands_cover_what_the_embedding_hears_and_nothing_above() -> None:
@@ -54,7 +55,7 @@ def test_louder_speech_is_louder_to_the_embedding_by_as_much() -> None:
     quiet = np.full((1, settings.SIZE, settings.SIZE, 1), 0.5, np.float32)
     louder = quiet + 10 / -settings.FLOOR_DB  # by 10 dB
     one, other = (front.predict(given, verbose=0) for given in (quiet, louder))
-    assert one.shape == (1, 640, 32, 1)
+    assert one.shape == (1, 32, 640, 1)
     np.testing.assert_allclose(other - one, 1, atol=1e-3)
 
 
