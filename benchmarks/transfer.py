@@ -19,13 +19,20 @@ from sierbook import second_voice, transfer
 from sierbook.audit.inputs import Trial
 from sierbook.audit.voices import compare_voices
 from sierbook.recorded import RECORDED, TRANSFER, read_transfer
+from sierlib import settings
 from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.models import HALVES
 from sierlib.experiment.train import train_all
 from sierlib.files import write_json
-from sierlib.run import Run
+from sierlib.run import Run, name_corpus
 
 PROFILE = "pretrained"
+
+
+def stamp(run: Run) -> dict[str, Any]:
+    """Return what made a run's results, but not where its corpora lie."""
+    made = run.provenance()
+    return made | {role: name_corpus(made[role]) for role in ("data", *settings.ROLES)}
 
 
 class Study:
@@ -49,7 +56,7 @@ class Study:
 
     def _score(self, run: Run) -> dict[str, Any]:
         build_dataset(run)
-        return {**transfer.score_cells(run), "provenance": run.provenance()}
+        return {**transfer.score_cells(run), "provenance": stamp(run)}
 
     def score_teachers(self) -> dict[str, Any]:
         """Compare teachers with and without pre-training, and ask them about other corpora."""
@@ -61,7 +68,7 @@ class Study:
         return {
             "own": {name: transfer.score_teachers(run) for name, run in runs.items()},
             "across": transfer.ask_across(corpora),
-            "provenance": corpora["real"].provenance(),
+            "provenance": stamp(corpora["real"]),
         }
 
     def compare_voices(self) -> dict[str, Any]:
@@ -70,7 +77,7 @@ class Study:
         build_dataset(run)
         train_all(run, HALVES.values())
         rows = compare_voices(Trial(run)).to_dict("records")
-        return {"rows": rows, "provenance": run.provenance()}
+        return {"rows": rows, "provenance": stamp(run)}
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ Array = NDArray[Any]
 LEADS = (
     ("pretrained-frozen", "random-frozen"),
     ("pretrained-frozen", "random-trained"),
+    ("pretrained-tuned", "random-trained"),
     ("pretrained-tuned", "pretrained-frozen"),
     ("ser", "ser-random"),
     ("fused", "pretrained-frozen"),

@@ -143,6 +143,7 @@ def test_a_table_has_a_row_for_each_and_every_number_its_key(name: str, count: i
 def test_the_answer_says_of_each_difference_what_it_is() -> None:
     gains = {
         ("pretrained-frozen", "random-trained"): ABOVE,
+        ("pretrained-tuned", "random-trained"): BELOW,
         ("ser", "ser-random"): NEITHER,
         ("fused", "ser"): BELOW,
         ("fused", "ier"): BELOW,
@@ -151,7 +152,7 @@ def test_the_answer_says_of_each_difference_what_it_is() -> None:
         {"one": one, "other": other, "difference": gain} for (one, other), gain in gains.items()
     ]
     (said,) = in_plain([pages.answer(FOUND["labelled"] | {"leads": leads})])
-    assert "by +10.0 points [+5.0, +15.0], a gain; a speech" in said
+    assert "by +10.0 points [+5.0, +15.0], a gain, where they are kept" in said
     assert "speech half by +0.0 points [−5.0, +5.0], not clear of zero. With" in said
     assert "difference to it is −10.0 points [−15.0, −5.0], a loss." in said and "50.0 %" in said
 

@@ -62,10 +62,12 @@ def answer(study: Mapping[str, Any]) -> str:
     better = max(("ser", "ier"), key=lambda name: networks[name]["accuracy"]["value"])
     right = key._replace(quantity="accuracy", network="fused")
     return (
-        "On the test pairs that people have labelled, ImageNet weights in the picture's N2, kept "
-        "as they are, change ParallelNet's accuracy against the same network trained from random "
-        f"ones by {tell('pretrained-frozen', 'random-trained')}; a speech embedding changes that "
-        f"of the speech half by {tell('ser', 'ser-random')}. With both ParallelNet is right in "
+        "On the test pairs that people have labelled, ImageNet weights in the picture's N2 change "
+        "ParallelNet's accuracy against random ones, trained, by "
+        f"{tell('pretrained-frozen', 'random-trained')}, where they are kept as they are, and by "
+        f"{tell('pretrained-tuned', 'random-trained')}, where they are trained on; a speech "
+        f"embedding changes that of the speech half by {tell('ser', 'ser-random')}. With both, "
+        f"kept as they are, ParallelNet is right in "
         f"{_write(networks['fused']['accuracy'], right)}, where the largest class has "
         f"{_largest(study, key)}. Its better half is {_name(better)}; the difference to it is "
         f"{tell('fused', better)}."
