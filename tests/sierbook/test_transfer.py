@@ -159,9 +159,9 @@ def test_the_answer_says_of_each_difference_what_it_is() -> None:
 
 def test_a_lead_is_judged_by_its_interval() -> None:
     _, rows, _ = pages.tell_leads(FOUND)
-    words = [in_plain(row)[1].partition(": ")[2] for row in rows[1:]]
+    words = [in_plain(row)[2].partition(": ")[2] for row in rows[1:]]
     assert words == ["better", "not clear", "worse"]
-    assert all(row[2].endswith(": worse") for row in rows[1:])
+    assert all(row[3].endswith(": worse") for row in rows[1:])
 
 
 def test_every_teacher_stands_with_and_without_pre_training() -> None:

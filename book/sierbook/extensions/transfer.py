@@ -10,7 +10,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from sierbook.extensions.results import format_time, framed, read_file, tell_how
+from sierbook.extensions.results import framed, read_file, tell_how
 from sierbook.numbers import Key, write, write_estimate
 from sierbook.recorded import TRANSFER
 from sierbook.sentences import choose_words, count
@@ -100,7 +100,7 @@ def tell_networks(found: Mapping[str, Any]) -> Told:
     rows, said = [["Network"]], []
     for by, study in studies.items():
         key = Key("n", "", "test", f"labels by {by}", _run(study))
-        rows[0] += [f"Right, labels by {by}", "Time"]
+        rows[0].append(f"Labels by {by}")
         learned, asked = (
             count(study["rows"][part], "pair", key=key._replace(part=part))
             for part in ("train", "test")
@@ -113,8 +113,7 @@ def tell_networks(found: Mapping[str, Any]) -> Told:
     for by, study in studies.items():
         for name, network in study["networks"].items():
             key = Key("accuracy", name, "test", f"labels by {by}", _run(study))
-            told = [_write(network["accuracy"], key), format_time(network["seconds"])]
-            by_network.setdefault(name, []).extend(told)
+            by_network.setdefault(name, []).append(_write(network["accuracy"], key))
     rows += [[_name(name), *told] for name, told in by_network.items()]
     return " ".join(said), rows, "What pre-training is worth"
 
@@ -122,7 +121,7 @@ def tell_networks(found: Mapping[str, Any]) -> Told:
 def tell_leads(found: Mapping[str, Any]) -> Told:
     """Return a row for each comparison of two networks, in points on each corpus."""
     studies = list_studies(found)
-    rows = [["Compared", *(f"Labels by {by}" for by in studies)]]
+    rows = [["Network", "Less", *(f"Labels by {by}" for by in studies)]]
     compared: dict[tuple[str, str], list[str]] = {}
     for by, study in studies.items():
         for lead in study["leads"]:
@@ -132,8 +131,9 @@ def tell_leads(found: Mapping[str, Any]) -> Told:
             told = f"{_write(gain, key, 'points')}: {verdict}"
             compared.setdefault((one, other), []).append(told)
     for (one, other), cells in compared.items():
-        rows.append([f"{_name(one)}, less {_name(other)}", *cells])
-    return "Differences on the same rows; intervals draw whole groups of rows.", rows, "Leads"
+        rows.append([NETWORKS[one].title, NETWORKS[other].title, *cells])
+    said = "Differences on the same rows; what is random or pre-trained is ParallelNet's picture."
+    return said, rows, "Leads"
 
 
 def tell_teachers(found: Mapping[str, Any]) -> Told:
