@@ -32,6 +32,7 @@ PAGES = [
     "book/data-card",
     "book/model-card",
     "book/reproduce",
+    "book/real",
     "book/environment",
     "book/glossary",
     "book/citing",
