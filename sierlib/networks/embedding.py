@@ -107,19 +107,9 @@ def _share_bands() -> np.ndarray:
 
 
 def read_onnx(path: Path) -> list[np.ndarray]:
-    """Return the weights of a network's convolutions, in their order, as Keras lays them out.
+    """Return the weights of a network's convolutions, in their order, as Keras lays them out."""
+    import onnx
 
-    Raises
-    ------
-    WeightsUnavailable
-        When `onnx` is not installed.
-    """
-    try:
-        import onnx
-    except ImportError as error:
-        raise pretrained.WeightsUnavailable(
-            f"{path} is read by onnx, which is not installed: pip install onnx, or make optional"
-        ) from error
     graph = onnx.load(str(path)).graph
     arrays = {stored.name: onnx.numpy_helper.to_array(stored) for stored in graph.initializer}
     convolutions = [node for node in graph.node if node.op_type == "Conv"]

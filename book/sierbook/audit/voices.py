@@ -24,6 +24,7 @@ from sierlib.experiment.models import NETWORKS, select_rows
 from sierlib.experiment.train import fit_spec
 from sierlib.files import hold, replacing
 from sierlib.keys import digest, source_key
+from sierlib.networks.pretrained import WeightsUnavailable, find_weights
 from sierlib.run import Run
 
 Array = NDArray[Any]
@@ -121,10 +122,10 @@ def compare_voices(trial: Trial, count: int = 1_000, workers: int | None = None)
 
     Raises
     ------
-    VoiceUnavailable
+    WeightsUnavailable
         When the second voice is not installed, or damaged.
     """
-    second_voice.find_weights()
+    find_weights(second_voice.JOE)
     items, places = _find_spoken(trial, count)
     if not items:
         return pd.DataFrame()
@@ -166,12 +167,14 @@ def compare_or_recall(trial: Trial) -> Compared:
     was."""
     try:
         found = compare_voices(trial)
-    except second_voice.VoiceUnavailable as problem:
+    except WeightsUnavailable as problem:
         recorded = read_transfer().get("voices")
         if not recorded:
-            return Compared(pd.DataFrame(), numbers.THIS_RUN, str(problem))
+            return Compared(pd.DataFrame(), numbers.THIS_RUN, f"{problem}.")
         made = numbers.name_run(recorded["provenance"] | {"recorded": True})
-        return Compared(pd.DataFrame(recorded["rows"]), made, f"{problem} What is shown is {made}.")
+        return Compared(
+            pd.DataFrame(recorded["rows"]), made, f"{problem}. What is shown is {made}."
+        )
     said = "Computed in this run." if len(found) else "These rows are recordings: no voice spoke."
     return Compared(found, numbers.THIS_RUN, said)
 
@@ -187,7 +190,7 @@ def train_on_both(run: Run, workers: int | None = None) -> keras.Model:
     del rows["test"]
     path = run.folder / f"{_BOTH}.keras"
     key = digest(spec.adapt(run.profile).recipe(), run.seed, run.key_of("manifest"))
-    key = digest(key, second_voice.SHA256, source_key(__name__))
+    key = digest(key, second_voice.JOE.sha256, source_key(__name__))
     with hold(run.folder):
         if not run.current(_BOTH, key):
             parts = {name: _respeak(run, some, name, workers) for name, some in rows.items()}

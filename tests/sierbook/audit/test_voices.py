@@ -16,6 +16,7 @@ from sierbook.audit.inputs import Trial
 from sierlib.data import speech
 from sierlib.data.shards import load_arrays
 from sierlib.experiment.models import NETWORKS, select_rows
+from sierlib.networks import pretrained
 from sierlib.run import Run
 
 
@@ -32,7 +33,7 @@ def slow_voice(monkeypatch: pytest.MonkeyPatch) -> None:
         return speech.speak(text, speed=0.6)
 
     monkeypatch.setattr(second_voice, "speak", speak)
-    monkeypatch.setattr(second_voice, "find_weights", lambda: None)
+    monkeypatch.setattr(voices, "find_weights", lambda _: None)
 
 
 def test_the_same_take_gives_the_same_answers(trial: Trial) -> None:
@@ -52,7 +53,7 @@ def test_the_same_take_gives_the_same_answers(trial: Trial) -> None:
 def test_recordings_are_not_spoken_again(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = SimpleNamespace(text="what is said", audio=Path("a.wav"))
     monkeypatch.setattr(voices, "find_items", lambda _, ids: dict.fromkeys(ids, recorded))
-    monkeypatch.setattr(second_voice, "find_weights", lambda: None)
+    monkeypatch.setattr(voices, "find_weights", lambda _: None)
     assert voices.speak_again(trial, 4, workers=1).empty
     found, _, said = voices.compare_or_recall(trial)
     assert found.empty and "recordings" in said
@@ -99,7 +100,7 @@ def test_networks_are_compared_on_the_same_rows_and_the_new_one_is_trained_once(
 def test_what_was_recorded_is_shown_where_the_second_voice_is_missing(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(second_voice, "find_spec", lambda _: None)
+    monkeypatch.setattr(pretrained, "find_spec", lambda _: None)
     made = {"profile": "quick", "data": "synthetic", "date": "2026-11-28"}
     recorded = {"rows": [{"network": "ParallelNet"}], "provenance": made}
     monkeypatch.setattr(voices, "read_transfer", lambda: {"voices": recorded})
